@@ -1,0 +1,1 @@
+"""From the ledger to a report: tables, contrasts, verdicts, figures."""

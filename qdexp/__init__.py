@@ -1,0 +1,1 @@
+"""Ablations of a quantized video diffusion model whose verdicts carry their uncertainty."""

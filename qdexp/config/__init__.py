@@ -1,0 +1,1 @@
+"""One typed configuration of one training run, the presets, the metrics."""

@@ -1,0 +1,1 @@
+"""Clips, autoencoders and the latent cache."""

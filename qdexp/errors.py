@@ -1,0 +1,101 @@
+"""Every exception that qdexp raises on purpose.
+
+::
+
+    QdexpError
+    ├── RequestError            the request was wrong: exit code 2
+    │   ├── SpecError           a spec file, with file:line:column
+    │   ├── ConfigurationError  a configuration or one of its fields
+    │   ├── DataError           the training data are not what they should be
+    │   └── NotFoundError       a name or an id that the ledger does not know
+    ├── LedgerError             the ledger cannot be read or written
+    │   └── LedgerInUseError    another driver is writing to it
+    ├── CheckpointError         a checkpoint cannot be used
+    ├── DivergedError           a loss became non-finite: the trial's outcome is `diverged`
+    └── InterruptedRunError     stopped by a signal, resumable: exit code 130
+
+A message says what was expected, what was found, and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class QdexpError(Exception):
+    """Something that qdexp can explain to its user."""
+
+
+class RequestError(QdexpError):
+    """The request (spec, arguments, data) was wrong; nothing was written."""
+
+
+class SpecError(RequestError):
+    """A spec is wrong at a known position.
+
+    Args:
+        problem: What was expected, what was found, what to do.
+        file: Path of the spec as the user gave it.
+        line: Line, from 1.
+        column: Column, from 1.
+    """
+
+    def __init__(self, problem: str, *, file: str, line: int, column: int) -> None:
+        super().__init__(f"{file}:{line}:{column}: {problem}")
+        self.problem = problem
+        self.line = line
+        self.column = column
+
+
+class ConfigurationError(RequestError):
+    """A configuration, or a value given to one of its fields, is wrong."""
+
+
+class DataError(RequestError):
+    """The training data are not what they should be."""
+
+
+class NotFoundError(RequestError):
+    """A name or an id is unknown, or an id prefix is ambiguous."""
+
+
+class LedgerError(QdexpError):
+    """The ledger cannot be read or written."""
+
+
+class LedgerInUseError(LedgerError):
+    """Another driver is writing to the same runs folder."""
+
+
+class CheckpointError(QdexpError):
+    """A checkpoint is missing, damaged, or belongs to something else."""
+
+
+class DivergedError(QdexpError):
+    """A loss became non-finite.
+
+    Args:
+        step: The optimizer step, from 0, at which it did.
+        what: The quantity and its value, such as ``loss is nan``.
+    """
+
+    def __init__(self, *, step: int, what: str) -> None:
+        super().__init__(
+            f"{what} at step {step}: lower training.learning_rate, raise training.warmup_steps, "
+            "lower training.max_grad_norm, or check the data's normalisation"
+        )
+        self.step = step
+
+
+class InterruptedRunError(QdexpError):
+    """A signal stopped the run; what is finished is kept and the rest can go on."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Returns ``; did you mean 'x'?`` for the valid name closest to `name`, or nothing."""
+    names = list(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not close:
+        tails = {full.rpartition(".")[2]: full for full in names}
+        tail = difflib.get_close_matches(name.rpartition(".")[2], list(tails), n=1, cutoff=0.6)
+        close = [tails[match] for match in tail]
+    return f"; did you mean '{close[0]}'?" if close else ""

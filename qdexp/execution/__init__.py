@@ -1,0 +1,1 @@
+"""Use cases over Protocols: what happens to a plan."""

@@ -1,0 +1,1 @@
+"""One question: its factors, conditions, trials and plan."""

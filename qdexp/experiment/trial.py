@@ -1,0 +1,74 @@
+"""A trial: one configuration and one seed, which is what is run."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qdexp.config.configuration import Configuration
+from qdexp.experiment import identity
+
+DEFAULT_TRAINABLE = "qdexp.training.run_trial:run_trial"
+
+Condition = Mapping[str, Any]
+"""One level for every factor: dotted field names to values, in the spec's order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What is run, complete: nothing else enters its result.
+
+    Args:
+        configuration: The resolved configuration.
+        seed: The replicate; seeds data order, noise, timesteps and initial weights.
+        data_fingerprint: Hash of the inputs that the data are made of.
+        trainable: The generator that runs it, ``package.module:function``.
+    """
+
+    configuration: Configuration
+    seed: int
+    data_fingerprint: str
+    trainable: str = DEFAULT_TRAINABLE
+
+    @cached_property
+    def trial_id(self) -> str:
+        """16 hexadecimal digits, equal for equal content."""
+        return identity.trial_id(**self._content())
+
+    @cached_property
+    def trajectory_id(self) -> str:
+        """Equal for trials that differ only in length and evaluation."""
+        return identity.trajectory_id(**self._content())
+
+    def to_json(self) -> str:
+        """Returns the text that crosses process boundaries."""
+        return identity.canonical_json(
+            {
+                "configuration": self.configuration.model_dump(mode="json"),
+                "seed": self.seed,
+                "data_fingerprint": self.data_fingerprint,
+                "trainable": self.trainable,
+            }
+        )
+
+    @staticmethod
+    def from_json(text: str) -> "Trial":
+        """Builds the trial that `to_json` described."""
+        content = json.loads(text)
+        configuration = Configuration.model_validate_json(json.dumps(content.pop("configuration")))
+        return Trial(configuration=configuration, **content)
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "fields": self.configuration.fields(),
+            "seed": self.seed,
+            "data_fingerprint": self.data_fingerprint,
+            "trainable": self.trainable,
+        }
+
+
+def condition_label(condition: Condition) -> str:
+    """Returns a condition as people read it: ``num_embeddings=4096, max_step=980``."""
+    parts = (f"{field.rpartition('.')[2]}={value}" for field, value in condition.items())
+    return ", ".join(parts) or "the only condition"

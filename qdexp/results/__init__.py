@@ -1,0 +1,1 @@
+"""Outcomes, their provenance, and the ledger that keeps them."""

@@ -1,0 +1,246 @@
+"""The ledger as its readers see it: experiments, their trials, and every outcome.
+
+One SQLite file under the runs folder is the truth; MLflow and the reports are made from it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from qdexp.errors import LedgerError, NotFoundError, nearest
+from qdexp.experiment.trial import Condition, Trial
+from qdexp.results import schema
+from qdexp.results.outcome import Array, Failure, Outcome, Series
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecRecord:
+    """One text of an experiment's spec, as it was when trials were asked for.
+
+    Args:
+        experiment: The experiment's name.
+        recorded_at: Seconds since 1970.
+        file: The path that the user gave.
+        text: The YAML.
+        definition: What it means: question, factors, design, seeds, metrics.
+    """
+
+    experiment: str
+    recorded_at: float
+    file: str
+    text: str
+    definition: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """A trial with the last that is known of it.
+
+    Args:
+        trial_id: The trial's id, as it was when it was recorded.
+        trial: What is run.
+        condition: Its levels in the experiment that was asked about; empty otherwise.
+        is_asked_for: Whether the experiment's present spec asks for it.
+        num_starts: Attempts begun.
+        started_at: First start, seconds since 1970, or None.
+        finished_at: Time of the last outcome, or None.
+        outcome: The last outcome without history and arrays, or None.
+    """
+
+    trial_id: str
+    trial: Trial
+    condition: Condition
+    is_asked_for: bool
+    num_starts: int
+    started_at: float | None
+    finished_at: float | None
+    outcome: Outcome | None
+
+
+_TRIALS = """
+SELECT t.trial_id, t.content, o.status, o.step, o.measurements, o.warnings, o.failure, o.provenance,
+       o.recorded_at,
+       (SELECT count(*) FROM starts s WHERE s.trial_id = t.trial_id),
+       (SELECT min(started_at) FROM starts s WHERE s.trial_id = t.trial_id)
+FROM trials t
+LEFT JOIN outcomes o ON o.outcome_id =
+    (SELECT max(outcome_id) FROM outcomes x WHERE x.trial_id = t.trial_id)
+"""
+
+
+class Ledger:
+    """Reads the ledger of a runs folder; a folder without one reads as empty.
+
+    Args:
+        runs: The runs folder.
+
+    Raises:
+        LedgerError: The file is no ledger, or one of another version.
+    """
+
+    def __init__(self, runs: Path) -> None:
+        self.runs = runs
+        self._connection = self._connect(runs / schema.LEDGER_FILE)
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        try:
+            if not path.exists():
+                connection = sqlite3.connect(":memory:")
+                connection.executescript(schema.TABLES)
+                return connection
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30
+            )
+            schema.check_version(connection, str(path))
+        except sqlite3.Error as error:
+            raise LedgerError(f"{path}: expected a ledger, found: {error}") from error
+        return connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._connection.close()
+
+    def experiments(self) -> list[str]:
+        """Returns the names of all experiments, oldest first."""
+        rows = self._rows("SELECT experiment FROM specs GROUP BY experiment ORDER BY min(spec_id)")
+        return [name for (name,) in rows]
+
+    def specs(self, experiment: str) -> list[SpecRecord]:
+        """Returns every text that the experiment's spec has had, oldest first.
+
+        Raises:
+            NotFoundError: There is no such experiment; the message names the nearest.
+        """
+        rows = self._rows(
+            "SELECT recorded_at, file, text, definition FROM specs WHERE experiment = ?"
+            " ORDER BY spec_id",
+            experiment,
+        )
+        records = [
+            SpecRecord(
+                experiment=experiment,
+                recorded_at=recorded_at,
+                file=file,
+                text=text,
+                definition=json.loads(definition),
+            )
+            for recorded_at, file, text, definition in rows
+        ]
+        if not records:
+            known = self.experiments()
+            raise NotFoundError(
+                f"expected an experiment in {self.runs} ({', '.join(known) or 'it has none'}), "
+                f"found '{experiment}'{nearest(experiment, known)}"
+            )
+        return records
+
+    def members(self, experiment: str) -> list[TrialRecord]:
+        """Returns the experiment's trials in the order of its plan, formerly asked for ones too."""
+        query = (
+            _TRIALS.replace("SELECT", "SELECT m.condition, m.asked_for,", 1)
+            + "JOIN members m ON m.trial_id = t.trial_id WHERE m.experiment = ?"
+            + " ORDER BY m.position, t.trial_id"
+        )
+        return [
+            _record(json.loads(condition), bool(asked_for), row)
+            for condition, asked_for, *row in self._rows(query, experiment)
+        ]
+
+    def trial(self, prefix: str) -> TrialRecord:
+        """Returns the trial whose id begins with `prefix`.
+
+        Raises:
+            NotFoundError: No trial's id does, or several do.
+        """
+        pattern = prefix.replace("%", "").replace("_", "") + "%"
+        rows = list(self._rows(_TRIALS + "WHERE t.trial_id LIKE ? LIMIT 3", pattern))
+        if len(rows) != 1 or not prefix:
+            found = "no trial" if not rows else "several"
+            raise NotFoundError(
+                f"expected the beginning of one trial's id, found {found} for '{prefix}' in "
+                f"{self.runs}; `qdexp status NAME` lists them"
+            )
+        return _record({}, False, rows[0])
+
+    def find(self, trial_id: str) -> TrialRecord | None:
+        """Returns the trial with this whole id, or None."""
+        rows = list(self._rows(_TRIALS + "WHERE t.trial_id = ?", trial_id))
+        return _record({}, False, rows[0]) if rows else None
+
+    def on_trajectory(self, trajectory_id: str) -> list[TrialRecord]:
+        """Returns the trials that share a trajectory: they differ in length and evaluation."""
+        rows = self._rows(_TRIALS + "WHERE t.trajectory_id = ? ORDER BY t.trial_id", trajectory_id)
+        return [_record({}, False, row) for row in rows]
+
+    def experiments_of(self, trial_id: str) -> list[str]:
+        """Returns the experiments that ask, or once asked, for a trial."""
+        rows = self._rows(
+            "SELECT experiment FROM members WHERE trial_id = ? ORDER BY experiment", trial_id
+        )
+        return [name for (name,) in rows]
+
+    def history(self, trial_id: str) -> dict[str, Series]:
+        """Returns the histories of a trial's last outcome, by metric."""
+        blocks = self._blocks(trial_id, "history")
+        return {name: schema.series_from_block(block) for name, block in blocks}
+
+    def arrays(self, trial_id: str) -> dict[str, Array]:
+        """Returns the arrays of a trial's last outcome, by name."""
+        blocks = self._blocks(trial_id, "array")
+        return {name: schema.array_from_block(block) for name, block in blocks}
+
+    def _blocks(self, trial_id: str, kind: str) -> Iterator[tuple[str, bytes]]:
+        return self._rows(
+            "SELECT name, block FROM blocks WHERE kind = ? AND outcome_id ="
+            " (SELECT max(outcome_id) FROM outcomes WHERE trial_id = ?) ORDER BY name",
+            kind,
+            trial_id,
+        )
+
+    def _rows(self, query: str, *values: str) -> Iterator[Any]:
+        try:
+            with closing(self._connection.execute(query, values)) as cursor:
+                yield from cursor.fetchall()
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"{self.runs / schema.LEDGER_FILE}: expected a readable ledger, found: {error}"
+            ) from error
+
+
+def _record(condition: Condition, is_asked_for: bool, row: Any) -> TrialRecord:  # noqa: FBT001
+    key, content, status, step, measurements, warnings, failure, provenance, at, starts, first = row
+    outcome = status and Outcome(
+        trial_id=key,
+        status=status,
+        step=step,
+        measurements=json.loads(measurements),
+        warnings=tuple(json.loads(warnings)),
+        failure=Failure(**json.loads(failure)) if failure else None,
+        provenance=json.loads(provenance),
+    )
+    return TrialRecord(
+        trial_id=key,
+        trial=Trial.from_json(content),
+        condition=condition,
+        is_asked_for=is_asked_for,
+        num_starts=starts,
+        started_at=first,
+        finished_at=at,
+        outcome=outcome,
+    )

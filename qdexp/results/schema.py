@@ -1,0 +1,120 @@
+"""The ledger's tables, and how numbers become binary blocks.
+
+All rows are only ever added, but for `members.asked_for`, which follows the spec.
+"""
+
+import sqlite3
+import sys
+import zlib
+from array import array
+
+from qdexp.errors import LedgerError
+from qdexp.results.outcome import Array, Series
+
+SCHEMA_VERSION = 1
+LEDGER_FILE = "ledger.sqlite"
+
+TABLES = """
+CREATE TABLE specs (            -- every text that an experiment's spec has had
+    spec_id     INTEGER PRIMARY KEY,
+    experiment  TEXT NOT NULL,
+    recorded_at REAL NOT NULL,  -- seconds since 1970
+    file        TEXT NOT NULL,
+    text        TEXT NOT NULL,
+    definition  TEXT NOT NULL   -- JSON: question, factors, seeds, metrics
+);
+CREATE INDEX specs_of ON specs (experiment, spec_id);
+CREATE TABLE trials (
+    trial_id      TEXT PRIMARY KEY,
+    trajectory_id TEXT NOT NULL,
+    content       TEXT NOT NULL, -- JSON: the trial, complete
+    recorded_at   REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX trials_on ON trials (trajectory_id);
+CREATE TABLE members (           -- which trials an experiment asks, or once asked, for
+    experiment TEXT NOT NULL,
+    trial_id   TEXT NOT NULL REFERENCES trials,
+    position   INTEGER NOT NULL,
+    condition  TEXT NOT NULL,    -- JSON: a level for every factor
+    asked_for  INTEGER NOT NULL,
+    PRIMARY KEY (experiment, trial_id)
+) WITHOUT ROWID;
+CREATE INDEX members_of ON members (trial_id);
+CREATE TABLE starts (
+    trial_id   TEXT NOT NULL REFERENCES trials,
+    started_at REAL NOT NULL
+);
+CREATE INDEX starts_of ON starts (trial_id);
+CREATE TABLE outcomes (
+    outcome_id   INTEGER PRIMARY KEY,
+    trial_id     TEXT NOT NULL REFERENCES trials,
+    recorded_at  REAL NOT NULL,
+    status       TEXT NOT NULL,
+    step         INTEGER NOT NULL,
+    measurements TEXT NOT NULL,  -- JSON: metric to number
+    warnings     TEXT NOT NULL,  -- JSON: list of sentences
+    failure      TEXT,           -- JSON: reason, kind, step, traceback
+    provenance   TEXT NOT NULL   -- JSON
+);
+CREATE INDEX outcomes_of ON outcomes (trial_id, outcome_id);
+CREATE TABLE blocks (
+    outcome_id INTEGER NOT NULL REFERENCES outcomes,
+    kind       TEXT NOT NULL,    -- history or array
+    name       TEXT NOT NULL,
+    block      BLOB NOT NULL,
+    PRIMARY KEY (outcome_id, kind, name)
+) WITHOUT ROWID;
+"""
+
+
+def check_version(connection: sqlite3.Connection, path: str) -> None:
+    """Refuses a ledger written by a newer qdexp.
+
+    Raises:
+        LedgerError: The version is not one that this code knows.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"{path}: expected ledger version {SCHEMA_VERSION}, found {version}; it was written by "
+            "another version of qdexp: use that one, or another runs folder"
+        )
+
+
+def block_from_series(series: Series) -> bytes:
+    """Packs a history: little-endian 64-bit steps, then values, compressed."""
+    return _pack(array("q", series.steps)) + _pack(array("d", series.values))
+
+
+def series_from_block(block: bytes) -> Series:
+    """Unpacks what `block_from_series` packed."""
+    steps, rest = _unpack("q", block)
+    values, _ = _unpack("d", rest)
+    return Series(steps=tuple(steps), values=tuple(values))
+
+
+def block_from_array(numbers: Array) -> bytes:
+    """Packs an array: its shape, then its values, each as `_pack` does."""
+    return _pack(array("q", numbers.shape)) + _pack(array("d", numbers.values))
+
+
+def array_from_block(block: bytes) -> Array:
+    """Unpacks what `block_from_array` packed."""
+    shape, rest = _unpack("q", block)
+    values, _ = _unpack("d", rest)
+    return Array(shape=tuple(shape), values=tuple(values))
+
+
+def _pack(numbers: "array[int] | array[float]") -> bytes:
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    compressed = zlib.compress(numbers.tobytes())
+    return len(compressed).to_bytes(8, "little") + compressed
+
+
+def _unpack(typecode: str, block: bytes) -> tuple["array[int] | array[float]", bytes]:
+    end = 8 + int.from_bytes(block[:8], "little")
+    numbers = array(typecode, zlib.decompress(block[8:end]))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers, block[end:]

@@ -1,0 +1,1 @@
+"""The training of one trial, from configuration to outcome."""
