@@ -4,11 +4,15 @@ Every field that changes a result is here, under the name that the field's liter
 are strict (``"8192"`` is not 8192), frozen, and valid from birth.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from qdexp.errors import ConfigurationError, nearest
+
+Value = Any
+"""A field's value as plain data: a number, a text, a truth value, a list of them, or None."""
 
 Patch = Annotated[int, Field(ge=1, le=8)]
 
@@ -235,7 +239,7 @@ class Configuration(Section):
         batch = self.training.batch_size * self.training.gradient_accumulation_steps
         return self.training.num_epochs * max(1, self.data.num_train_clips // batch)
 
-    def fields(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Value]:
         """Returns every field under its dotted name, as plain JSON values."""
         return {
             f"{section}.{name}": value
@@ -243,7 +247,7 @@ class Configuration(Section):
             for name, value in values.items()
         }
 
-    def value(self, field: str) -> Any:
+    def value(self, field: str) -> Value:
         """Returns the value of a dotted field.
 
         Raises:
@@ -252,7 +256,7 @@ class Configuration(Section):
         section, name = split_field(field)
         return getattr(getattr(self, section), name)
 
-    def replace(self, changes: dict[str, Any]) -> "Configuration":
+    def replace(self, changes: dict[str, Value]) -> "Configuration":
         """Returns a configuration with the dotted fields in `changes` set, validated as a whole.
 
         Raises:
@@ -268,6 +272,25 @@ class Configuration(Section):
             raise ConfigurationError(problem_of(error)) from None
 
 
+def check_value(field: str, value: Value) -> Value:
+    """Returns `value` as the dotted field holds it, checked against its type and range alone.
+
+    Raises:
+        ConfigurationError: The field is unknown or the value is not allowed.
+    """
+    section, name = split_field(field)
+    kind = Configuration.model_fields[section].annotation
+    assert kind is not None and issubclass(kind, Section)
+    info = kind.model_fields[name]
+    adapter = TypeAdapter(Annotated[info.annotation, info], config=Section.model_config)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        problem = problem_of(error).lstrip(".: ")
+        raise ConfigurationError(f"{field}: {problem}") from None
+
+
+@cache
 def field_names() -> tuple[str, ...]:
     """Returns the dotted name of every field."""
     return tuple(Configuration().fields())

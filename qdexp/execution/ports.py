@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qdexp.config.configuration import DataConfig
+from qdexp.experiment.spec import Resources as Resources
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.outcome import Outcome, Progress
 
@@ -78,19 +79,6 @@ class Listener(Protocol):
     def on_outcome(self, outcome: Outcome) -> None:
         """A trial ended; heard exactly once for each assignment that was not interrupted."""
         ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What one trial gets.
-
-    Args:
-        cpus: CPU cores, at least 1.
-        gpus: GPUs, fractions allowed; None takes one where there is any.
-    """
-
-    cpus: int = 1
-    gpus: float | None = None
 
 
 class Executor(Protocol):

@@ -10,15 +10,15 @@ WITHOUT_EFFECT = frozenset({"training.checkpoint_every_steps"})
 """Configuration fields that change no result, and so no identity."""
 
 LENGTH_FIELDS = frozenset({"training.max_steps", "training.num_epochs"})
-"""Fields that say only how long to train: a longer trial passes through the shorter one's states."""
+"""Fields that say only how long to train: a longer trial passes through a shorter one's states."""
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: object) -> str:
     """Returns the one JSON text of a value: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """Returns the SHA-256 of a value's canonical JSON, as 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 

@@ -62,6 +62,8 @@ class TrialRecord:
     outcome: Outcome | None
 
 
+Row = tuple[Any, ...]
+
 _TRIALS = """
 SELECT t.trial_id, t.content, o.status, o.step, o.measurements, o.warnings, o.failure, o.provenance,
        o.recorded_at,
@@ -213,7 +215,7 @@ class Ledger:
             trial_id,
         )
 
-    def _rows(self, query: str, *values: str) -> Iterator[Any]:
+    def _rows(self, query: str, *values: str) -> Iterator[Row]:
         try:
             with closing(self._connection.execute(query, values)) as cursor:
                 yield from cursor.fetchall()
@@ -223,7 +225,7 @@ class Ledger:
             ) from error
 
 
-def _record(condition: Condition, is_asked_for: bool, row: Any) -> TrialRecord:  # noqa: FBT001
+def _record(condition: Condition, is_asked_for: bool, row: Row) -> TrialRecord:
     key, content, status, step, measurements, warnings, failure, provenance, at, starts, first = row
     outcome = status and Outcome(
         trial_id=key,

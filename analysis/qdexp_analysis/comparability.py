@@ -1,0 +1,139 @@
+"""Which numbers may be compared: metrics whose meaning no factor changes, on shared noise levels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from qdexp.config.metrics import METRICS
+from qdexp_analysis.contrasts import Scores
+from qdexp_analysis.table import Experiment
+
+CLIP_ERRORS = {
+    "eval.denoising_loss": "eval.clip_errors",
+    "eval.unquantized_loss": "eval.unquantized_clip_errors",
+    "eval.pixel_error": "eval.pixel_errors",
+}
+"""Metrics that are a mean over noise levels and clips, and the array that is averaged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Levels:
+    """The noise levels at which every trial was measured.
+
+    Args:
+        log_snr: Each level, log of the signal's variance over the noise's.
+        is_shared: The levels inside the trained timestep range of every condition.
+    """
+
+    log_snr: Float[np.ndarray, " levels"]
+    is_shared: Bool[np.ndarray, " levels"]
+
+
+def refusal(experiment: Experiment, metric: str) -> str | None:
+    """Returns why conditions cannot be ranked on a metric, in words, or None if they can."""
+    if metric not in METRICS:
+        return f"{metric} is not declared, so what it means is not known"
+    declared = METRICS[metric]
+    fields = [f.field for f in experiment.factors if declared.is_defined_by(f.field)]
+    if fields:
+        verb = "contains" if metric == "train.loss" and _is_weight(fields) else "depends on"
+        return (
+            f"{metric} {verb} {_listed(fields)}, which this experiment varies: "
+            "its meaning changes together with its value"
+        )
+    if declared.direction == "neither":
+        return f"{metric} has no better or worse"
+    levels = shared_levels(experiment)
+    if metric in CLIP_ERRORS and levels is not None and not levels.is_shared.any():
+        return f"no noise level of {metric} is inside the trained timestep range of all conditions"
+    return None
+
+
+def shared_levels(experiment: Experiment) -> Levels | None:
+    """Returns the noise levels of the evaluation, or None where they were not recorded alike."""
+    log_snr: Float[np.ndarray, " levels"] | None = None
+    is_shared = np.array(True)
+    for record in experiment.records:
+        arrays = experiment.arrays.get(record.trial_id, {})
+        if "eval.level_log_snr" not in arrays or "eval.level_timesteps" not in arrays:
+            continue
+        levels = arrays["eval.level_log_snr"]
+        if log_snr is not None and not _same(levels, log_snr):
+            return None
+        log_snr = levels
+        timesteps = arrays["eval.level_timesteps"]
+        trained = record.trial.configuration.diffusion
+        is_shared = (
+            is_shared & (timesteps >= trained.min_step) & (timesteps <= trained.max_step)
+        )
+    return None if log_snr is None else Levels(log_snr=log_snr, is_shared=is_shared)
+
+
+def scores(experiment: Experiment, metric: str) -> Scores:
+    """Returns a metric of every trial, by clip and over shared levels where arrays allow it."""
+    shape = (len(experiment.conditions), len(experiment.seeds))
+    diverged = np.zeros(shape, dtype=bool)
+    for row in experiment.trials.itertuples():
+        place = (row.condition, experiment.seeds.index(row.seed))
+        diverged[place] = row.status == "diverged"
+    values = _by_clip(experiment, metric)
+    if values is None:
+        values = _by_trial(experiment, metric)
+    direction = METRICS[metric].direction if metric in METRICS else "neither"
+    return Scores(values=values, diverged=diverged, direction=direction)
+
+
+def level_errors(
+    experiment: Experiment, metric: str
+) -> Float[np.ndarray, "k s levels"] | None:
+    """Returns an error by condition, seed and noise level, or None where it was not recorded."""
+    errors = _errors(experiment, metric)
+    return None if errors is None else errors.mean(axis=3)
+
+
+def _by_clip(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s c"] | None:
+    levels = shared_levels(experiment)
+    errors = _errors(experiment, metric)
+    if levels is None or errors is None or not levels.is_shared.any():
+        return None
+    return errors[:, :, levels.is_shared].mean(axis=2)
+
+
+def _errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s levels c"] | None:
+    """Returns the recorded errors, if all completed trials recorded them alike."""
+    name = CLIP_ERRORS.get(metric, "")
+    completed = experiment.trials[experiment.trials["status"] == "completed"]
+    recorded = [experiment.arrays[trial_id].get(name) for trial_id in completed["trial_id"]]
+    shapes = {None if errors is None else errors.shape for errors in recorded}
+    if not recorded or None in shapes or len(shapes) != 1:
+        return None
+    whole = (len(experiment.conditions), len(experiment.seeds), *shapes.pop())
+    values = np.full(whole, np.nan)
+    places = zip(completed["condition"], completed["seed"], recorded, strict=True)
+    for condition, seed, errors in places:
+        values[condition, experiment.seeds.index(seed)] = errors
+    return values
+
+
+def _by_trial(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s 1"]:
+    values = np.full((len(experiment.conditions), len(experiment.seeds), 1), np.nan)
+    rows = experiment.measurements
+    completed = experiment.trials.loc[experiment.trials["status"] == "completed", "trial_id"]
+    rows = rows[(rows["metric"] == metric) & rows["trial_id"].isin(completed)]
+    for row in rows.itertuples():
+        if np.isfinite(row.value):
+            values[row.condition, experiment.seeds.index(row.seed), 0] = row.value
+    return values
+
+
+def _same(one: Float[np.ndarray, "..."], other: Float[np.ndarray, "..."]) -> bool:
+    return one.shape == other.shape and bool(np.allclose(one, other))
+
+
+def _is_weight(fields: list[str]) -> bool:
+    return fields == ["training.quantization_weight"]
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

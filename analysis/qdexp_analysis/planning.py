@@ -1,0 +1,64 @@
+"""What more trials could decide: the detectable difference, and how many seeds to add."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy import optimize, stats
+
+from qdexp_analysis.intervals import ALPHA, StandardError, crossed_error
+
+POWER = 0.8
+MOST_SEEDS = 100
+"""Seeds beyond which no number is suggested."""
+
+
+def family_level(num_contrasts: int) -> float:
+    """Returns the level of Holm's first step: what a single true effect has to pass."""
+    return ALPHA / max(num_contrasts, 1)
+
+
+def power(error: StandardError, effect: float, level: float) -> float:
+    """Returns the chance that a two-sided t test finds a true difference of `effect`."""
+    critical = float(stats.t.ppf(1 - level / 2, error.df))
+    # Beyond a noncentrality of 30 the power is 1, and SciPy's series slow and inexact.
+    noncentrality = min(abs(effect) / error.value, critical + 30)
+    return float(stats.nct.sf(critical, error.df, noncentrality))
+
+
+def minimum_detectable(error: StandardError, level: float) -> float:
+    """Returns the true difference that would be found with power `POWER`."""
+    most = 6 * float(stats.t.ppf(1 - level / 2, error.df)) * error.value
+    return float(
+        optimize.brentq(lambda effect: power(error, effect, level) - POWER, 0.0, most, rtol=1e-4)
+    )
+
+
+def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: float) -> int | None:
+    """Returns the seeds that would find a true difference of `effect` with power `POWER`.
+
+    The standard deviation between seeds is taken at its upper 80 % limit (chi-square), since the
+    one estimated from a few seeds is too small half of the time. The clips stay as many.
+
+    Args:
+        differences: Paired differences of at least two seeds.
+        effect: The difference to find.
+        level: The test's two-sided level.
+
+    Returns:
+        The number, or None if it is above `MOST_SEEDS`: then more clips are needed first.
+    """
+    num_seeds, num_clips = differences.shape
+    df = num_seeds - 1
+    variance = float(differences.mean(axis=1).var(ddof=1)) * df / float(stats.chi2.ppf(0.2, df))
+    by_clip = float(differences.mean(axis=0).var(ddof=1)) / num_clips if num_clips > 1 else 0.0
+
+    def suffices(number: int) -> bool:
+        error = crossed_error(variance / number, number, by_clip, max(num_clips, 2))
+        return power(error, effect, level) >= POWER
+
+    low, high = 1, MOST_SEEDS
+    if not suffices(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if suffices(middle) else (middle, high)
+    return high

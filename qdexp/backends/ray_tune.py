@@ -1,0 +1,250 @@
+# pyright: basic
+"""Runs trials through Ray Tune, side by side, in workers that stay warm between trials.
+
+Tune gets a list of trials and nothing to decide: no search, no checkpoints, no loggers. What is
+done and what is resumable is the ledger's and the trial's own folder's to say.
+"""
+
+import os
+import secrets
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import OutOfMemoryError
+from ray.tune.experiment import Trial as TuneTrial
+
+from qdexp.backends.stop_signal import StopSignal
+from qdexp.errors import QdexpError, RequestError
+from qdexp.execution.attempt import attempt
+from qdexp.execution.ports import Assignment, Listener, Resources
+from qdexp.results.outcome import Failure, Outcome, Progress
+
+_REPORT_SECONDS = 0.5
+"""A worker gathers its reports for this long, since each exchange with Tune costs milliseconds."""
+
+_ENVIRONMENT = {
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),  # else Ray writes one into the home folder
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a table even where verbose is 0
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a trainable sees the same working directory as inline
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours raises, and also hears SIGTERM
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+}
+
+
+class RayTuneExecutor:
+    """The executor with workers, on a Ray cluster of this machine.
+
+    Args:
+        storage: An absolute folder for Tune's own files, which are removed afterwards.
+        resources: What every trial gets.
+        retries: How often a trial whose worker was lost begins again, from its own checkpoint.
+    """
+
+    def __init__(self, *, storage: Path, resources: Resources, retries: int = 2) -> None:
+        self._storage = storage
+        self._resources = resources
+        self._retries = retries
+
+    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
+        """Runs the assignments, as many at a time as the resources allow.
+
+        Raises:
+            InterruptedRunError: A signal stopped it; workers had 10 s to close their trials.
+            RequestError: No machine of the cluster has the resources that one trial asks for.
+        """
+        if not assignments:
+            return
+        with StopSignal() as stop, local_cluster():
+            bundle = _bundle(self._resources)
+            stop.check()
+            self._fit(assignments, bundle, _Relay(listener, stop))
+            stop.check()
+
+    def _fit(
+        self, assignments: Sequence[Assignment], bundle: Mapping[str, float], relay: "_Relay"
+    ) -> None:
+        name = uuid.uuid4().hex
+        content = [
+            {"trial_id": each.trial.trial_id, "assignment": each.to_json()} for each in assignments
+        ]
+        tuner = tune.Tuner(
+            tune.with_resources(_Worker, tune.PlacementGroupFactory([dict(bundle)])),
+            param_space={"content": tune.grid_search(content)},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True, trial_name_creator=_name_of, trial_dirname_creator=_name_of
+            ),
+            run_config=tune.RunConfig(
+                name=name,
+                storage_path=str(self._storage),
+                verbose=0,
+                callbacks=[relay],
+                failure_config=tune.FailureConfig(max_failures=self._retries),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        try:
+            with redirect_stdout(StringIO()):  # where Ray announces lost workers, log_to_driver or not
+                tuner.fit()
+        except tune.TuneError as error:
+            if isinstance(error.__context__, QdexpError):  # from the listener; Tune wraps it
+                raise error.__context__ from None
+            raise
+        finally:
+            shutil.rmtree(self._storage / name, ignore_errors=True)
+
+
+@contextmanager
+def local_cluster() -> Iterator[None]:
+    """Has a Ray cluster on this machine; one that is already there is used, and left alone."""
+    if ray.is_initialized():
+        yield
+        return
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with _python_path_of_this_process():
+        ray.init(
+            address="local", include_dashboard=False, log_to_driver=False, logging_level="CRITICAL"
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+class _Worker(tune.Trainable):
+    """One warm process: `step` advances a trial for a while and hands over what it reported."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._reports = attempt(Assignment.from_json(config["content"]["assignment"]))
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        progress: list[dict[str, Any]] = []
+        due = time.monotonic() + _REPORT_SECONDS
+        for report in self._reports:
+            if isinstance(report, Outcome):
+                return {
+                    "progress": progress,
+                    "outcome": report.to_json(),
+                    "done": report.status == "completed",
+                }
+            progress.append(asdict(report))
+            if time.monotonic() >= due:
+                return {"progress": progress}
+        # Reached only after an outcome that is not a completion: whatever such a trial left
+        # behind (memory, threads, a broken device) must not meet another one. Tune keeps an actor
+        # unless it raises, and kills the next trial where reset_config refuses.
+        raise RuntimeError("this worker is not used again")
+
+    def cleanup(self) -> None:
+        self._reports.close()
+
+
+class _Relay(tune.Callback):
+    """Tells the listener, in the driver, what Tune hears from its workers."""
+
+    def __init__(self, listener: Listener, stop: StopSignal) -> None:
+        self._listener = listener
+        self._stop = stop
+        self._ended: set[str] = set()
+
+    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        self._stop.check()
+
+    def on_trial_start(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        self._listener.on_start(_trial_id(trial))
+
+    def on_trial_result(
+        self,
+        iteration: int,
+        trials: list[TuneTrial],
+        trial: TuneTrial,
+        result: dict[str, Any],
+        **info: Any,
+    ) -> None:
+        trial_id = _trial_id(trial)
+        for progress in result["progress"]:
+            self._listener.on_progress(trial_id, Progress(**progress))
+        if "outcome" in result:
+            if not result["done"]:
+                trial.max_failures = 0  # its worker raises next, see _Worker.step
+            self._end(Outcome.from_json(result["outcome"]))
+
+    def on_trial_error(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        if _trial_id(trial) not in self._ended:
+            self._end(_lost(trial))
+
+    def _end(self, outcome: Outcome) -> None:
+        self._ended.add(outcome.trial_id)
+        self._listener.on_outcome(outcome)
+
+
+def _trial_id(trial: TuneTrial) -> str:
+    return trial.config["content"]["trial_id"]
+
+
+def _name_of(trial: TuneTrial) -> str:
+    return trial.trial_id  # Tune's default name is made of the whole configuration
+
+
+def _lost(trial: TuneTrial) -> Outcome:
+    error = trial.get_pickled_error() or trial.error_file
+    is_memory = isinstance(error, OutOfMemoryError)
+    attempts = trial.run_metadata.num_failures
+    failure = Failure(
+        reason=f"its worker died in each of {attempts} attempts",
+        kind="out_of_memory" if is_memory else "worker_lost",
+        traceback=str(error),
+    )
+    return Outcome(trial_id=_trial_id(trial), status="failed", step=0, failure=failure)
+
+
+def _bundle(resources: Resources) -> dict[str, float]:
+    """Returns what Tune reserves for one trial.
+
+    Raises:
+        RequestError: No machine has so much: Ray would wait for ever.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most = {kind: max(each.get(kind, 0) for each in machines) for kind in ("CPU", "GPU")}
+    gpus = min(1, most["GPU"]) if resources.gpus is None else resources.gpus
+    if resources.cpus > most["CPU"] or gpus > most["GPU"]:
+        raise RequestError(
+            f"expected resources that one machine has (at most {most['CPU']:g} CPUs and "
+            f"{most['GPU']:g} GPUs), found cpus: {resources.cpus}, gpus: {gpus:g}: lower them "
+            "under resources in the spec"
+        )
+    return {"CPU": resources.cpus, "GPU": gpus} if gpus else {"CPU": resources.cpus}
+
+
+@contextmanager
+def _python_path_of_this_process() -> Iterator[None]:
+    """Lets processes started meanwhile import whatever this one can."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(each).absolute()) for each in sys.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

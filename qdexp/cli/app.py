@@ -1,0 +1,158 @@
+"""The `qdexp` command: its options and its exit codes.
+
+Exit codes: 0 every planned trial completed; 1 some did not, or the ledger failed; 2 the request was
+wrong; 130 interrupted, resumable. Results go to stdout, everything else to stderr.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Ask questions of a quantized video diffusion model by ablation, and get answers "
+    "whose verdicts carry their uncertainty.",
+)
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The experiment's YAML file.")]
+Runs = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", help="The runs folder [default: $QDEXP_RUNS or runs]."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set a configuration field; repeatable."),
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", metavar="N", help="Number of seeds, over the spec's.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]
+
+
+@app.command()
+def run(
+    spec: SpecFile,
+    settings: Settings = None,
+    seeds: Seeds = None,
+    executor: Annotated[
+        Literal["ray", "inline"], typer.Option(help="ray: in parallel; inline: in this process.")
+    ] = "ray",
+    runs: Runs = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
+) -> None:
+    """Run what is missing of an experiment, then report.
+
+    What is finished is never run again; what was interrupted goes on.
+    """
+    from qdexp.cli import run_command
+
+    request = run_command.Request(
+        spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
+    )
+    raise typer.Exit(run_command.run(request, executor=executor, with_report=not no_report))
+
+
+@app.command()
+def plan(
+    spec: SpecFile,
+    settings: Settings = None,
+    seeds: Seeds = None,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Show what run would do, and why; touches nothing."""
+    from qdexp.cli import plan_command, run_command
+
+    request = run_command.Request(
+        spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
+    )
+    plan_command.show_plan(request, as_json=json)
+
+
+@app.command()
+def status(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="An experiment [default: all].")
+    ] = None,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Count an experiment's trials by outcome, with progress and failures."""
+    from qdexp.cli import status_command
+
+    status_command.show_status(name, runs=runs, as_json=json)
+
+
+@app.command()
+def show(
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="The beginning of a trial's id.")],
+    runs: Runs = None,
+) -> None:
+    """Show one trial: configuration, outcome, history, error, files."""
+    from qdexp.cli import show_command
+
+    show_command.show_trial(trial, runs=runs)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The experiment.")],
+    format: Annotated[
+        Literal["html", "md", "csv"] | None,
+        typer.Option("--format", help="Print one format to stdout, or write it to --out."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="Where to write it.")
+    ] = None,
+    runs: Runs = None,
+) -> None:
+    """Write an experiment's report from the ledger, finished or not."""
+    from qdexp.cli import report_command
+
+    report_command.write(name, runs=runs, form=format, out=out)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 5000,
+    runs: Runs = None,
+) -> None:
+    """Serve MLflow's pages over the runs folder, on 127.0.0.1."""
+    from qdexp.cli import ui_command
+
+    raise typer.Exit(ui_command.serve(port, runs=runs))
+
+
+@app.command()
+def presets(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write them.")] = Path(
+        "configs"
+    ),
+) -> None:
+    """Write the preset configurations as JSON files."""
+    from qdexp.cli import presets_command
+
+    presets_command.write(out)
+
+
+def main() -> None:
+    """Runs the command line; errors that qdexp can explain become one message and an exit code."""
+    try:
+        app()
+    except QdexpError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: QdexpError) -> int:
+    """Returns the exit code that stands for an error."""
+    if isinstance(error, InterruptedRunError):
+        return 130
+    return 2 if isinstance(error, RequestError | LedgerInUseError) else 1

@@ -1,0 +1,153 @@
+"""What a person sees while trials run: a live table in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from qdexp.cli.durations import in_words
+from qdexp.cli.tally import Running, Tally
+from qdexp.experiment.plan import Plan
+from qdexp.results.outcome import Outcome, Progress
+
+PLAIN_SECONDS = 20.0
+"""Time between two plain lines about one running trial."""
+
+
+class PlainDisplay:
+    """Prints a line to stderr for whatever happens, and now and then one about progress."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+        self._last_line: dict[str, float] = {}
+
+    def on_plan(self, plan: Plan) -> None:
+        """Prints the counts."""
+        self._tally.plan(plan)
+        _say(plan.summary())
+
+    def on_preparation(self, what: str) -> None:
+        """Prints what is made."""
+        _say(f"preparing {what}")
+
+    def on_start(self, trial_id: str) -> None:
+        """Prints which trial begins."""
+        running = self._tally.start(trial_id)
+        self._last_line[trial_id] = time.monotonic()
+        _say(f"{trial_id[:8]}  started    {running.label}")
+
+    def on_progress(self, trial_id: str, progress: Progress) -> None:
+        """Prints a trial's step, not more often than every `PLAIN_SECONDS`."""
+        running = self._tally.progress(trial_id, progress)
+        now = time.monotonic()
+        if now - self._last_line[trial_id] >= PLAIN_SECONDS:
+            self._last_line[trial_id] = now
+            _say(f"{trial_id[:8]}  {_step(running)}, {_speed(running)}, {_loss(running)}")
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Prints how a trial ended, and what is left."""
+        _say(_ending(outcome, self._tally))
+        _say(f"{self._tally.states()}{_left(self._tally)}")
+
+
+class LiveDisplay:
+    """Draws running trials in place in a terminal; what ended scrolls away above."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+        self._note = ""
+        self._live = Live(
+            console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4
+        )
+
+    def __enter__(self) -> Self:
+        """Begins to draw."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stops drawing; the last state stays on the screen."""
+        self._note = ""
+        self._live.stop()
+
+    def on_plan(self, plan: Plan) -> None:
+        """Shows the counts."""
+        self._tally.plan(plan)
+        self._live.console.print(plan.summary(), highlight=False)
+        if plan.to_run:
+            self._note = "starting workers"
+
+    def on_preparation(self, what: str) -> None:
+        """Shows what is made."""
+        self._note = f"preparing {what}"
+
+    def on_start(self, trial_id: str) -> None:
+        """Adds a row."""
+        self._note = ""
+        self._tally.start(trial_id)
+
+    def on_progress(self, trial_id: str, progress: Progress) -> None:
+        """Moves a row's bar."""
+        self._tally.progress(trial_id, progress)
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        """Takes a row away and leaves a line above."""
+        colour = {"completed": "green", "diverged": "yellow"}.get(outcome.status, "red")
+        self._live.console.print(Text(_ending(outcome, self._tally), style=colour))
+
+    def _draw(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        if self._tally.num_to_run:
+            bar = ProgressBar(total=self._tally.num_to_run, completed=self._tally.num_ended)
+            bar.width = 24
+            grid.add_row("trials", bar, f"{self._tally.num_ended}/{self._tally.num_to_run}")
+            grid.add_row("", self._tally.states() + _left(self._tally))
+        if self._note:
+            grid.add_row("", Text(self._note + " …", style="dim"))
+        for trial_id, running in self._tally.running.items():
+            bar = ProgressBar(total=running.num_steps, completed=running.step, width=24)
+            facts = ", ".join((_step(running), _speed(running), _loss(running)))
+            grid.add_row(trial_id[:8], bar, facts, Text(running.label, style="dim"))
+        return grid
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _ending(outcome: Outcome, tally: Tally) -> str:
+    label, seconds = tally.end(outcome)
+    reason = f": {outcome.failure.reason}" if outcome.failure else ""
+    took = f" in {in_words(seconds)}"
+    warned = "".join(f"; warning: {text}" for text in outcome.warnings)
+    return f"{outcome.trial_id[:8]}  {outcome.status}  {label}{took}{reason}{warned}"
+
+
+def _left(tally: Tally) -> str:
+    seconds = tally.seconds_left()
+    return f"; about {in_words(seconds)} left" if seconds else ""
+
+
+def _step(running: Running) -> str:
+    return f"step {running.step}/{running.num_steps}"
+
+
+def _speed(running: Running) -> str:
+    speed = running.steps_per_second
+    return f"{speed:.1f} steps/s" if speed else "- steps/s"
+
+
+def _loss(running: Running) -> str:
+    return "loss -" if running.loss is None else f"loss {running.loss:.4g}"

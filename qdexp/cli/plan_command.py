@@ -1,0 +1,75 @@
+"""`qdexp plan`: the truth shown before the fact."""
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from qdexp.cli.durations import in_words
+from qdexp.cli.run_command import Request
+from qdexp.cli.tables import aligned
+from qdexp.execution.planning import mean_seconds, plan_of
+from qdexp.experiment.identity import canonical_json
+from qdexp.experiment.trial import condition_label
+from qdexp.results.ledger import Ledger
+
+if TYPE_CHECKING:
+    from qdexp.experiment.plan import Plan
+
+
+def show_plan(request: Request, *, as_json: bool) -> None:
+    """Prints what a run would do with every trial, and why."""
+    from qdexp.data.dataset import LatentDataset
+
+    spec = request.read_spec()
+    with Ledger(request.runs_folder) as ledger:
+        plan = plan_of(spec, ledger, LatentDataset())
+        seconds = mean_seconds(ledger.members(spec.name))
+    if as_json:
+        typer.echo(canonical_json(_as_json(plan, seconds)))
+        return
+    rows = [
+        (p.trial.trial_id[:8], p.state, condition_label(p.condition), p.trial.seed, p.reason)
+        for p in plan.trials
+    ]
+    rows += [
+        (o.trial_id[:8], "orphaned", condition_label(o.condition), o.trial.seed, "not asked for")
+        for o in plan.orphans
+    ]
+    typer.echo(aligned(("trial", "state", "condition", "seed", "why"), rows))
+    typer.echo(f"\n{plan.summary()}; {_estimate(plan, seconds)}")
+
+
+def _estimate(plan: "Plan", seconds: float | None) -> str:
+    if not plan.to_run:
+        return "nothing to run"
+    if seconds is None:
+        return "no estimate of time: no trial of this experiment has completed yet"
+    total = in_words(seconds * len(plan.to_run))
+    return f"about {total} of one worker ({in_words(seconds)} a trial so far)"
+
+
+def _as_json(plan: "Plan", seconds: float | None) -> dict[str, Any]:
+    return {
+        "experiment": plan.experiment,
+        "counts": plan.counts(),
+        "seconds_per_trial": seconds,
+        "trials": [
+            {
+                "trial_id": planned.trial.trial_id,
+                "state": planned.state,
+                "reason": planned.reason,
+                "condition": dict(planned.condition),
+                "seed": planned.trial.seed,
+                "from_step": planned.known.step,
+            }
+            for planned in plan.trials
+        ],
+        "orphans": [
+            {
+                "trial_id": orphan.trial_id,
+                "condition": dict(orphan.condition),
+                "seed": orphan.trial.seed,
+            }
+            for orphan in plan.orphans
+        ],
+    }

@@ -1,0 +1,144 @@
+"""`qdexp run`: the composition root of an experiment, from its spec to its report."""
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from qdexp.experiment.reader import parse_overrides, read_spec
+from qdexp.results.folders import runs_folder
+
+if TYPE_CHECKING:
+    from qdexp.execution.conduct import Conducted, Display
+    from qdexp.execution.ports import Executor
+    from qdexp.experiment.spec import Spec
+    from qdexp.results.outcome import Outcome
+
+ExecutorName = Literal["ray", "inline"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked on the command line of `run` and `plan`.
+
+    Args:
+        spec: The spec's path.
+        settings: ``FIELD=VALUE`` texts.
+        num_seeds: Number of seeds over the spec's, or None.
+        runs: The runs folder, or None for the default.
+    """
+
+    spec: Path
+    settings: tuple[str, ...]
+    num_seeds: int | None
+    runs: Path | None
+
+    def read_spec(self) -> "Spec":
+        """Returns the spec with the command line's changes.
+
+        Raises:
+            RequestError: The spec or a change is wrong.
+        """
+        return read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
+
+    @property
+    def runs_folder(self) -> Path:
+        """The absolute runs folder."""
+        return runs_folder(self.runs)
+
+
+def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
+    """Runs what is missing and reports; returns the exit code.
+
+    Raises:
+        RequestError: The request was wrong; nothing was written.
+        InterruptedRunError: A signal stopped it.
+        LedgerError: The ledger cannot be written.
+    """
+    spec = request.read_spec()
+    with _signals_interrupt():
+        done = _conduct(spec, request.runs_folder, executor)
+        for note in done.notes:
+            typer.echo(f"not mirrored: {note}", err=True)
+        if with_report:
+            _report(spec.name, request.runs_folder)
+    return 1 if done.num_incomplete else 0
+
+
+def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
+    from qdexp.backends.mlflow_tracker import MlflowTracker
+    from qdexp.data.dataset import LatentDataset
+    from qdexp.execution.conduct import Collaborators, conduct
+    from qdexp.results.provenance import driver_provenance
+
+    with _display() as display:
+        outside = Collaborators(
+            dataset=LatentDataset(),
+            executor=_executor(spec, runs, executor),
+            tracker=MlflowTracker(runs),
+            display=display,
+            draw=_draw,
+            provenance=driver_provenance(),
+        )
+        return conduct(spec, runs, outside)
+
+
+def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
+    if name == "inline":
+        from qdexp.backends.inline import InlineExecutor
+
+        return InlineExecutor()
+    from qdexp.backends.ray_tune import RayTuneExecutor
+
+    return RayTuneExecutor(storage=runs / "ray", resources=spec.resources)
+
+
+@contextmanager
+def _display() -> "Iterator[Display]":
+    from qdexp.cli.display import LiveDisplay, PlainDisplay
+
+    if not sys.stderr.isatty():
+        yield PlainDisplay()
+        return
+    with LiveDisplay() as display:
+        yield display
+
+
+def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
+    """Draws the histogram of a trial's codes, if it counted them."""
+    counts = outcome.arrays.get("eval.code_counts")
+    if counts is None:
+        return ()
+    from qdexp_analysis.code_histogram import save_code_histogram
+
+    return (save_code_histogram(counts.values, folder / "code_histogram.png"),)
+
+
+def _report(name: str, runs: Path) -> None:
+    from qdexp_analysis import write_report
+
+    files = write_report(name, runs)
+    for line in files.summary_lines:
+        typer.echo(line)
+    typer.echo(f"report: {files.html}")
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Lets a scheduler's SIGTERM and SIGUSR1 do what Ctrl-C does, while it is entered."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)

@@ -1,0 +1,119 @@
+"""The error of pred_x0 on held-out clips, for every clip at every noise level.
+
+Levels are evenly spaced in log-SNR: on a plain grid of timesteps half of a mean is noise at which
+nothing can be predicted. Axes: l levels, n clips, c channels, t frames, h rows, w columns.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float32, Float64, Int
+from torch import Tensor
+
+from qdexp.diffusion.schedule import NoiseSchedule
+from qdexp.model.predictor import QuantizedDiffusionPredictor
+
+LEAST_LOG_SNR, GREATEST_LOG_SNR = -4.0, 5.0
+"""From hardly any signal to hardly any noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseLevels:
+    """The noise levels of a measurement.
+
+    Args:
+        log_snr: The wanted levels, rising: from most noise to least.
+        timesteps: The schedule's timestep nearest to each.
+    """
+
+    log_snr: Float64[Tensor, " l"]
+    timesteps: Int[Tensor, " l"]
+
+    def evenly_chosen(self, count: int) -> "NoiseLevels":
+        """Returns `count` of the levels, the first and the last among them."""
+        rows = torch.linspace(0, len(self.log_snr) - 1, count).round().long()
+        return NoiseLevels(log_snr=self.log_snr[rows], timesteps=self.timesteps[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutClips:
+    """Clips that were not trained on.
+
+    Args:
+        latents: The clean latents.
+        noise: One noise for each clip, the same at every level.
+        decode: Latents to pixels in 0..1, linear.
+    """
+
+    latents: Float32[Tensor, "n c t h w"]
+    noise: Float32[Tensor, "n c t h w"]
+    decode: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoisingErrors:
+    """Mean squared errors, and the codes behind them.
+
+    Args:
+        quantized: Of pred_x0, on the path that sampling takes.
+        unquantized: With the quantizer bypassed.
+        pixels: Of the decoded pred_x0 against the decoded clean latent.
+        indices: The code of every token: clip by clip, level by level, frame, row, column.
+    """
+
+    quantized: Float64[Tensor, "l n"]
+    unquantized: Float64[Tensor, "l n"]
+    pixels: Float64[Tensor, "l n"]
+    indices: Int[Tensor, "n l tokens"]
+
+
+def noise_levels(schedule: NoiseSchedule, num_levels: int) -> NoiseLevels:
+    """Returns levels evenly spaced in log-SNR, and the schedule's timesteps for them."""
+    wanted = torch.linspace(LEAST_LOG_SNR, GREATEST_LOG_SNR, num_levels, dtype=torch.float64)
+    return NoiseLevels(log_snr=wanted, timesteps=schedule.timesteps_nearest_to(wanted))
+
+
+@torch.no_grad()
+def denoising_errors(
+    model: QuantizedDiffusionPredictor,
+    schedule: NoiseSchedule,
+    levels: NoiseLevels,
+    clips: HeldOutClips,
+) -> DenoisingErrors:
+    """Returns the error of every clip at every level; the model is left in evaluation mode.
+
+    One clip at all levels is a batch, so that the memory is one clip's whatever their number.
+    """
+    model.eval()
+    errors: list[Float64[Tensor, "3 l"]] = []
+    indices: list[Int[Tensor, "l tokens"]] = []
+    for x_0, noise in zip(clips.latents, clips.noise, strict=True):
+        count = len(levels.timesteps)
+        x_t = schedule.add_noise(
+            x_0.expand(count, *x_0.shape), noise.expand(count, *x_0.shape), levels.timesteps
+        )
+        z = model.features(x_t, levels.timesteps)
+        quantization = model.quantizer(z)
+        pred_x0 = model.project(quantization.z_q)
+        errors.append(
+            torch.stack(
+                [
+                    _mean_square(pred_x0 - x_0),
+                    _mean_square(model.project(z) - x_0),
+                    _mean_square(clips.decode(pred_x0) - clips.decode(x_0[None])),
+                ]
+            )
+        )
+        indices.append(quantization.indices.flatten(1))
+    quantized, unquantized, pixel = torch.stack(errors, dim=-1).cpu()
+    return DenoisingErrors(
+        quantized=quantized,
+        unquantized=unquantized,
+        pixels=pixel,
+        indices=torch.stack(indices).cpu(),
+    )
+
+
+def _mean_square(difference: Float32[Tensor, "l ..."]) -> Float64[Tensor, " l"]:
+    return difference.double().square().flatten(1).mean(dim=1)

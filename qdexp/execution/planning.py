@@ -1,0 +1,74 @@
+"""From a spec and a runs folder to a plan, without touching anything."""
+
+from collections.abc import Sequence
+
+from qdexp.execution.ports import Dataset
+from qdexp.experiment.plan import Former, Known, Plan, make_plan
+from qdexp.experiment.spec import Spec
+from qdexp.experiment.trial import Condition, Trial
+from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
+from qdexp.results.ledger import Ledger, TrialRecord
+
+
+def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
+    """Returns what a run of `spec` over the ledger's runs folder would do."""
+    asked = asked_trials(spec, dataset)
+    ids = {trial.trial_id for trial, _ in asked}
+    members = ledger.members(spec.name)
+    former = [
+        Former(trial=member.trial, trial_id=member.trial_id, condition=member.condition)
+        for member in members
+        if member.trial_id not in ids
+    ]
+    known = {trial.trial_id: _known(trial, ledger) for trial, _ in asked}
+    return make_plan(spec.name, asked, known, former)
+
+
+def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
+    """Returns the trials that a spec asks for, each with its condition."""
+    fingerprints = [
+        dataset.fingerprint(configuration.data) for _, configuration in spec.grid.conditions
+    ]
+    return spec.trials(fingerprints)
+
+
+def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
+    """Returns the mean duration in seconds of the completed trials, or None without any."""
+    durations = [
+        float(member.outcome.provenance["finished_at"]) - member.outcome.provenance["started_at"]
+        for member in members
+        if member.outcome
+        and member.outcome.status == "completed"
+        and {"started_at", "finished_at"} <= member.outcome.provenance.keys()
+    ]
+    return sum(durations) / len(durations) if durations else None
+
+
+def _known(trial: Trial, ledger: Ledger) -> Known:
+    record = ledger.find(trial.trial_id)
+    outcome = record and record.outcome
+    if outcome and outcome.is_final:
+        return Known(status=outcome.status, is_final=True)
+    folder = trial_folder(ledger.runs, trial.trial_id)
+    step, origin = latest_step(folder), None
+    if (folder / FINAL_CHECKPOINT).exists():
+        step = trial.configuration.num_steps
+    if step is None:
+        step, origin = _shorter(trial, ledger)
+    reason = outcome.failure.reason if outcome and outcome.failure else ""
+    status = outcome.status if outcome else None
+    return Known(status=status, reason=reason, step=step, origin=origin)
+
+
+def _shorter(trial: Trial, ledger: Ledger) -> tuple[int | None, str | None]:
+    """Returns the longest finished trial that this one can continue: its steps and its id."""
+    candidates = [
+        (other.outcome.step, other.trial_id)
+        for other in ledger.on_trajectory(trial.trajectory_id)
+        if other.trial_id != trial.trial_id
+        and other.outcome
+        and other.outcome.status == "completed"
+        and other.outcome.step <= trial.configuration.num_steps
+        and (trial_folder(ledger.runs, other.trial_id) / FINAL_CHECKPOINT).exists()
+    ]
+    return max(candidates, default=(None, None))

@@ -1,0 +1,202 @@
+"""From the part of a spec that says what is varied to the conditions that are compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from qdexp.config.configuration import Configuration, Value, check_value, field_names
+from qdexp.config.presets import preset
+from qdexp.errors import ConfigurationError, SpecError, nearest
+from qdexp.experiment.designs import baseline_condition, full_factorial
+from qdexp.experiment.document import Document
+from qdexp.experiment.factor import Factor
+from qdexp.experiment.trial import Condition, condition_label
+from qdexp.experiment.where import Predicate, WhereError, parse_where
+
+DESIGNS = {"full_factorial": full_factorial}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What a spec varies and what it keeps fixed.
+
+    Args:
+        preset: The preset that all conditions start from.
+        set: Fields changed for all conditions.
+        factors: What varies.
+        design: How conditions are made of the factors.
+        where: The expression that conditions satisfy, or None.
+        conditions: The conditions in the order of the design, each with its configuration.
+    """
+
+    preset: str
+    set: dict[str, Any]
+    factors: tuple[Factor, ...]
+    design: str
+    where: str | None
+    conditions: tuple[tuple[Condition, Configuration], ...]
+
+
+def read_grid(document: Document, overrides: Mapping[str, Any]) -> Grid:
+    """Reads and checks what a spec varies.
+
+    Args:
+        document: The spec.
+        overrides: Fields to set over the spec's own `set`, already checked.
+
+    Raises:
+        SpecError: Something in the file is wrong.
+        ConfigurationError: An override does not fit the spec.
+    """
+    return _GridReader(document, overrides).grid()
+
+
+class _GridReader:
+    """Walks the document once; every method returns a part or raises at its place."""
+
+    def __init__(self, document: Document, overrides: Mapping[str, Any]) -> None:
+        self._document = document
+        self._content = document.content
+        self._overrides = overrides
+
+    def grid(self) -> Grid:
+        factors = self._factors()
+        changes = self._set(factors)
+        base = self._base(changes)
+        design = self._design()
+        conditions = DESIGNS[design](factors)
+        return Grid(
+            preset=self._content["preset"],
+            set=changes,
+            factors=factors,
+            design=design,
+            where=self._content.get("where"),
+            conditions=self._conditions(conditions, base, baseline_condition(factors)),
+        )
+
+    def _fail(self, problem: str, *path: str | int) -> NoReturn:
+        raise self._document.error(problem, path)
+
+    def _value(self, field: str, value: Value, path: tuple[str | int, ...]) -> Value:
+        """Returns a field's checked value as plain JSON, or fails at `path`."""
+        try:
+            checked = check_value(field, value)
+        except ConfigurationError as error:
+            self._fail(str(error), *path)
+        return list(checked) if isinstance(checked, tuple) else checked
+
+    def _known_field(self, field: str, path: tuple[str, ...]) -> None:
+        if field not in field_names():
+            hint = nearest(field, field_names())
+            problem = f"expected a configuration field, found '{field}'{hint}"
+            raise self._document.key_error(problem, path)
+
+    def _factors(self) -> tuple[Factor, ...]:
+        factors = self._content.get("factors")
+        if not isinstance(factors, dict) or not factors:
+            found = "none" if factors is None else repr(factors)
+            expected = "at least one field with its levels and baseline"
+            self._fail(f"factors: expected {expected}, found {found}: an empty grid", "factors")
+        return tuple(self._factor(field) for field in factors)
+
+    def _factor(self, field: str) -> Factor:
+        path = ("factors", field)
+        self._known_field(field, path)
+        content = self._document.mapping(path, ("levels", "baseline"))
+        written = content.get("levels")
+        if not isinstance(written, list) or not written:
+            self._fail(f"{field}: expected a list of levels, found {written!r}", *path, "levels")
+        levels: list[Any] = []
+        for index, value in enumerate(written):
+            level = self._value(field, value, (*path, "levels", index))
+            if level in levels:
+                problem = f"{field}: expected different levels, found {level!r} twice"
+                self._fail(problem, *path, "levels", index)
+            levels.append(level)
+        if "baseline" not in content:
+            problem = f"{field}: expected `baseline:`, one of {levels}, found none"
+            raise self._document.key_error(problem, path)
+        baseline = self._value(field, content["baseline"], (*path, "baseline"))
+        if baseline not in levels:
+            problem = f"{field}: expected a baseline among {levels}, found {baseline!r}"
+            self._fail(problem, *path, "baseline")
+        return Factor(field=field, levels=tuple(levels), baseline=baseline)
+
+    def _set(self, factors: Sequence[Factor]) -> dict[str, Any]:
+        varied = {factor.field for factor in factors}
+        changes: dict[str, Any] = {}
+        content = self._content.get("set") or {}
+        if not isinstance(content, dict):
+            self._fail(f"set: expected fields as `field: value`, found {content!r}", "set")
+        for field, value in content.items():
+            self._known_field(field, ("set", field))
+            if field in varied:
+                problem = f"expected a field that is no factor, found '{field}', which factors vary"
+                raise self._document.key_error(problem, ("set", field))
+            changes[field] = self._value(field, value, ("set", field))
+        for field in self._overrides:
+            if field in varied:
+                raise ConfigurationError(
+                    f"--set: expected a field that is no factor, found '{field}', which "
+                    f"{self._document.file} varies"
+                )
+        return changes | dict(self._overrides)
+
+    def _base(self, changes: dict[str, Any]) -> Configuration:
+        name = self._content.get("preset")
+        try:
+            if not isinstance(name, str):
+                raise ConfigurationError(f"expected a preset's name, found {name!r}")
+            start = preset(name)
+        except ConfigurationError as error:
+            self._fail(f"preset: {error}", "preset")
+        try:
+            return start.replace(changes)
+        except ConfigurationError as error:
+            self._fail(str(error), "set")
+
+    def _where(self) -> Predicate:
+        text = self._content.get("where")
+        if text is None:
+            return lambda _: True
+        if not isinstance(text, str):
+            self._fail(f"where: expected a comparison of fields, found {text!r}", "where")
+        try:
+            return parse_where(text)
+        except WhereError as error:
+            raise self._where_error(text, error) from None
+
+    def _where_error(self, text: str, error: WhereError) -> SpecError:
+        line, column = self._document.positions["where",]
+        source = self._document.text.splitlines()[line - 1]
+        begin = source.find(text, column - 1)
+        # A folded or quoted text may not stand in one line as it is: then point at its beginning.
+        offset = begin - column + 1 + error.offset if begin >= 0 else 0
+        return self._document.error(f"where: {error.problem}", ("where",), offset=offset)
+
+    def _design(self) -> str:
+        design = self._content.get("design", "full_factorial")
+        if not isinstance(design, str) or design not in DESIGNS:
+            self._fail(f"design: expected {' or '.join(DESIGNS)}, found {design!r}", "design")
+        return design
+
+    def _conditions(
+        self, conditions: Sequence[Condition], base: Configuration, baseline: Condition
+    ) -> tuple[tuple[Condition, Configuration], ...]:
+        fixed = base.fields()
+        holds = self._where()
+        kept = [condition for condition in conditions if holds({**fixed, **condition})]
+        if not kept:
+            problem = f"expected to keep a condition, found that it refuses all {len(conditions)}"
+            self._fail(f"where: {problem}", "where")
+        if baseline not in kept:
+            label = condition_label(baseline)
+            self._fail(f"where: expected to keep the baseline ({label}), found it refused", "where")
+        return tuple((condition, self._resolved(base, condition)) for condition in kept)
+
+    def _resolved(self, base: Configuration, condition: Condition) -> Configuration:
+        try:
+            return base.replace(dict(condition))
+        except ConfigurationError as error:
+            problem = f"condition {condition_label(condition)}: {error}; exclude it by `where`"
+            raise self._document.key_error(problem, ("factors",)) from None

@@ -1,0 +1,185 @@
+"""From a YAML file to a spec, with every error at its line and column."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from qdexp.config.configuration import Value, check_value
+from qdexp.config.metrics import METRICS, metric
+from qdexp.errors import ConfigurationError, RequestError
+from qdexp.experiment import document as yaml
+from qdexp.experiment.document import Document
+from qdexp.experiment.factor import Factor
+from qdexp.experiment.grid import read_grid
+from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
+from qdexp.experiment.trial import DEFAULT_TRAINABLE
+
+DEFAULT_PRIMARY = "eval.denoising_loss"
+
+_KEYS = (
+    "name", "question", "preset", "set", "factors", "design", "where", "seeds", "metrics",
+    "resources", "trainable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """What the command line changes in a spec.
+
+    Args:
+        fields: Configuration fields to set, over the spec's `set`.
+        num_seeds: Number of seeds instead of the spec's.
+    """
+
+    fields: Mapping[str, Any]
+    num_seeds: int | None = None
+
+
+NO_OVERRIDES = Overrides(fields={})
+
+
+def parse_overrides(assignments: Sequence[str], num_seeds: int | None) -> Overrides:
+    """Reads ``FIELD=VALUE`` texts, values as in YAML.
+
+    Raises:
+        ConfigurationError: One is not of that form, or its field or value is not allowed.
+    """
+    fields: dict[str, Any] = {}
+    for assignment in assignments:
+        field, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set: expected FIELD=VALUE, found '{assignment}'")
+        fields[field.strip()] = check_value(field.strip(), yaml.parse_scalar(text))
+    if num_seeds is not None and num_seeds < 1:
+        raise ConfigurationError(f"--seeds: expected a number from 1, found {num_seeds}")
+    return Overrides(fields=fields, num_seeds=num_seeds)
+
+
+def read_spec(path: Path, overrides: Overrides = NO_OVERRIDES) -> Spec:
+    """Reads and checks a spec.
+
+    Raises:
+        SpecError: Something in the file is wrong; the message begins with file:line:column.
+        ConfigurationError: An override does not fit the spec.
+    """
+    return _Reader(yaml.read_document(path), overrides).spec()
+
+
+class _Reader:
+    """Walks a document once; every method returns a part of the spec or raises at its place."""
+
+    def __init__(self, document: Document, overrides: Overrides) -> None:
+        self._document = document
+        self._content = document.content
+        self._overrides = overrides
+
+    def spec(self) -> Spec:
+        self._document.mapping((), _KEYS)
+        grid = read_grid(self._document, self._overrides.fields)
+        return Spec(
+            file=self._document.file,
+            text=self._document.text,
+            name=self._name(),
+            question=self._text("question", "a question in words"),
+            grid=grid,
+            seeds=self._seeds(),
+            metrics=self._metrics(grid.factors),
+            resources=self._resources(),
+            trainable=self._trainable(),
+        )
+
+    def _fail(self, problem: str, *path: str | int) -> NoReturn:
+        raise self._document.error(problem, path)
+
+    def _text(self, key: str, expected: str) -> str:
+        value = self._content.get(key)
+        if not isinstance(value, str) or not value.strip():
+            found = "none" if key not in self._content else repr(value)
+            self._fail(f"{key}: expected {expected}, found {found}", key)
+        return value.strip()
+
+    def _name(self) -> str:
+        name = self._text("name", "a name of letters, digits, '_' and '-'")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+            self._fail(f"name: expected letters, digits, '_' and '-', found '{name}'", "name")
+        return name
+
+    def _seeds(self) -> tuple[int, ...]:
+        if self._overrides.num_seeds is not None:
+            return tuple(range(self._overrides.num_seeds))
+        seeds = self._content.get("seeds", 3)
+        is_count = isinstance(seeds, int) and not isinstance(seeds, bool) and 1 <= seeds <= 1000
+        if is_count:
+            return tuple(range(seeds))
+        expected = "a number of seeds from 1 to 1000, or a list of different seeds from 0"
+        is_list = (
+            isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds)
+        )
+        if not is_list or len(set(seeds)) != len(seeds):
+            self._fail(f"seeds: expected {expected}, found {seeds!r}", "seeds")
+        return tuple(seeds)
+
+    def _metrics(self, factors: Sequence[Factor]) -> Metrics:
+        if "metrics" not in self._content:
+            return Metrics(primary=DEFAULT_PRIMARY, smallest_effect=None, secondary=())
+        content = self._document.mapping(("metrics",), ("primary", "secondary", "smallest_effect"))
+        primary = self._metric(content.get("primary", DEFAULT_PRIMARY), "primary")
+        for factor in factors:
+            if METRICS[primary].is_defined_by(factor.field):
+                problem = (
+                    f"metrics: expected a primary metric that conditions can be compared on, found "
+                    f"'{primary}', whose definition contains {factor.field}"
+                )
+                self._fail(problem, "metrics", "primary")
+        if METRICS[primary].direction == "neither":
+            problem = f"metrics: expected a metric with a better direction, found '{primary}'"
+            self._fail(problem, "metrics", "primary")
+        written = content.get("secondary", [])
+        if not isinstance(written, list):
+            self._fail(f"secondary: expected a list of metrics, found {written!r}", "metrics")
+        secondary = [self._metric(name, "secondary", index) for index, name in enumerate(written)]
+        return Metrics(
+            primary=primary,
+            smallest_effect=self._smallest_effect(content.get("smallest_effect")),
+            secondary=tuple(secondary),
+        )
+
+    def _metric(self, name: Value, *path: str | int) -> str:
+        try:
+            return metric(str(name)).name
+        except RequestError as error:
+            self._fail(f"metrics: {error}", "metrics", *path)
+
+    def _smallest_effect(self, value: Value) -> SmallestEffect | None:
+        if value is None:
+            return None
+        is_relative = isinstance(value, str) and value.endswith("%")
+        try:
+            number = float(value[:-1]) / 100 if is_relative else float(value)
+        except (TypeError, ValueError):
+            number = 0.0
+        if not 0 < number < float("inf") or isinstance(value, bool):
+            problem = f"expected a share such as 0.5% or a number above 0, found {value!r}"
+            self._fail(f"smallest_effect: {problem}", "metrics", "smallest_effect")
+        return SmallestEffect(value=number, is_relative=is_relative)
+
+    def _resources(self) -> Resources:
+        if "resources" not in self._content:
+            return Resources()
+        content = self._document.mapping(("resources",), ("cpus", "gpus"))
+        cpus, gpus = content.get("cpus", 1), content.get("gpus", "auto")
+        if type(cpus) is not int or cpus < 1:
+            self._fail(f"cpus: expected a whole number from 1, found {cpus!r}", "resources", "cpus")
+        if gpus != "auto" and (type(gpus) not in (int, float) or not 0 <= gpus <= 1024):
+            problem = f"gpus: expected auto or a number from 0, found {gpus!r}"
+            self._fail(problem, "resources", "gpus")
+        return Resources(cpus=cpus, gpus=None if gpus == "auto" else float(gpus))
+
+    def _trainable(self) -> str:
+        name = self._content.get("trainable", DEFAULT_TRAINABLE)
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.]+:\w+", name):
+            problem = f"trainable: expected package.module:function, found {name!r}"
+            self._fail(problem, "trainable")
+        return name

@@ -1,0 +1,117 @@
+"""A spec: one question, complete and checked, as its YAML file declares it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from qdexp.experiment.designs import baseline_condition
+from qdexp.experiment.grid import Grid
+from qdexp.experiment.trial import Condition, Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallestEffect:
+    """The smallest difference from the baseline that would matter.
+
+    Args:
+        value: Greater than 0; a share of the baseline's mean, or in the metric's unit.
+        is_relative: Which of both.
+    """
+
+    value: float
+    is_relative: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """What is judged: one primary metric, and others shown beside it."""
+
+    primary: str
+    smallest_effect: SmallestEffect | None
+    secondary: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one trial gets.
+
+    Args:
+        cpus: CPU cores, at least 1.
+        gpus: GPUs, fractions allowed; None takes one where there is any.
+    """
+
+    cpus: int = 1
+    gpus: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """One question and how it is answered.
+
+    Args:
+        file: The path as the user gave it.
+        text: The YAML, as it stood.
+        name: The experiment's name.
+        question: The question in words.
+        grid: What varies, and what is fixed.
+        seeds: The replicates, all different.
+        metrics: What is judged.
+        resources: What one trial gets.
+        trainable: What runs a trial, ``package.module:function``.
+    """
+
+    file: str
+    text: str
+    name: str
+    question: str
+    grid: Grid
+    seeds: tuple[int, ...]
+    metrics: Metrics
+    resources: Resources
+    trainable: str
+
+    @property
+    def baseline(self) -> Condition:
+        """The condition in which every factor has its baseline level."""
+        return baseline_condition(self.grid.factors)
+
+    def trials(self, fingerprints: Sequence[str]) -> list[tuple[Trial, Condition]]:
+        """Returns the trials, seed by seed, so that early results are already paired.
+
+        Args:
+            fingerprints: The data's fingerprint for each of the grid's conditions.
+        """
+        return [
+            (
+                Trial(
+                    configuration=configuration,
+                    seed=seed,
+                    data_fingerprint=fingerprint,
+                    trainable=self.trainable,
+                ),
+                condition,
+            )
+            for seed in self.seeds
+            for (condition, configuration), fingerprint in zip(
+                self.grid.conditions, fingerprints, strict=True
+            )
+        ]
+
+    def definition(self) -> dict[str, Any]:
+        """Returns what the ledger keeps beside the text: plain JSON values."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "preset": self.grid.preset,
+            "set": self.grid.set,
+            "factors": [
+                {"field": f.field, "levels": list(f.levels), "baseline": f.baseline}
+                for f in self.grid.factors
+            ],
+            "design": self.grid.design,
+            "where": self.grid.where,
+            "seeds": list(self.seeds),
+            "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
+            "resources": asdict(self.resources),
+            "trainable": self.trainable,
+        }

@@ -1,0 +1,41 @@
+"""Where things lie under a runs folder."""
+
+import os
+import re
+from pathlib import Path
+
+DEFAULT_RUNS = "runs"
+FINAL_CHECKPOINT = "final_checkpoint.pt"
+_NUMBERED = re.compile(r"checkpoint_step_(\d+)\.pt")
+
+
+def runs_folder(given: Path | None) -> Path:
+    """Returns the absolute runs folder: as given, or ``$QDEXP_RUNS``, or ``runs`` here."""
+    return (given or Path(os.environ.get("QDEXP_RUNS") or DEFAULT_RUNS)).absolute()
+
+
+def trial_folder(runs: Path, trial_id: str) -> Path:
+    """Returns the folder of one trial's large files."""
+    return runs / "trials" / trial_id
+
+
+def cache_folder(runs: Path) -> Path:
+    """Returns the folder that all trials share latents in."""
+    return runs / "cache"
+
+
+def checkpoint_name(step: int) -> str:
+    """Returns the file name of the checkpoint after `step` optimizer steps."""
+    return f"checkpoint_step_{step}.pt"
+
+
+def checkpoint_step(path: Path) -> int | None:
+    """Returns the step of a numbered checkpoint's file name, None for any other file."""
+    match = _NUMBERED.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
+def latest_step(folder: Path) -> int | None:
+    """Returns the step of the newest numbered checkpoint in a trial's folder, or None."""
+    steps = [checkpoint_step(path) for path in folder.glob("checkpoint_step_*.pt")]
+    return max((step for step in steps if step is not None), default=None)

@@ -1,0 +1,70 @@
+"""Where results come from: code revision, versions, hardware."""
+
+import os
+import platform
+import socket
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("qdexp", "torch", "ray", "mlflow", "numpy", "scikit-learn")
+
+
+def driver_provenance() -> dict[str, Any]:
+    """Returns the facts about this driver that every outcome keeps.
+
+    ``commit`` and ``dirty`` are of the git checkout that holds the qdexp package, or else of the
+    current folder; both are absent where there is none.
+    """
+    return {**_revision(), "versions": _versions(), "hardware": _hardware()}
+
+
+def _revision() -> dict[str, Any]:
+    for folder in (Path(__file__).parent, Path.cwd()):
+        commit = _git(folder, "rev-parse", "HEAD")
+        if commit:
+            return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    return {}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _hardware() -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "cpu": _cpu_model(),
+        "cpus": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

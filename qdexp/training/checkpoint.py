@@ -1,0 +1,128 @@
+"""Checkpoints that are whole or not there.
+
+One is written under a temporary name, synced, and renamed. Its last 32 bytes are the SHA-256 of
+the others, which are what `torch.save` wrote; nothing in it is executed when it is read.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qdexp.errors import CheckpointError
+
+FINAL_NAME = "final_checkpoint.pt"
+STEP_NAME = "checkpoint_step_{step}.pt"
+KEPT = 2
+"""Checkpoints that stay in a folder: the newest, and the one before should it be damaged."""
+
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A training between two steps.
+
+    Args:
+        trajectory_id: Which trainings pass through this state.
+        configuration: The configuration that made it, as dotted fields.
+        step: Optimizer steps done.
+        state: Tensors of the model and the optimizer.
+        record: What was measured so far, in plain numbers.
+    """
+
+    trajectory_id: str
+    configuration: dict[str, Any]
+    step: int
+    state: dict[str, Any]
+    record: dict[str, Any]
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes a checkpoint; a crash at any instruction leaves the former ones intact.
+
+    Afterwards the last two checkpoints of the folder are left.
+
+    Raises:
+        OSError: It could not be written, the disk being full for instance.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    try:
+        with temporary.open("w+b") as file:
+            torch.save(vars(checkpoint), file)
+            file.seek(0)
+            file.write(hashlib.file_digest(file, "sha256").digest())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+    for old in newest_first(path.parent)[KEPT:]:
+        old.unlink()
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads a checkpoint onto the CPU.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path.name} cannot be read: {error}") from error
+    body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError(f"{path.name} is damaged: its content is not what was written")
+    return Checkpoint(**torch.load(BytesIO(body), map_location="cpu", weights_only=True))
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """Returns the checkpoints in a folder, the furthest training first."""
+    steps = {path: int(path.stem.rpartition("_")[2]) for path in folder.glob(STEP_NAME.format(step="*"))}
+    final = folder / FINAL_NAME
+    return [final] * final.exists() + sorted(steps, key=lambda path: steps[path], reverse=True)
+
+
+def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """Returns the newest checkpoint of a folder that is whole, and a warning for each that is not."""
+    warnings: list[str] = []
+    for path in newest_first(folder):
+        try:
+            return read(path), warnings
+        except CheckpointError as error:
+            warnings.append(f"{error}; it was passed over for the one before")
+    return None, warnings
+
+
+def check_belongs(checkpoint: Checkpoint, *, trajectory_id: str, num_steps: int) -> None:
+    """Accepts a checkpoint that a training of `num_steps` passes through.
+
+    Raises:
+        CheckpointError: It belongs to another trajectory, or lies beyond the end.
+    """
+    if checkpoint.trajectory_id != trajectory_id:
+        raise CheckpointError(
+            f"expected a checkpoint of trajectory {trajectory_id}, found one of "
+            f"{checkpoint.trajectory_id}: configuration, seed or data differ; train from the start"
+        )
+    if checkpoint.step > num_steps:
+        raise CheckpointError(
+            f"expected a checkpoint of at most {num_steps} steps, found {checkpoint.step}: "
+            "give a shorter training's checkpoint or raise training.max_steps"
+        )
+
+
+def _sync(folder: Path) -> None:
+    """Makes a rename in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

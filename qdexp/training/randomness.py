@@ -1,0 +1,114 @@
+"""All randomness, as a function of (seed, stream, key), never as a state.
+
+So a resumed trial needs no saved generator, and the conditions of one seed see the same clips in
+the same order, the same noise, the same timestep quantiles and equal initial weights: they are
+paired by construction (common random numbers).
+
+Numbers are drawn one after the other from NumPy's Philox, on the CPU, whatever the device: the
+beginning of a long draw is the short draw, and no draw depends on the number of threads.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Stream = Literal[
+    "codebook",
+    "data_order",
+    "dead_codes",
+    "dropout",
+    "evaluation_noise",
+    "noise",
+    "timestep",
+    "weights",
+]
+
+
+def derived_seed(seed: int, stream: Stream, *key: int | str) -> int:
+    """Returns 128 bits that belong to a seed, a stream, and a key such as the step."""
+    text = "/".join(str(part) for part in (seed, stream, *key))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "little")
+
+
+def generator(seed: int, stream: Stream, *key: int | str) -> np.random.Generator:
+    """Returns a generator of its own for a seed, a stream, and a key such as the step."""
+    return np.random.Generator(np.random.Philox(key=derived_seed(seed, stream, *key)))
+
+
+def clip_indices(seed: int, *, step: int, batch: int, num_clips: int) -> Tensor:
+    """Returns the clips of an optimizer step: each epoch is a permutation, read on without gaps.
+
+    Args:
+        seed: The trial's seed.
+        step: The optimizer step, from 0.
+        batch: Clips in one optimizer step.
+        num_clips: Clips in all.
+    """
+    positions = np.arange(step * batch, (step + 1) * batch)
+    orders = {
+        epoch: generator(seed, "data_order", int(epoch)).permutation(num_clips)
+        for epoch in np.unique(positions // num_clips)
+    }
+    return torch.tensor([int(orders[p // num_clips][p % num_clips]) for p in positions])
+
+
+def noise(seed: int, *, step: int, shape: tuple[int, ...]) -> Tensor:
+    """Returns the noise of an optimizer step."""
+    return _normal(generator(seed, "noise", step), shape)
+
+
+def evaluation_noise(*, clip: int, shape: tuple[int, ...]) -> Tensor:
+    """Returns the noise of a held-out clip: the same at every level, for every trial and seed."""
+    return _normal(generator(0, "evaluation_noise", clip), shape)
+
+
+def timesteps(seed: int, *, step: int, batch: int, trained: tuple[int, int]) -> Tensor:
+    """Returns the timesteps of an optimizer step, uniform over a range.
+
+    They are quantiles mapped to the range, so that conditions with other ranges share quantiles.
+
+    Args:
+        seed: The trial's seed.
+        step: The optimizer step, from 0.
+        batch: Clips in one optimizer step.
+        trained: Least and greatest timestep, both inclusive.
+    """
+    least, greatest = trained
+    quantiles = generator(seed, "timestep", step).random(batch)
+    return torch.from_numpy(least + np.floor(quantiles * (greatest - least + 1)).astype(np.int64))
+
+
+def initial_values(seed: int, *, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Returns standard normal numbers that belong to a parameter's name and shape."""
+    return _normal(generator(seed, "weights", name, *shape), shape)
+
+
+def initial_codes(seed: int, *, shape: tuple[int, int]) -> Tensor:
+    """Returns standard normal codes; a smaller codebook is the beginning of a larger one."""
+    return _normal(generator(seed, "codebook", shape[1]), shape)
+
+
+def replacement_quantiles(seed: int, *, step: int, num_embeddings: int) -> Tensor:
+    """Returns a uniform number in [0, 1) for every code, smaller codebooks first."""
+    return torch.from_numpy(generator(seed, "dead_codes", step).random(num_embeddings))
+
+
+@contextmanager
+def dropout_masks(seed: int, *, step: int, device: torch.device) -> Iterator[None]:
+    """Makes the dropout inside a function of seed and step, and leaves no trace of it.
+
+    PyTorch's dropout reads the global generator: it is seeded inside, and put back after.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(derived_seed(seed, "dropout", step) % 2**63)
+        yield
+
+
+def _normal(source: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(source.standard_normal(shape, dtype=np.float32))

@@ -1,0 +1,118 @@
+"""Trainables that end in every way a trial can end; workers import them from this file."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+from qdexp.errors import DivergedError
+from qdexp.execution.ports import Workspace
+from qdexp.experiment.trial import Trial
+from qdexp.results.outcome import Outcome, Progress
+
+NUM_STEPS = 4
+
+
+def completes(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, NUM_STEPS)
+    yield _completed(trial, {"eval.toy": float(trial.seed)})
+
+
+def computes(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    """Trains a small network, with what depends on the number of threads in its last bits."""
+    import torch
+
+    torch.set_num_threads(trial.configuration.training.num_threads)
+    generator = torch.Generator().manual_seed(trial.seed)
+    x = torch.randn(512, 512, generator=generator)
+    weight = torch.randn(512, 512, generator=generator, requires_grad=True)
+    loss = torch.zeros(())
+    for step in range(NUM_STEPS):
+        loss = (torch.tanh(x @ weight) - x).square().mean()
+        (gradient,) = torch.autograd.grad(loss, weight)
+        weight = (weight - 10 * gradient).detach().requires_grad_(True)
+        yield Progress(step=step, num_steps=NUM_STEPS, measurements={"train.toy": loss.item()})
+    yield _completed(trial, {"eval.toy": loss.item(), "eval.sum": weight.sum().item()})
+
+
+def raises(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, 2)
+    raise ValueError("the toy broke\nand this line is detail")
+
+
+def exits(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    raise SystemExit(3)
+    yield
+
+
+def exhausts_memory(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    raise MemoryError
+    yield
+
+
+def diverges(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, 2)
+    raise DivergedError(step=2, what="loss is nan")
+
+
+def ends_in_nan(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield _completed(trial, {"eval.toy": float("nan"), "eval.fine": 1.0})
+
+
+def forgets_its_outcome(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, 2)
+
+
+def reports_for_another(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield Outcome(trial_id="0" * 16, status="completed", step=trial.seed)
+
+
+def goes_on_after_its_outcome(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from completes(trial, workspace)
+    yield from completes(trial, workspace)
+
+
+def loses_its_worker_once(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, 2)
+    marker = workspace.folder / "was_lost"
+    if not marker.exists():
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield _completed(trial, {})
+
+
+def loses_every_worker(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def asks_its_driver_to_stop(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    """Sends the signal named in `start_from` to the driver, whose pid is the name's other part.
+
+    It then waits to be closed, and leaves a file that says so.
+    """
+    assert workspace.start_from is not None
+    name, pid = workspace.start_from.name.split("-")
+    workspace.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield from _steps(trial, 1)
+        os.kill(int(pid), signal.Signals[name])
+        step = 1
+        while True:
+            yield Progress(step=step, num_steps=NUM_STEPS)
+            step += 1
+    finally:
+        (workspace.folder / "was_closed").touch()
+
+
+def _steps(trial: Trial, count: int) -> Iterator[Progress]:
+    for step in range(count):
+        yield Progress(
+            step=step, num_steps=NUM_STEPS, measurements={"train.toy": trial.seed + step / 8}
+        )
+
+
+def _completed(trial: Trial, measurements: dict[str, float]) -> Outcome:
+    return Outcome(
+        trial_id=trial.trial_id, status="completed", step=NUM_STEPS, measurements=measurements
+    )
