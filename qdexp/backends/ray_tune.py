@@ -95,7 +95,8 @@ class RayTuneExecutor:
             ),
         )
         try:
-            with redirect_stdout(StringIO()):  # where Ray announces lost workers, log_to_driver or not
+            # Ray announces lost workers on stdout, whatever log_to_driver says.
+            with redirect_stdout(StringIO()):
                 tuner.fit()
         except tune.TuneError as error:
             if isinstance(error.__context__, QdexpError):  # from the listener; Tune wraps it
@@ -163,22 +164,13 @@ class _Relay(tune.Callback):
         self._stop = stop
         self._ended: set[str] = set()
 
-    def on_step_begin(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+    def on_step_begin(self, **_info: object) -> None:
         self._stop.check()
 
-    def on_trial_start(
-        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
-    ) -> None:
+    def on_trial_start(self, trial: TuneTrial, **_info: object) -> None:
         self._listener.on_start(_trial_id(trial))
 
-    def on_trial_result(
-        self,
-        iteration: int,
-        trials: list[TuneTrial],
-        trial: TuneTrial,
-        result: dict[str, Any],
-        **info: Any,
-    ) -> None:
+    def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_info: object) -> None:
         trial_id = _trial_id(trial)
         for progress in result["progress"]:
             self._listener.on_progress(trial_id, Progress(**progress))
@@ -187,9 +179,7 @@ class _Relay(tune.Callback):
                 trial.max_failures = 0  # its worker raises next, see _Worker.step
             self._end(Outcome.from_json(result["outcome"]))
 
-    def on_trial_error(
-        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
-    ) -> None:
+    def on_trial_error(self, trial: TuneTrial, **_info: object) -> None:
         if _trial_id(trial) not in self._ended:
             self._end(_lost(trial))
 

@@ -58,8 +58,8 @@ class ModelConfig(Section):
     def _heads_divide_width(self) -> Self:
         if self.hidden_dim % self.num_heads:
             raise ValueError(
-                f"model.num_heads must divide model.hidden_dim, found {self.num_heads} heads for "
-                f"{self.hidden_dim}"
+                "model.num_heads: expected a divisor of model.hidden_dim, found "
+                f"{self.num_heads} for {self.hidden_dim}"
             )
         return self
 
@@ -80,8 +80,8 @@ class DiffusionConfig(Section):
     def _range_is_inside_the_schedule(self) -> Self:
         if not self.min_step < self.max_step < self.num_train_timesteps:
             raise ValueError(
-                "diffusion.min_step < diffusion.max_step < diffusion.num_train_timesteps is "
-                f"required, found {self.min_step}, {self.max_step}, {self.num_train_timesteps}"
+                "expected diffusion.min_step < diffusion.max_step < diffusion.num_train_timesteps, "
+                f"found {self.min_step}, {self.max_step}, {self.num_train_timesteps}"
             )
         return self
 
@@ -138,7 +138,7 @@ class DataConfig(Section):
         if self.num_frames % 4 != 1:
             below = self.num_frames - (self.num_frames - 1) % 4
             raise ValueError(
-                f"data.num_frames must be 1 + 4k, found {self.num_frames}; the nearest are "
+                f"data.num_frames: expected 1 + 4k, found {self.num_frames}; the nearest are "
                 f"{below} and {below + 4}"
             )
         return self
@@ -167,11 +167,11 @@ class EvaluationConfig(Section):
         for part, whole in (("curve_clips", "num_clips"), ("curve_levels", "num_levels")):
             if getattr(self, part) > getattr(self, whole):
                 raise ValueError(
-                    f"evaluation.{part} must be at most evaluation.{whole}, found "
+                    f"evaluation.{part}: expected at most evaluation.{whole}, found "
                     f"{getattr(self, part)} and {getattr(self, whole)}"
                 )
         if list(self.curve_steps) != sorted(set(self.curve_steps)):
-            raise ValueError(f"evaluation.curve_steps must rise, found {list(self.curve_steps)}")
+            raise ValueError(f"evaluation.curve_steps: expected rising steps, found {list(self.curve_steps)}")
         return self
 
 
@@ -188,27 +188,27 @@ class Configuration(Section):
     def _parts_fit_together(self) -> Self:
         if self.evaluation.num_clips > self.data.num_eval_clips:
             raise ValueError(
-                "evaluation.num_clips must be at most data.num_eval_clips, found "
+                "evaluation.num_clips: expected at most data.num_eval_clips, found "
                 f"{self.evaluation.num_clips} and {self.data.num_eval_clips}"
             )
         latent = self.latent_shape
         for axis, size, patch in zip("thw", latent[1:], self.model.patch_size, strict=True):
             if size % patch:
                 raise ValueError(
-                    f"model.patch_size must divide the latent's size along {axis}, found {patch} "
+                    f"model.patch_size: expected a divisor of the size along {axis}, found {patch} "
                     f"for {size} (latents are {latent})"
                 )
         limits = (self.model.max_frames, self.model.max_grid, self.model.max_grid)
         tokens = tuple(s // p for s, p in zip(latent[1:], self.model.patch_size, strict=True))
         if any(count > limit for count, limit in zip(tokens, limits, strict=True)):
             raise ValueError(
-                f"a clip's tokens must fit model.max_frames and model.max_grid, found {tokens} "
+                f"expected a clip's tokens within model.max_frames, max_grid, max_grid, found {tokens} "
                 f"for {limits}"
             )
         available = self.evaluation.num_clips * self.evaluation.num_levels * self.tokens_per_clip
         if self.evaluation.codebook_tokens > available:
             raise ValueError(
-                "evaluation.codebook_tokens must be at most num_clips x num_levels x tokens per "
+                "evaluation.codebook_tokens: expected at most num_clips x num_levels x tokens per "
                 f"clip, found {self.evaluation.codebook_tokens} for {available}"
             )
         return self

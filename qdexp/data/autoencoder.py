@@ -4,7 +4,7 @@ Axes: b clips, f frames = 1 + 4k, h and w pixels; t = 1 + k, y = h / 8, x = w / 
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +15,7 @@ FRAMES_PER_LATENT = 4
 PIXELS_PER_LATENT = 8
 
 
+@runtime_checkable
 class Autoencoder(Protocol):
     """Pixels in 0..1 to latents and back; the first frame stands alone, four share a latent."""
 

@@ -62,7 +62,7 @@ def digits(split: Split) -> Digits:
     chosen = (np.arange(len(labels)) // 10 % 5 == 4) == (split == "held_out")
     return Digits(
         images=pixels[chosen].reshape(-1, _IMAGE_SIDE, _IMAGE_SIDE).astype(np.uint8),
-        labels=labels[chosen].astype(np.int64),
+        labels=np.asarray(labels[chosen], np.int64),
     )
 
 

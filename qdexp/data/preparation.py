@@ -8,7 +8,8 @@ import torch
 from qdexp.config.configuration import DataConfig
 from qdexp.data.autoencoder import Autoencoder
 from qdexp.data.fingerprint import fingerprint
-from qdexp.data.latent_cache import Encoded, are_whole, write_latents
+from qdexp.data.latent_cache import Encoded, write_latents
+from qdexp.data.manifest import are_whole
 from qdexp.data.moving_digits import Split, make_clips, verify_reference
 from qdexp.data.pca3d import Pca3d
 from qdexp.data.whole_folder import build_once

@@ -30,8 +30,8 @@ class NoiseSchedule:
         return NoiseSchedule(alphas_cumprod=self.alphas_cumprod.to(device))
 
     def add_noise(
-        self, x_0: Float[Tensor, "b *chw"], noise: Float[Tensor, "b *chw"], t: Int[Tensor, " b"]
-    ) -> Float[Tensor, "b *chw"]:
+        self, x_0: Float[Tensor, "b ..."], noise: Float[Tensor, "b ..."], t: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b ..."]:
         """Returns x_t = sqrt(a_t) x_0 + sqrt(1 - a_t) noise (Ho et al., 2020, equation 4)."""
         share = self.alphas_cumprod[t].reshape(-1, *[1] * (x_0.ndim - 1))
         return share.sqrt().to(x_0.dtype) * x_0 + (1 - share).sqrt().to(x_0.dtype) * noise

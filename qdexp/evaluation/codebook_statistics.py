@@ -3,6 +3,8 @@
 Counts of many batches are added up before they are judged: perplexities cannot be averaged.
 """
 
+# pyright: basic
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor

@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from qdexp.config.configuration import DataConfig
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Dataset, Executor, Listener, Tracker, Workspace
 from qdexp.experiment.plan import Plan, PlannedTrial
@@ -15,6 +14,9 @@ from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Outcome, Progress
 from qdexp.results.recorder import Recorder
+
+if TYPE_CHECKING:
+    from qdexp.config.configuration import DataConfig
 
 
 class Display(Listener, Protocol):

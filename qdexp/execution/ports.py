@@ -62,7 +62,9 @@ class Assignment:
 class Trainable(Protocol):
     """What a spec's `trainable` names: yields progress, then the outcome, last."""
 
-    def __call__(self, trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]: ...
+    def __call__(self, trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+        """Runs a trial; closing the iterator stops it at a safe point."""
+        ...
 
 
 class Listener(Protocol):

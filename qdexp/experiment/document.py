@@ -146,7 +146,8 @@ def _plain(
         for key, value in node.items():
             inner = (*path, str(key))
             keys[inner] = _from_one(node.lc.key(key))
-            values[inner] = _from_one(node.lc.value(key))
+            # ruamel places a missing value on the next line: an error points at its key instead.
+            values[inner] = keys[inner] if value is None else _from_one(node.lc.value(key))
             content[str(key)] = _plain(value, inner, values, keys)
         return content
     if isinstance(node, Sequence) and not isinstance(node, str):

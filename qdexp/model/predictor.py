@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from qdexp.config.configuration import ModelConfig
 from qdexp.errors import ConfigurationError
@@ -88,7 +88,7 @@ class QuantizedDiffusionPredictor(nn.Module):
         condition = self.time(timestep_embedding(t))
         for block in self.blocks:
             tokens = block(tokens, condition)
-        shift, scale = self.modulation(F.silu(condition)).chunk(2, dim=-1)
+        shift, scale = self.modulation(functional.silu(condition)).chunk(2, dim=-1)
         return self.to_code(modulate(self.norm(tokens), shift, scale)).unflatten(1, grid.shape[1:4])
 
     def project(self, z: Float[Tensor, "b tt hh ww e"]) -> Float[Tensor, "b c t h w"]:
@@ -106,7 +106,11 @@ class QuantizedDiffusionPredictor(nn.Module):
     def _check_size(self, x_t: Float[Tensor, "b c t h w"]) -> None:
         limits = (self.config.max_frames, self.config.max_grid, self.config.max_grid)
         for axis, size, patch, limit in zip(
-            ("frames", "rows", "columns"), x_t.shape[2:], self.config.patch_size, limits, strict=True
+            ("frames", "rows", "columns"),
+            x_t.shape[2:],
+            self.config.patch_size,
+            limits,
+            strict=True,
         ):
             if size % patch or size > patch * limit:
                 raise ConfigurationError(

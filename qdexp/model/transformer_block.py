@@ -3,9 +3,9 @@
 Axes: b clips, n tokens of a clip, d width.
 """
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from qdexp.config.configuration import ModelConfig
 
@@ -34,7 +34,7 @@ class SelfAttention(nn.Module):
             for part in self.qkv(x).chunk(3, dim=-1)
         )
         dropout = self.dropout if self.training else 0.0
-        gathered = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        gathered = functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         return self.out(gathered.transpose(1, 2).flatten(2))
 
 
@@ -62,7 +62,7 @@ class TransformerBlock(nn.Module):
     ) -> Float[Tensor, "b n d"]:
         """Returns the tokens after one round of mixing, given the timestep's embedding."""
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = self.modulation(
-            F.silu(condition)
+            functional.silu(condition)
         ).chunk(6, dim=-1)
         mixed = self.attention(modulate(self.attention_norm(x), shift_1, scale_1))
         x = x + gate_1[:, None] * self.dropout(mixed)

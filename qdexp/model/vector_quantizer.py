@@ -7,12 +7,14 @@ accumulation, recomputed activations and evaluation cannot move the codebook by 
 Axes: n tokens, k codes, d dimensions of a code.
 """
 
+# pyright: basic
+
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from qdexp.config.configuration import ModelConfig
 
@@ -98,7 +100,7 @@ class VectorQuantizer(nn.Module):
         return Quantization(
             z_q=straight_through.reshape(z.shape).to(z.dtype),
             indices=indices.reshape(z.shape[:-1]),
-            vq_loss=self.commitment_cost * F.mse_loss(tokens, codes),
+            vq_loss=self.commitment_cost * functional.mse_loss(tokens, codes),
             statistics=code_statistics(tokens.detach(), indices, len(self.codebook)),
         )
 

@@ -160,8 +160,8 @@ class Ledger:
             + " ORDER BY m.position, t.trial_id"
         )
         return [
-            _record(json.loads(condition), bool(asked_for), row)
-            for condition, asked_for, *row in self._rows(query, experiment)
+            _record(json.loads(condition), tuple(rest), is_asked_for=bool(asked_for))
+            for condition, asked_for, *rest in self._rows(query, experiment)
         ]
 
     def trial(self, prefix: str) -> TrialRecord:
@@ -170,25 +170,25 @@ class Ledger:
         Raises:
             NotFoundError: No trial's id does, or several do.
         """
-        pattern = prefix.replace("%", "").replace("_", "") + "%"
-        rows = list(self._rows(_TRIALS + "WHERE t.trial_id LIKE ? LIMIT 3", pattern))
+        query = _TRIALS + "WHERE substr(t.trial_id, 1, length(?1)) = ?1 LIMIT 2"
+        rows = list(self._rows(query, prefix))
         if len(rows) != 1 or not prefix:
             found = "no trial" if not rows else "several"
             raise NotFoundError(
                 f"expected the beginning of one trial's id, found {found} for '{prefix}' in "
                 f"{self.runs}; `qdexp status NAME` lists them"
             )
-        return _record({}, False, rows[0])
+        return _record({}, rows[0])
 
     def find(self, trial_id: str) -> TrialRecord | None:
         """Returns the trial with this whole id, or None."""
         rows = list(self._rows(_TRIALS + "WHERE t.trial_id = ?", trial_id))
-        return _record({}, False, rows[0]) if rows else None
+        return _record({}, rows[0]) if rows else None
 
     def on_trajectory(self, trajectory_id: str) -> list[TrialRecord]:
         """Returns the trials that share a trajectory: they differ in length and evaluation."""
         rows = self._rows(_TRIALS + "WHERE t.trajectory_id = ? ORDER BY t.trial_id", trajectory_id)
-        return [_record({}, False, row) for row in rows]
+        return [_record({}, row) for row in rows]
 
     def experiments_of(self, trial_id: str) -> list[str]:
         """Returns the experiments that ask, or once asked, for a trial."""
@@ -225,7 +225,7 @@ class Ledger:
             ) from error
 
 
-def _record(condition: Condition, is_asked_for: bool, row: Row) -> TrialRecord:
+def _record(condition: Condition, row: Row, *, is_asked_for: bool = False) -> TrialRecord:
     key, content, status, step, measurements, warnings, failure, provenance, at, starts, first = row
     outcome = status and Outcome(
         trial_id=key,

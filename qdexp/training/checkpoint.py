@@ -85,13 +85,15 @@ def read(path: Path) -> Checkpoint:
 
 def newest_first(folder: Path) -> list[Path]:
     """Returns the checkpoints in a folder, the furthest training first."""
-    steps = {path: int(path.stem.rpartition("_")[2]) for path in folder.glob(STEP_NAME.format(step="*"))}
+    steps = {
+        path: int(path.stem.rpartition("_")[2]) for path in folder.glob(STEP_NAME.format(step="*"))
+    }
     final = folder / FINAL_NAME
     return [final] * final.exists() + sorted(steps, key=lambda path: steps[path], reverse=True)
 
 
 def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Returns the newest checkpoint of a folder that is whole, and a warning for each that is not."""
+    """Returns the newest whole checkpoint of a folder, and a warning for each damaged one."""
     warnings: list[str] = []
     for path in newest_first(folder):
         try:

@@ -3,10 +3,12 @@
 Axes: b clips of a batch, c channels, t frames, h rows, w columns.
 """
 
+# pyright: basic
+
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from qdexp.diffusion.schedule import NoiseSchedule
 from qdexp.model.predictor import QuantizedDiffusionPredictor
@@ -45,7 +47,7 @@ def denoising_losses(
 ) -> Losses:
     """Returns MSE(pred_x0, x_0) + quantization_weight * vq_loss, and its parts."""
     prediction = model(schedule.add_noise(batch.x_0, batch.noise, batch.t), batch.t)
-    denoising_loss = F.mse_loss(prediction.pred_x0, batch.x_0)
+    denoising_loss = functional.mse_loss(prediction.pred_x0, batch.x_0)
     return Losses(
         loss=denoising_loss + quantization_weight * prediction.vq_loss,
         denoising_loss=denoising_loss,

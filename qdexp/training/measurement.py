@@ -5,6 +5,8 @@ since the others are extrapolation. The arrays hold every level, for comparisons
 that were trained on different ranges.
 """
 
+# pyright: basic
+
 import resource
 import statistics
 import sys
@@ -63,7 +65,7 @@ class HeldOut:
 def held_out(
     config: Configuration, latents: Latents, schedule: NoiseSchedule, device: torch.device
 ) -> HeldOut:
-    """Returns the first `evaluation.num_clips` held-out clips, with the noise that belongs to each."""
+    """Returns the first `evaluation.num_clips` held-out clips, each with its own noise."""
     x_0 = latents.held_out[: config.evaluation.num_clips]
     noise = [
         randomness.evaluation_noise(clip=clip, shape=tuple(x_0.shape[1:]))
@@ -133,7 +135,9 @@ def curve_arrays(curve: list[CurvePoint]) -> dict[str, Array]:
     }
 
 
-def cost(model: QuantizedDiffusionPredictor, record: Record, device: torch.device) -> dict[str, float]:
+def cost(
+    model: QuantizedDiffusionPredictor, record: Record, device: torch.device
+) -> dict[str, float]:
     """Returns what the training took."""
     steps = [seconds for _, seconds in record.history.get("cost.step_seconds", [])]
     return {

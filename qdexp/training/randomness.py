@@ -8,8 +8,10 @@ Numbers are drawn one after the other from NumPy's Philox, on the CPU, whatever 
 beginning of a long draw is the short draw, and no draw depends on the number of threads.
 """
 
+# pyright: basic
+
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -99,7 +101,7 @@ def replacement_quantiles(seed: int, *, step: int, num_embeddings: int) -> Tenso
 
 
 @contextmanager
-def dropout_masks(seed: int, *, step: int, device: torch.device) -> Iterator[None]:
+def dropout_masks(seed: int, *, step: int, device: torch.device) -> Generator[None]:
     """Makes the dropout inside a function of seed and step, and leaves no trace of it.
 
     PyTorch's dropout reads the global generator: it is seeded inside, and put back after.

@@ -32,15 +32,17 @@ class Record:
         warnings: What the outcome's reader must know.
     """
 
-    history: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
-    curve: list[CurvePoint] = field(default_factory=list)
-    sums: dict[str, float] = field(default_factory=dict)
-    latest: dict[str, float] = field(default_factory=dict)
+    history: dict[str, list[tuple[int, float]]] = field(
+        default_factory=dict[str, list[tuple[int, float]]]
+    )
+    curve: list[CurvePoint] = field(default_factory=list[CurvePoint])
+    sums: dict[str, float] = field(default_factory=dict[str, float])
+    latest: dict[str, float] = field(default_factory=dict[str, float])
     steps_in_interval: int = 0
     interval_seconds: float = 0.0
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list[str])
 
     def add_step(self, measured: dict[str, float], seconds: float) -> None:
         """Adds what one optimizer step measured."""
@@ -92,5 +94,6 @@ class Record:
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> "Record":
         """Builds the record that `to_plain` described."""
-        curve = [CurvePoint(**point) for point in plain["curve"]]
-        return Record(**(plain | {"curve": curve}))
+        record = Record(**plain)
+        record.curve = [CurvePoint(**point) for point in plain["curve"]]
+        return record

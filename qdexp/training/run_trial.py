@@ -232,9 +232,7 @@ def _save(attempt: _Attempt, *, final: bool = False) -> None:
 
 def _progress(attempt: _Attempt, measured: dict[str, float]) -> Progress:
     attempt.reported_at = time.monotonic()
-    return Progress(
-        step=attempt.state.step, num_steps=attempt.num_steps, measurements=measured
-    )
+    return Progress(step=attempt.state.step, num_steps=attempt.num_steps, measurements=measured)
 
 
 def _fields(trial: Trial) -> dict[str, Any]:

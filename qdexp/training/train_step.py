@@ -1,5 +1,7 @@
 """One optimizer step, as a function of the state, the step's number and the seed."""
 
+# pyright: basic
+
 import math
 from dataclasses import dataclass
 
@@ -50,7 +52,7 @@ def train_step(state: TrainingState, course: Course) -> dict[str, float]:
     state.optimizer.zero_grad(set_to_none=True)
     with randomness.dropout_masks(course.seed, step=state.step, device=course.device):
         losses, statistics = _accumulate_gradients(state, course, batch)
-    measured = dict(zip(AVERAGED, losses.tolist(), strict=True))
+    measured: dict[str, float] = dict(zip(AVERAGED, losses.tolist(), strict=True))
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), training.max_grad_norm)
     _check_finite(measured | {"gradient norm": norm.item()}, state.step)
     for group in state.optimizer.param_groups:
@@ -70,9 +72,7 @@ def draw_batch(course: Course, step: int) -> Batch:
     """Returns all clips of an optimizer step, a function of seed and step."""
     config = course.config
     size = config.training.batch_size * config.training.gradient_accumulation_steps
-    clips = randomness.clip_indices(
-        course.seed, step=step, batch=size, num_clips=len(course.clips)
-    )
+    clips = randomness.clip_indices(course.seed, step=step, batch=size, num_clips=len(course.clips))
     x_0 = course.clips[clips].to(course.device)
     trained = (config.diffusion.min_step, config.diffusion.max_step)
     t = randomness.timesteps(course.seed, step=step, batch=size, trained=trained)

@@ -1,0 +1,45 @@
+# Two commands do everything on a fresh machine with Python, make and a network for packages:
+# `make demo` asks one question and answers it; `make test` proves that all of it works.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SPEC   ?= experiments/codebook_size.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format clean
+
+help:
+	@echo "make demo     run $(SPEC) and write its report"
+	@echo "make test     run the tests"
+	@echo "make check    lint, types, layers"
+	@echo "make install  only set up $(VENV)"
+
+# The CPU build of torch is asked for by its exact version first, so that nothing larger comes along.
+$(BIN)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "expected Python >= 3.11, found " + sys.version.split()[0] + "; give another by make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,check]'
+	touch $@
+
+install: $(BIN)/.installed
+
+demo: install
+	$(BIN)/qdexp run $(SPEC)
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV)

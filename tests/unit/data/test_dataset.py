@@ -1,0 +1,131 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qdexp.config.configuration import DataConfig
+from qdexp.data import fingerprint as pins
+from qdexp.data.dataset import LatentDataset
+from qdexp.data.latent_cache import AUTOENCODER, HELD_OUT, TRAIN, open_latents
+from qdexp.data.manifest import MANIFEST
+from qdexp.errors import DataError
+from qdexp.execution.ports import Dataset
+
+CONFIG = DataConfig(num_train_clips=8, num_eval_clips=4, num_frames=5, height=32, width=32)
+DATASET: Dataset = LatentDataset()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def test_equal_configurations_have_equal_fingerprints() -> None:
+    assert DATASET.fingerprint(CONFIG) == DATASET.fingerprint(CONFIG.model_copy())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_train_clips": 9},
+        {"num_eval_clips": 5},
+        {"num_frames": 9},
+        {"height": 40},
+        {"width": 40},
+        {"seed": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_every_field_of_the_data_enters_the_fingerprint(change: dict[str, int]) -> None:
+    assert DATASET.fingerprint(CONFIG.model_copy(update=change)) != DATASET.fingerprint(CONFIG)
+
+
+@pytest.mark.parametrize(("pin", "value"), [("FRAMES_SHA256", "other"), ("PCA3D_VERSION", 2)])
+def test_clips_and_autoencoder_enter_the_fingerprint(
+    monkeypatch: pytest.MonkeyPatch, pin: str, value: str | int
+) -> None:
+    before = DATASET.fingerprint(CONFIG)
+
+    monkeypatch.setattr(pins, pin, value)
+
+    assert DATASET.fingerprint(CONFIG) != before
+
+
+def test_a_fingerprint_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from qdexp.config.configuration import DataConfig; "
+        "from qdexp.data.dataset import LatentDataset; LatentDataset().fingerprint(DataConfig()); "
+        "print(sorted({'torch', 'numpy', 'sklearn', 'scipy', 'jaxtyping'} & set(sys.modules)))"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert ended.stdout.strip() == "[]"
+
+
+def test_prepared_latents_are_under_an_absolute_folder_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    folder = DATASET.prepare(CONFIG, Path("cache"))
+
+    assert folder.is_absolute()
+    assert folder.parent == tmp_path / "cache" / "latents"
+    assert sorted(contents(folder)) == sorted([AUTOENCODER, HELD_OUT, MANIFEST, TRAIN])
+    assert open_latents(folder).train.shape == (8, 16, 2, 4, 4)
+
+
+def test_latents_that_are_there_are_used_and_nothing_is_written(tmp_path: Path) -> None:
+    folder = DATASET.prepare(CONFIG, tmp_path)
+    watched = [tmp_path, folder.parent, folder, *folder.iterdir(), *folder.parent.iterdir()]
+    before = [(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in watched]
+
+    assert DATASET.prepare(CONFIG, tmp_path) == folder
+
+    assert [(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in watched] == before
+
+
+def test_other_data_get_another_folder(tmp_path: Path) -> None:
+    first = DATASET.prepare(CONFIG, tmp_path)
+
+    second = DATASET.prepare(CONFIG.model_copy(update={"seed": 1}), tmp_path)
+
+    assert first != second
+    assert first.exists()
+
+
+@pytest.mark.parametrize("name", [TRAIN, HELD_OUT, AUTOENCODER, MANIFEST])
+def test_one_changed_byte_is_found_and_the_same_bytes_are_made_again(
+    tmp_path: Path, name: str
+) -> None:
+    folder = DATASET.prepare(CONFIG, tmp_path)
+    before = contents(folder)
+    damaged = bytearray(before[name])
+    damaged[len(damaged) // 2] ^= 1
+    (folder / name).write_bytes(damaged)
+
+    DATASET.prepare(CONFIG, tmp_path)
+
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", [TRAIN, MANIFEST])
+def test_a_missing_file_is_made_again(tmp_path: Path, name: str) -> None:
+    folder = DATASET.prepare(CONFIG, tmp_path)
+    before = contents(folder)
+    (folder / name).unlink()
+
+    DATASET.prepare(CONFIG, tmp_path)
+
+    assert contents(folder) == before
+
+
+def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+
+    with pytest.raises(DataError, match="expected a cache that can be written"):
+        DATASET.prepare(CONFIG, tmp_path / "cache")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]

@@ -1,0 +1,83 @@
+"""A trial is what affects its result, and nothing else."""
+
+import pytest
+
+from qdexp.config import revision
+from qdexp.config.configuration import field_names
+from qdexp.config.presets import preset
+from qdexp.experiment import identity
+from qdexp.experiment.trial import Trial
+
+TINY = preset("tiny")
+
+OTHER = {
+    "model.latent_channels": 8, "model.num_embeddings": 64, "model.embedding_dim": 3,
+    "model.hidden_dim": 32, "model.num_layers": 5, "model.num_heads": 2, "model.dropout": 0.5,
+    "model.max_frames": 32, "model.max_grid": 16, "model.patch_size": [5, 1, 1],
+    "model.commitment_cost": 0.5, "model.ema_decay": 0.5, "model.dead_code_threshold": 0.9,
+    "diffusion.num_train_timesteps": 2000, "diffusion.min_step": 3, "diffusion.max_step": 900,
+    "diffusion.beta_schedule": "cosine", "training.num_epochs": 3, "training.max_steps": 7,
+    "training.batch_size": 3, "training.gradient_accumulation_steps": 7,
+    "training.learning_rate": 0.5, "training.warmup_steps": 3, "training.weight_decay": 0.5,
+    "training.max_grad_norm": 0.5, "training.quantization_weight": 0.5,
+    "training.num_threads": 3, "training.log_every_steps": 3,
+    "training.checkpoint_every_steps": 3, "data.num_train_clips": 100,
+    "data.num_eval_clips": 100, "data.num_frames": 21, "data.height": 72, "data.width": 72,
+    "data.seed": 5, "evaluation.num_clips": 20, "evaluation.num_levels": 17,
+    "evaluation.curve_steps": [1], "evaluation.curve_clips": 3, "evaluation.curve_levels": 3,
+    "evaluation.codebook_tokens": 100,
+}  # fmt: skip
+FITTING = {"model.patch_size": {"evaluation.codebook_tokens": 100}}
+
+
+def trial(**changes: object) -> Trial:
+    facts = {"configuration": TINY, "seed": 0, "data_fingerprint": "d"} | changes
+    return Trial(**facts)  # pyright: ignore[reportArgumentType]
+
+
+def changed(field: str) -> Trial:
+    return trial(configuration=TINY.replace(FITTING.get(field, {}) | {field: OTHER[field]}))
+
+
+def test_every_field_that_can_change_is_tried_here() -> None:
+    only_one_choice = {"data.kind", "data.autoencoder"}
+    assert set(OTHER) | only_one_choice == set(field_names())
+
+
+@pytest.mark.parametrize("field", OTHER)
+def test_field_is_part_of_identity_unless_it_changes_no_result(field: str) -> None:
+    is_same = changed(field).trial_id == trial().trial_id
+    assert is_same == (field in identity.WITHOUT_EFFECT)
+
+
+def test_seed_data_and_trainable_are_part_of_identity() -> None:
+    ids = {
+        trial().trial_id,
+        trial(seed=1).trial_id,
+        trial(data_fingerprint="e").trial_id,
+        trial(trainable="m:f").trial_id,
+    }
+    assert len(ids) == 4
+
+
+def test_revision_is_part_of_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = trial().trial_id
+    monkeypatch.setattr(identity, "RESULTS_REVISION", revision.RESULTS_REVISION + 1)
+    assert trial().trial_id != before
+
+
+@pytest.mark.parametrize("field", ["training.max_steps", "evaluation.num_levels"])
+def test_length_and_evaluation_leave_the_trajectory_as_it_is(field: str) -> None:
+    assert changed(field).trajectory_id == trial().trajectory_id
+
+
+@pytest.mark.parametrize("field", ["training.learning_rate", "model.ema_decay", "data.seed"])
+def test_training_changes_the_trajectory(field: str) -> None:
+    assert changed(field).trajectory_id != trial().trajectory_id
+
+
+def test_trial_survives_its_journey_as_json() -> None:
+    there = changed("model.patch_size")
+    back = Trial.from_json(there.to_json())
+    assert back == there
+    assert back.trial_id == there.trial_id

@@ -1,0 +1,201 @@
+"""A wrong spec is refused at its line and column, in words that help."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from qdexp.errors import ConfigurationError, SpecError
+from qdexp.experiment.reader import Overrides, parse_overrides, read_spec
+from qdexp.experiment.spec import Resources, SmallestEffect, Spec
+
+GOOD = """\
+name: sizes
+question: Does size matter?
+preset: tiny
+set:
+  training.max_steps: 50
+factors:
+  model.num_embeddings: {levels: [64, 128], baseline: 64}
+  diffusion.min_step: {levels: [20, 50], baseline: 20}
+where: diffusion.min_step < diffusion.max_step
+seeds: 2
+metrics:
+  primary: eval.denoising_loss
+  secondary: [eval.perplexity]
+  smallest_effect: 0.5%
+resources: {cpus: 1, gpus: auto}
+"""
+
+# What replaces what in GOOD, where the error stands, and what its message holds.
+WRONG = {
+    "unknown top-level field": ("seeds: 2", "seed: 2", "10:1", "found 'seed'; did you mean 'seeds'?"),
+    "unknown factor": ("model.num_embeddings:", "model.num_embedings:", "7:3",
+        "found 'model.num_embedings'; did you mean 'model.num_embeddings'?"),
+    "unknown field in set": ("training.max_steps: 50", "max_step: 50", "5:3",
+        "found 'max_step'; did you mean"),
+    "unknown factor key": ("baseline: 64", "base: 64", "7:45", "found 'base'"),
+    "wrong type in set": ("max_steps: 50", "max_steps: fifty", "5:23", "found 'fifty'"),
+    "text for a number": ("[64, 128]", "[64, '128']", "7:39", "expected a valid integer, found '128'"),
+    "truth value for a number": ("[64, 128]", "[64, true]", "7:39", "found True"),
+    "level below its range": ("[64, 128]", "[64, 1]", "7:39",
+        "expected greater than or equal to 2, found 1"),
+    "level above its range": ("[20, 50]", "[20, 50000]", "8:37",
+        "expected less than or equal to 9999, found 50000"),
+    "duplicate level": ("[64, 128]", "[64, 128, 64]", "7:44", "expected different levels, found 64"),
+    "no baseline": (", baseline: 64", "", "7:3", "expected `baseline:`, one of [64, 128], found none"),
+    "baseline not among the levels": ("baseline: 64", "baseline: 99", "7:55",
+        "expected a baseline among [64, 128], found 99"),
+    "no levels": ("levels: [64, 128]", "levels: []", "7:34", "expected a list of levels, found []"),
+    "levels not a list": ("levels: [64, 128]", "levels: 64", "7:34", "expected a list of levels"),
+    "factor without content": ("{levels: [64, 128], baseline: 64}", "", "7:3", "levels, baseline"),
+    "empty grid": (GOOD[GOOD.index("factors:"):GOOD.index("where:")], "factors: {}\n", "6:10",
+        "an empty grid"),
+    "no factors": (GOOD[GOOD.index("factors:"):GOOD.index("where:")], "", "1:1", "an empty grid"),
+    "no name": ("name: sizes\n", "", "1:1", "name: expected"),
+    "name with a slash": ("name: sizes", "name: a/b", "1:7", "found 'a/b'"),
+    "no question": ("question: Does size matter?\n", "", "1:1", "question: expected"),
+    "unknown preset": ("preset: tiny", "preset: tinny", "3:9", "did you mean 'tiny'?"),
+    "no preset": ("preset: tiny\n", "", "1:1", "expected a preset's name, found None"),
+    "unknown design": ("seeds: 2", "design: full", "10:9", "expected full_factorial, found 'full'"),
+    "bad YAML": ("levels: [64, 128]", "levels: [64, 128", "", "expected YAML 1.2"),
+    "YAML with tabs": ("  training", "\ttraining", "5:1", "expected spaces, found a tab"),
+    "a key twice": ("seeds: 2", "seeds: 2\nseeds: 3", "11:1", "duplicate key"),
+    "not a mapping": (GOOD, "- a\n- b\n", "1:1", "expected `key: value` lines"),
+    "empty file": (GOOD, "", "1:1", "found nothing"),
+    "where refuses all": ("where: diffusion.min_step <", "where: diffusion.min_step >", "9:8",
+        "refuses all 4"),
+    "where refuses the baseline": ("where: diffusion.min_step < diffusion.max_step",
+        "where: diffusion.min_step > 20", "9:8", "expected to keep the baseline"),
+    "where with an unknown field": ("where: diffusion.min_step <", "where: 0 < diffusion.min_stp and 1 <",
+        "9:12", "did you mean 'diffusion.min_step'?"),
+    "where that calls": ("where: diffusion.min_step < diffusion.max_step",
+        "where: __import__('os').system('x') == 0", "9:24", "found '.'"),
+    "where cut short": ("< diffusion.max_step", "<", "9:28", "found the end"),
+    "where compares unlike things": ("< diffusion.max_step", "== 'linear'", "9:27", "of one kind"),
+    "seeds of zero": ("seeds: 2", "seeds: 0", "10:8", "found 0"),
+    "a seed twice": ("seeds: 2", "seeds: [1, 1]", "10:8", "found [1, 1]"),
+    "unknown metric": ("primary: eval.denoising_loss", "primary: eval.loss", "12:12",
+        "found 'eval.loss'; did you mean"),
+    "metric that a factor redefines": ("primary: eval.denoising_loss", "primary: train.loss", "12:12",
+        "whose definition contains diffusion.min_step"),
+    "effect of nothing": ("0.5%", "0%", "14:20", "found '0%'"),
+    "effect that is no number": ("0.5%", "little", "14:20", "found 'little'"),
+    "no CPU": ("cpus: 1", "cpus: 0", "15:19", "found 0"),
+    "unknown resource": ("cpus: 1", "cpu: 1", "15:13", "did you mean 'cpus'?"),
+    "field both set and varied": ("training.max_steps: 50", "model.num_embeddings: 50", "5:3",
+        "which factors vary"),
+    "condition that fits nothing": (GOOD[GOOD.index("  diffusion.min"):GOOD.index("seeds:")],
+        "  diffusion.min_step: {levels: [20, 990], baseline: 20}\n", "6:1", "exclude it by `where`"),
+    "values in set that do not fit": ("training.max_steps: 50", "model.num_heads: 5", "5:3",
+        "model.num_heads: expected a divisor of model.hidden_dim, found 5 for 64"),
+    "trainable without a function": ("seeds: 2", "trainable: module", "10:12",
+        "expected package.module:function"),
+}  # fmt: skip
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "spec.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def good(folder: Path) -> Spec:
+    return read_spec(written(folder, GOOD))
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_spec_is_refused_where_it_is_wrong(case: str, tmp_path: Path) -> None:
+    old, new, position, message = WRONG[case]
+    assert old in GOOD
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(SpecError) as caught:
+        read_spec(path)
+    text = str(caught.value)
+    assert re.match(re.escape(f"{path}:{position}"), text), text
+    assert message in text
+    assert "expected" in text
+
+
+def test_spec_is_read_completely(tmp_path: Path) -> None:
+    spec = good(tmp_path)
+    assert spec.name == "sizes"
+    assert spec.seeds == (0, 1)
+    assert spec.metrics.smallest_effect == SmallestEffect(value=0.005, is_relative=True)
+    assert spec.resources == Resources(cpus=1, gpus=None)
+    assert spec.baseline == {"model.num_embeddings": 64, "diffusion.min_step": 20}
+    labels = [tuple(condition.values()) for condition, _ in spec.grid.conditions]
+    assert labels == [(64, 20), (64, 50), (128, 20), (128, 50)]
+    configuration = spec.grid.conditions[3][1]
+    assert (configuration.model.num_embeddings, configuration.training.max_steps) == (128, 50)
+
+
+def test_where_leaves_conditions_out(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "where: diffusion.min_step < diffusion.max_step",
+        'where: "not (model.num_embeddings == 128 and diffusion.min_step >= 50)"',
+    )
+    spec = read_spec(written(tmp_path, text))
+    assert len(spec.grid.conditions) == 3
+
+
+def test_numbers_are_of_yaml_1_2(tmp_path: Path) -> None:
+    text = GOOD.replace("training.max_steps: 50", "training.learning_rate: 1e-4")
+    spec = read_spec(written(tmp_path, text))
+    assert spec.grid.set == {"training.learning_rate": 1e-4}
+
+
+def test_trials_are_ordered_by_seed(tmp_path: Path) -> None:
+    trials = good(tmp_path).trials(["data"] * 4)
+    assert [trial.seed for trial, _ in trials] == [0] * 4 + [1] * 4
+    assert len({trial.trial_id for trial, _ in trials}) == 8
+
+
+def test_command_line_overrides_the_spec(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    spec = read_spec(path, parse_overrides(["training.max_steps=7"], 5))
+    assert spec.grid.set == {"training.max_steps": 7}
+    assert spec.seeds == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "seeds", "message"),
+    [
+        (["training.max_steps"], None, "expected FIELD=VALUE"),
+        (["training.max_step=3"], None, "did you mean 'training.max_steps'?"),
+        (["training.max_steps=many"], None, "found 'many'"),
+        ([], 0, "expected a number from 1, found 0"),
+    ],
+)
+def test_wrong_override_is_refused(
+    assignments: list[str], seeds: int | None, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        parse_overrides(assignments, seeds)
+
+
+def test_override_of_a_factor_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD)
+    with pytest.raises(ConfigurationError, match="is no factor, found 'model.num_embeddings'"):
+        read_spec(path, Overrides(fields={"model.num_embeddings": 3}))
+
+
+def test_definition_is_json_with_all_that_the_analysis_needs(tmp_path: Path) -> None:
+    definition = good(tmp_path).definition()
+    assert definition["factors"][0] == {
+        "field": "model.num_embeddings",
+        "levels": [64, 128],
+        "baseline": 64,
+    }
+    assert definition["metrics"] == {
+        "primary": "eval.denoising_loss",
+        "secondary": ["eval.perplexity"],
+        "smallest_effect": {"value": 0.005, "is_relative": True},
+    }
+
+
+@pytest.mark.parametrize("path", sorted(Path("experiments").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_experiment_of_ours_is_valid(path: Path) -> None:
+    spec = read_spec(path)
+    assert spec.name == path.stem
+    assert len(spec.grid.conditions) >= 2
