@@ -5,6 +5,7 @@ Tune gets a list of trials and nothing to decide: no search, no checkpoints, no 
 done and what is resumable is the ledger's and the trial's own folder's to say.
 """
 
+import logging
 import os
 import secrets
 import shutil
@@ -116,7 +117,10 @@ def local_cluster() -> Iterator[None]:
         os.environ.setdefault(name, value)
     with _python_path_of_this_process():
         ray.init(
-            address="local", include_dashboard=False, log_to_driver=False, logging_level="CRITICAL"
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
         )
     try:
         yield

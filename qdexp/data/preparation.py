@@ -1,6 +1,8 @@
 # pyright: basic
 """From a configuration to latents on disk: makes the clips, fits the autoencoder, encodes."""
 
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -14,10 +16,10 @@ from qdexp.data.moving_digits import Split, make_clips, verify_reference
 from qdexp.data.pca3d import Pca3d
 from qdexp.data.whole_folder import build_once
 
-FITTED_CLIPS = 128
+FITTED_CLIPS = 64
 """Training clips, the first ones, whose patches the autoencoder is fitted to."""
 
-_CLIPS_AT_ONCE = 32
+_CLIPS_AT_ONCE = 8
 
 
 def prepare_latents(config: DataConfig, folder: Path) -> None:
@@ -37,14 +39,28 @@ def prepare_latents(config: DataConfig, folder: Path) -> None:
 def _build(config: DataConfig, folder: Path) -> None:
     verify_reference()
     fitted = make_clips(config, "train", range(min(FITTED_CLIPS, config.num_train_clips)))
-    autoencoder = Pca3d.fit(torch.from_numpy(fitted.frames))
+    with _one_thread():
+        autoencoder = Pca3d.fit(torch.from_numpy(fitted.frames))
+        train = encode_split(config, "train", config.num_train_clips, autoencoder)
+        held_out = encode_split(config, "held_out", config.num_eval_clips, autoencoder)
     write_latents(
         folder,
         fingerprint=fingerprint(config),
         autoencoder=autoencoder,
-        train=encode_split(config, "train", config.num_train_clips, autoencoder),
-        held_out=encode_split(config, "held_out", config.num_eval_clips, autoencoder),
+        train=train,
+        held_out=held_out,
     )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Generator[None]:
+    """Lets torch compute with one thread: their number changes the last bits of latents."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def encode_split(

@@ -11,7 +11,7 @@ from qdexp.execution.ports import Assignment, Dataset, Executor, Listener, Track
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
-from qdexp.results.ledger import Ledger
+from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome, Progress
 from qdexp.results.recorder import Recorder
 
@@ -82,24 +82,25 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
             [(planned.trial, planned.condition) for planned in plan.trials],
         )
         outside.display.on_plan(plan)
-        notes: Sequence[str] = ()
-        num_run = 0
-        if plan.to_run:
+        scribe = _Scribe(plan, recorder, ledger, outside)
+        behind = ledger.unmirrored(spec.name)
+        notes: tuple[str, ...] = ()
+        if plan.to_run or behind:
             assignments = _assignments(plan, runs, outside)
-            scribe = _Scribe(plan, recorder, runs, outside)
             outside.tracker.open_experiment(spec.name, spec.question)
             try:
-                outside.executor.execute(assignments, scribe)
+                scribe.catch_up(behind)
+                if assignments:
+                    outside.executor.execute(assignments, scribe)
             finally:
-                notes = outside.tracker.close()
-                num_run = scribe.num_outcomes
-        statuses = [
-            member.outcome and member.outcome.status
-            for member in ledger.members(spec.name)
-            if member.is_asked_for
-        ]
-    incomplete = sum(status != "completed" for status in statuses)
-    return Conducted(num_run=num_run, num_incomplete=incomplete, notes=tuple(notes))
+                notes = tuple(outside.tracker.close())
+            if not notes:
+                recorder.record_mirrored(spec.name)
+        members = [member for member in ledger.members(spec.name) if member.is_asked_for]
+    completed = [m for m in members if m.outcome and m.outcome.status == "completed"]
+    return Conducted(
+        num_run=scribe.num_outcomes, num_incomplete=len(members) - len(completed), notes=notes
+    )
 
 
 def _assignments(plan: Plan, runs: Path, outside: Collaborators) -> list[Assignment]:
@@ -129,21 +130,18 @@ def _workspace(planned: PlannedTrial, runs: Path, latents: Path) -> Workspace:
 class _Scribe:
     """Writes what it hears to the ledger, then to the tracker, then to the display."""
 
-    def __init__(self, plan: Plan, recorder: Recorder, runs: Path, outside: Collaborators) -> None:
+    def __init__(
+        self, plan: Plan, recorder: Recorder, ledger: Ledger, outside: Collaborators
+    ) -> None:
         self._planned = {planned.trial.trial_id: planned for planned in plan.trials}
-        self._experiment = plan.experiment
         self._recorder = recorder
-        self._runs = runs
+        self._ledger = ledger
         self._outside = outside
         self.num_outcomes = 0
 
     def on_start(self, trial_id: str) -> None:
-        now = time.time()
-        self._recorder.record_start(trial_id, now)
-        planned = self._planned[trial_id]
-        self._outside.tracker.start_trial(
-            planned.trial, planned.condition, self._tags(), started_at=now
-        )
+        self._recorder.record_start(trial_id, time.time())
+        self._mirror_start(trial_id)
         self._outside.display.on_start(trial_id)
 
     def on_progress(self, trial_id: str, progress: Progress) -> None:
@@ -155,13 +153,27 @@ class _Scribe:
         outcome = replace(outcome, provenance=provenance)
         self._recorder.record_outcome(outcome)
         self.num_outcomes += 1
-        pictures = self._outside.draw(outcome, trial_folder(self._runs, outcome.trial_id))
-        self._outside.tracker.end_trial(outcome, pictures)
+        self._mirror_end(outcome)
         self._outside.display.on_outcome(outcome)
 
-    def _tags(self) -> dict[str, str]:
-        return {
-            f"qdexp.{name}": str(value)
-            for name, value in self._outside.provenance.items()
-            if not isinstance(value, Mapping)
-        }
+    def catch_up(self, behind: Sequence[TrialRecord]) -> None:
+        """Mirrors outcomes that the ledger has and the tracker may not have."""
+        for record in behind:
+            assert record.outcome is not None
+            self._mirror_start(record.trial_id)
+            history = self._ledger.history(record.trial_id)
+            arrays = self._ledger.arrays(record.trial_id)
+            self._mirror_end(replace(record.outcome, history=history, arrays=arrays))
+
+    def _mirror_start(self, trial_id: str) -> None:
+        """Mirrors a start at the time of the first one, so that a replay repeats no metric."""
+        planned = self._planned[trial_id]
+        record = self._ledger.find(trial_id)
+        started_at = record.started_at if record and record.started_at else time.time()
+        tags = {f"qdexp.{name}": str(value) for name, value in self._outside.provenance.items()}
+        self._outside.tracker.start_trial(planned.trial, planned.condition, tags, started_at)
+
+    def _mirror_end(self, outcome: Outcome) -> None:
+        folder = trial_folder(self._ledger.runs, outcome.trial_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._outside.tracker.end_trial(outcome, self._outside.draw(outcome, folder))

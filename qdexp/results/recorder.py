@@ -19,7 +19,7 @@ from qdexp.results import schema
 from qdexp.results.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 LOCK_FILE = "driver.lock"
 
@@ -149,8 +149,18 @@ class Recorder:
                 [(cursor.lastrowid, *block) for block in blocks],
             )
 
+    def record_mirrored(self, experiment: str) -> None:
+        """Records that the tracker shows the last outcome of each of the experiment's trials."""
+        with self._transaction() as write:
+            write.execute(
+                "INSERT OR IGNORE INTO mirrored SELECT m.experiment, max(o.outcome_id)"
+                " FROM members m JOIN outcomes o ON o.trial_id = m.trial_id"
+                " WHERE m.experiment = ? GROUP BY m.trial_id",
+                (experiment,),
+            )
+
     @contextmanager
-    def _transaction(self) -> "Iterator[sqlite3.Connection]":
+    def _transaction(self) -> "Generator[sqlite3.Connection]":
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:

@@ -57,6 +57,11 @@ CREATE TABLE outcomes (
     provenance   TEXT NOT NULL   -- JSON
 );
 CREATE INDEX outcomes_of ON outcomes (trial_id, outcome_id);
+CREATE TABLE mirrored (          -- outcomes that the tracker shows under an experiment
+    experiment TEXT NOT NULL,
+    outcome_id INTEGER NOT NULL REFERENCES outcomes,
+    PRIMARY KEY (experiment, outcome_id)
+) WITHOUT ROWID;
 CREATE TABLE blocks (
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
     kind       TEXT NOT NULL,    -- history or array

@@ -6,6 +6,7 @@ the others, which are what `torch.save` wrote; nothing in it is executed when it
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -92,14 +93,14 @@ def newest_first(folder: Path) -> list[Path]:
     return [final] * final.exists() + sorted(steps, key=lambda path: steps[path], reverse=True)
 
 
-def newest(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """Returns the newest whole checkpoint of a folder, and a warning for each damaged one."""
+def first_whole(paths: Sequence[Path]) -> tuple[Checkpoint | None, list[str]]:
+    """Returns the first checkpoint that is whole, and a warning for each damaged one before it."""
     warnings: list[str] = []
-    for path in newest_first(folder):
+    for path in paths:
         try:
             return read(path), warnings
         except CheckpointError as error:
-            warnings.append(f"{error}; it was passed over for the one before")
+            warnings.append(f"{error}; it was passed over for an earlier one, or the start")
     return None, warnings
 
 

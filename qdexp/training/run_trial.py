@@ -98,9 +98,8 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
 
 def _resume(attempt: _Attempt, start_from: Path | None) -> None:
     """Goes on from the newest whole checkpoint that there is, if any."""
-    found, warnings = checkpoint.newest(attempt.folder)
-    if found is None and start_from is not None:
-        found = checkpoint.read(start_from)
+    candidates = checkpoint.newest_first(attempt.folder) + ([start_from] if start_from else [])
+    found, warnings = checkpoint.first_whole(candidates)
     if found is not None:
         checkpoint.check_belongs(
             found, trajectory_id=attempt.trial.trajectory_id, num_steps=attempt.num_steps

@@ -99,6 +99,7 @@ def asks_its_driver_to_stop(trial: Trial, workspace: Workspace) -> Iterator[Prog
         os.kill(int(pid), signal.Signals[name])
         step = 1
         while True:
+            sum(range(100_000))  # a step takes a while
             yield Progress(step=step, num_steps=NUM_STEPS)
             step += 1
     finally:

@@ -1,8 +1,10 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from qdexp.config.configuration import DataConfig
 from qdexp.data import fingerprint as pins
@@ -14,6 +16,19 @@ from qdexp.execution.ports import Dataset
 
 CONFIG = DataConfig(num_train_clips=8, num_eval_clips=4, num_frames=5, height=32, width=32)
 DATASET: Dataset = LatentDataset()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cache = tmp_path_factory.mktemp("cache")
+    DATASET.prepare(CONFIG, cache)
+    return cache
+
+
+@pytest.fixture
+def cache(prepared: Path, tmp_path: Path) -> Path:
+    """A cache with the latents of `CONFIG` in it, which a test may damage."""
+    return shutil.copytree(prepared, tmp_path / "cache")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -78,20 +93,21 @@ def test_prepared_latents_are_under_an_absolute_folder_of_the_cache(
     assert open_latents(folder).train.shape == (8, 16, 2, 4, 4)
 
 
-def test_latents_that_are_there_are_used_and_nothing_is_written(tmp_path: Path) -> None:
-    folder = DATASET.prepare(CONFIG, tmp_path)
-    watched = [tmp_path, folder.parent, folder, *folder.iterdir(), *folder.parent.iterdir()]
+def test_latents_that_are_there_are_used_and_nothing_is_written(cache: Path) -> None:
+    watched = [cache, *cache.rglob("*")]
     before = [(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in watched]
 
-    assert DATASET.prepare(CONFIG, tmp_path) == folder
+    folder = DATASET.prepare(CONFIG, cache)
 
+    assert folder in watched
+    assert [cache, *cache.rglob("*")] == watched
     assert [(path, path.stat().st_mtime_ns, path.stat().st_ino) for path in watched] == before
 
 
-def test_other_data_get_another_folder(tmp_path: Path) -> None:
-    first = DATASET.prepare(CONFIG, tmp_path)
+def test_other_data_get_another_folder(cache: Path) -> None:
+    first = DATASET.prepare(CONFIG, cache)
 
-    second = DATASET.prepare(CONFIG.model_copy(update={"seed": 1}), tmp_path)
+    second = DATASET.prepare(CONFIG.model_copy(update={"seed": 1}), cache)
 
     assert first != second
     assert first.exists()
@@ -99,28 +115,42 @@ def test_other_data_get_another_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [TRAIN, HELD_OUT, AUTOENCODER, MANIFEST])
 def test_one_changed_byte_is_found_and_the_same_bytes_are_made_again(
-    tmp_path: Path, name: str
+    cache: Path, name: str
 ) -> None:
-    folder = DATASET.prepare(CONFIG, tmp_path)
+    folder = DATASET.prepare(CONFIG, cache)
     before = contents(folder)
     damaged = bytearray(before[name])
     damaged[len(damaged) // 2] ^= 1
     (folder / name).write_bytes(damaged)
 
-    DATASET.prepare(CONFIG, tmp_path)
+    DATASET.prepare(CONFIG, cache)
 
     assert contents(folder) == before
 
 
 @pytest.mark.parametrize("name", [TRAIN, MANIFEST])
-def test_a_missing_file_is_made_again(tmp_path: Path, name: str) -> None:
-    folder = DATASET.prepare(CONFIG, tmp_path)
+def test_a_missing_file_is_made_again(cache: Path, name: str) -> None:
+    folder = DATASET.prepare(CONFIG, cache)
     before = contents(folder)
     (folder / name).unlink()
 
-    DATASET.prepare(CONFIG, tmp_path)
+    DATASET.prepare(CONFIG, cache)
 
     assert contents(folder) == before
+
+
+def test_the_number_of_threads_changes_no_byte_and_is_left_alone(
+    cache: Path, tmp_path: Path
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        other = DATASET.prepare(CONFIG, tmp_path / "other")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+    assert contents(other) == contents(DATASET.prepare(CONFIG, cache))
 
 
 def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path) -> None:

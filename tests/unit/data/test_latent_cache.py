@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,10 +16,17 @@ from qdexp.errors import DataError
 CONFIG = DataConfig(num_train_clips=40, num_eval_clips=6, num_frames=5, height=32, width=40)
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache") / "latents"
+    prepare_latents(CONFIG, folder)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    prepare_latents(CONFIG, tmp_path / "latents")
-    return tmp_path / "latents"
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    """A copy that a test may damage."""
+    return shutil.copytree(prepared, tmp_path / "latents")
 
 
 def test_training_latents_have_zero_mean_and_unit_deviation_in_each_channel(folder: Path) -> None:

@@ -1,0 +1,283 @@
+"""Whatever happens to trials is in the ledger first, and nothing is run twice."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from qdexp.config.configuration import DataConfig
+from qdexp.errors import InterruptedRunError
+from qdexp.execution.conduct import Collaborators, Conducted, conduct
+from qdexp.execution.planning import plan_of
+from qdexp.execution.ports import Assignment, Listener
+from qdexp.experiment.plan import Plan
+from qdexp.experiment.reader import read_spec
+from qdexp.experiment.spec import Spec
+from qdexp.experiment.trial import Condition, Trial
+from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name, trial_folder
+from qdexp.results.ledger import Ledger
+from qdexp.results.outcome import Array, Failure, Outcome, Progress
+
+SPEC = """\
+name: sizes
+question: Does size matter?
+preset: tiny
+factors:
+  model.num_embeddings: {levels: [64, 128], baseline: 64}
+seeds: 2
+"""
+
+
+class FakeDataset:
+    def fingerprint(self, config: DataConfig) -> str:
+        return f"digits {config.seed}"
+
+    def prepare(self, config: DataConfig, cache: Path) -> Path:
+        return cache / f"latents {config.seed}"
+
+
+def completed(assignment: Assignment) -> Outcome:
+    trial = assignment.trial
+    return Outcome(
+        trial_id=trial.trial_id,
+        status="completed",
+        step=trial.configuration.num_steps,
+        measurements={"eval.denoising_loss": 0.5},
+        arrays={"eval.code_counts": Array(shape=(2,), values=(1.0, 2.0))},
+        provenance={"host": "worker"},
+    )
+
+
+class FakeExecutor:
+    """Ends every assignment as it is told to, and remembers what it got."""
+
+    def __init__(self, end: Callable[[Assignment], Outcome | None] = completed) -> None:
+        self.end = end
+        self.assignments: list[Assignment] = []
+
+    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
+        for assignment in assignments:
+            self.assignments.append(assignment)
+            listener.on_start(assignment.trial.trial_id)
+            listener.on_progress(assignment.trial.trial_id, Progress(step=1, num_steps=2))
+            outcome = self.end(assignment)
+            if outcome is None:
+                raise InterruptedRunError("stopped")
+            listener.on_outcome(outcome)
+
+
+class FakeTracker:
+    def __init__(self, notes: Sequence[str] = ()) -> None:
+        self.notes = notes
+        self.calls: list[tuple[str, str]] = []
+
+    def open_experiment(self, name: str, description: str) -> None:
+        self.calls.append(("experiment", f"{name}: {description}"))
+
+    def start_trial(
+        self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
+    ) -> None:
+        assert started_at > 0
+        assert tags["qdexp.commit"] == "abc"
+        assert condition
+        self.calls.append(("start", trial.trial_id))
+
+    def log(self, trial_id: str, progress: Progress) -> None:
+        self.calls.append(("log", trial_id))
+
+    def end_trial(self, outcome: Outcome, files: Sequence[Path]) -> None:
+        assert [file.name for file in files] == (["codes.png"] if outcome.arrays else [])
+        self.calls.append(("end", outcome.trial_id))
+
+    def close(self) -> Sequence[str]:
+        return self.notes
+
+
+class FakeDisplay:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_plan(self, plan: Plan) -> None:
+        self.seen.append(plan.summary())
+
+    def on_preparation(self, what: str) -> None:
+        self.seen.append(what)
+
+    def on_start(self, trial_id: str) -> None:
+        self.seen.append(f"start {trial_id}")
+
+    def on_progress(self, trial_id: str, progress: Progress) -> None:
+        self.seen.append(f"progress {trial_id} {progress.step}")
+
+    def on_outcome(self, outcome: Outcome) -> None:
+        self.seen.append(f"end {outcome.trial_id}")
+
+
+class Bench:
+    """A runs folder with everything around it faked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "runs"
+        self.tracker = FakeTracker()
+
+    def spec(self, text: str = SPEC) -> Spec:
+        path = self.folder / "spec.yaml"
+        path.write_text(text)
+        return read_spec(path)
+
+    def plan(self, text: str = SPEC) -> Plan:
+        with Ledger(self.runs) as ledger:
+            return plan_of(self.spec(text), ledger, FakeDataset())
+
+    def conduct(self, executor: FakeExecutor, text: str = SPEC) -> Conducted:
+        outside = Collaborators(
+            dataset=FakeDataset(),
+            executor=executor,
+            tracker=self.tracker,
+            display=FakeDisplay(),
+            draw=lambda outcome, folder: [folder / "codes.png"] if outcome.arrays else [],
+            provenance={"commit": "abc"},
+        )
+        return conduct(self.spec(text), self.runs, outside)
+
+    def outcomes(self) -> list[Outcome | None]:
+        with Ledger(self.runs) as ledger:
+            return [member.outcome for member in ledger.members("sizes")]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_every_trial_runs_once_and_is_recorded(bench: Bench) -> None:
+    first, again = FakeExecutor(), FakeExecutor()
+    assert bench.conduct(first) == Conducted(num_run=4, num_incomplete=0, notes=())
+    assert len({each.trial.trial_id for each in first.assignments}) == 4
+    assert bench.conduct(again) == Conducted(num_run=0, num_incomplete=0, notes=())
+    assert again.assignments == []
+    for outcome in bench.outcomes():
+        assert outcome is not None
+        assert outcome.provenance == {"commit": "abc", "host": "worker"}
+
+
+def test_new_level_runs_only_its_own_trials(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    executor = FakeExecutor()
+    bench.conduct(executor, SPEC.replace("[64, 128]", "[64, 128, 256]"))
+    assert {each.trial.configuration.model.num_embeddings for each in executor.assignments} == {256}
+    assert len(executor.assignments) == 2
+
+
+def test_other_experiment_shares_trials(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    executor = FakeExecutor()
+    bench.conduct(executor, SPEC.replace("name: sizes", "name: others"))
+    assert executor.assignments == []
+
+
+def test_failed_trial_is_recorded_and_tried_again(bench: Bench) -> None:
+    def end(assignment: Assignment) -> Outcome:
+        outcome = completed(assignment)
+        if assignment.trial.seed == 0:
+            return outcome
+        failure = Failure(reason="ValueError: no", kind="exception")
+        return replace(outcome, status="failed", failure=failure, measurements={}, arrays={})
+
+    assert bench.conduct(FakeExecutor(end)).num_incomplete == 2
+    again = FakeExecutor()
+    assert bench.conduct(again).num_incomplete == 0
+    assert {each.trial.seed for each in again.assignments} == {1}
+
+
+def test_diverged_trial_is_a_result(bench: Bench) -> None:
+    def end(assignment: Assignment) -> Outcome:
+        failure = Failure(reason="loss is nan at step 3", step=3)
+        return replace(completed(assignment), status="diverged", failure=failure)
+
+    assert bench.conduct(FakeExecutor(end)).num_incomplete == 4
+    again = FakeExecutor()
+    assert bench.conduct(again).num_incomplete == 4
+    assert again.assignments == []
+
+
+def test_interruption_keeps_what_is_finished(bench: Bench) -> None:
+    ends = iter([completed, lambda _: None])
+    with pytest.raises(InterruptedRunError):
+        bench.conduct(FakeExecutor(lambda assignment: next(ends)(assignment)))
+    assert [outcome is not None for outcome in bench.outcomes()] == [True, False, False, False]
+    assert bench.conduct(FakeExecutor()).num_run == 3
+
+
+def test_seed_s_trials_are_neighbours_so_that_early_results_are_paired(bench: Bench) -> None:
+    executor = FakeExecutor()
+    bench.conduct(executor)
+    assert [each.trial.seed for each in executor.assignments] == [0, 0, 1, 1]
+
+
+def test_tracker_hears_each_outcome_once(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    bench.conduct(FakeExecutor())
+    assert [kind for kind, _ in bench.tracker.calls].count("end") == 4
+    assert ("experiment", "sizes: Does size matter?") in bench.tracker.calls
+
+
+def test_tracker_that_failed_is_caught_up_by_the_next_run(bench: Bench) -> None:
+    bench.tracker = FakeTracker(notes=["database is locked"])
+    assert bench.conduct(FakeExecutor()).notes == ("database is locked",)
+    bench.tracker = FakeTracker()
+    assert bench.conduct(FakeExecutor()) == Conducted(num_run=0, num_incomplete=0, notes=())
+    assert [kind for kind, _ in bench.tracker.calls] == ["experiment"] + ["start", "end"] * 4
+    bench.tracker = FakeTracker()
+    bench.conduct(FakeExecutor())
+    assert bench.tracker.calls == []
+
+
+def test_experiment_that_shares_trials_is_mirrored_too(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    bench.tracker = FakeTracker()
+    bench.conduct(FakeExecutor(), SPEC.replace("name: sizes", "name: others"))
+    assert [kind for kind, _ in bench.tracker.calls].count("end") == 4
+
+
+def test_plan_touches_nothing(bench: Bench) -> None:
+    assert bench.plan().counts() == {"new": 4}
+    assert not bench.runs.exists()
+
+
+def test_trial_with_a_checkpoint_is_planned_from_its_step(bench: Bench) -> None:
+    trial_id = bench.plan().trials[0].trial.trial_id
+    folder = trial_folder(bench.runs, trial_id)
+    folder.mkdir(parents=True)
+    (folder / checkpoint_name(20)).touch()
+    (folder / checkpoint_name(100)).touch()
+    assert bench.plan().trials[0].reason == "from step 100"
+
+
+def test_longer_trial_starts_from_the_shorter_one(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    shorter = bench.plan().trials[0].trial
+    checkpoint = trial_folder(bench.runs, shorter.trial_id) / FINAL_CHECKPOINT
+    checkpoint.touch()
+    longer = SPEC + "set: {training.max_steps: 400}\n"
+    planned = bench.plan(longer).trials[0]
+    assert planned.reason == f"from step 200 of trial {shorter.trial_id}"
+    executor = FakeExecutor()
+    bench.conduct(executor, longer)
+    assert executor.assignments[0].workspace.start_from == checkpoint
+    assert executor.assignments[1].workspace.start_from is None
+
+
+def test_changed_input_makes_trials_stale_and_says_which(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    plan = bench.plan(SPEC + "set: {data.seed: 7}\n")
+    assert plan.counts() == {"stale": 4}
+    assert plan.trials[0].reason == "data.seed changed from 0 to 7"
+
+
+def test_level_taken_away_leaves_orphans(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    plan = bench.plan(SPEC.replace("[64, 128]", "[64]"))
+    assert plan.counts() == {"cached": 2, "orphaned": 2}
