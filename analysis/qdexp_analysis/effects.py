@@ -57,7 +57,7 @@ def factorial_effects(
     weights = np.linalg.pinv(design)[1 : len(terms) + 1]
     by_effect = np.einsum("ek,ksc->esc", weights, scores.values[:, seeds])
     estimates = [estimate(matrix) for matrix in by_effect]
-    p = holm([e.error.p_two_sided(e.mean) if e.error else None for e in estimates])
+    p = holm([e.p_two_sided for e in estimates])
     return tuple(
         Effect(factors=term, estimate=e, p=corrected)
         for term, e, corrected in zip(terms, estimates, p, strict=True)

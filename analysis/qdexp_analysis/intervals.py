@@ -56,9 +56,29 @@ class Estimate:
     new_clips: StandardError | None
 
     @property
-    def error(self) -> StandardError | None:
-        """The error that verdicts use: with new clips where that is known."""
-        return self.new_clips or self.same_clips
+    def errors(self) -> tuple[StandardError, ...]:
+        """The errors that are known; none for one seed, or without variance."""
+        return tuple(error for error in (self.same_clips, self.new_clips) if error is not None)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The wider of the 95 % intervals, which verdicts use, or None.
+
+        From three seeds the crossed interval alone misses the truth too often where clips differ
+        little (6 to 8 % in simulation, worse in the tails that Holm uses); the wider one does not.
+        """
+        intervals = [error.interval(self.mean) for error in self.errors]
+        return max(intervals, key=lambda limits: limits[1] - limits[0], default=None)
+
+    @property
+    def p_two_sided(self) -> float | None:
+        """The larger p value of a true mean of 0, or None."""
+        return max((error.p_two_sided(self.mean) for error in self.errors), default=None)
+
+    @property
+    def p_greater(self) -> float | None:
+        """The larger p value of a true mean of at most 0, or None."""
+        return max((error.p_greater(self.mean) for error in self.errors), default=None)
 
 
 def estimate(differences: Float[np.ndarray, "s c"]) -> Estimate:

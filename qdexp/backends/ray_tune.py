@@ -21,7 +21,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import OutOfMemoryError
 from ray.tune.experiment import Trial as TuneTrial
 
 from qdexp.backends.stop_signal import StopSignal
@@ -38,6 +37,7 @@ _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # the new output prints a table even where verbose is 0
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a trainable sees the same working directory as inline
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # its kills break Tune; the kernel's are lost workers
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours raises, and also hears SIGTERM
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -201,13 +201,11 @@ def _name_of(trial: TuneTrial) -> str:
 
 
 def _lost(trial: TuneTrial) -> Outcome:
-    error = trial.get_pickled_error() or trial.error_file
-    is_memory = isinstance(error, OutOfMemoryError)
-    attempts = trial.run_metadata.num_failures
     failure = Failure(
-        reason=f"its worker died in each of {attempts} attempts",
-        kind="out_of_memory" if is_memory else "worker_lost",
-        traceback=str(error),
+        reason=f"its worker died in each of {trial.run_metadata.num_failures} attempts: did the "
+        "machine run out of memory?",
+        kind="worker_lost",
+        traceback=str(trial.get_pickled_error()),
     )
     return Outcome(trial_id=_trial_id(trial), status="failed", step=0, failure=failure)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qdexp.config.configuration import DataConfig
+from qdexp.config.sections import DataConfig
 from qdexp.data.fingerprint import fingerprint
 from qdexp.errors import DataError
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from qdexp.config.configuration import DataConfig
+from qdexp.config.sections import DataConfig
 
 FRAMES_SHA256 = "51eeb3dc6dc1279a17fafc452e5006d1109be03dee66105e7306a926f291e36e"
 """SHA-256 of the digit images and of the reference clips made from them; `prepare` verifies it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from qdexp.config.configuration import DataConfig
+from qdexp.config.sections import DataConfig
 from qdexp.data.autoencoder import Autoencoder
 from qdexp.data.fingerprint import fingerprint
 from qdexp.data.latent_cache import Encoded, write_latents

@@ -16,7 +16,7 @@ from qdexp.results.outcome import Outcome, Progress
 from qdexp.results.recorder import Recorder
 
 if TYPE_CHECKING:
-    from qdexp.config.configuration import DataConfig
+    from qdexp.config.sections import DataConfig
 
 
 class Display(Listener, Protocol):

@@ -1,3 +1,6 @@
+# YAML holds what its author wrote: its types are known only once they were checked here.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
 """A YAML 1.2 file as plain data that remembers where everything stands."""
 
 from collections.abc import Mapping, Sequence
@@ -141,18 +144,19 @@ def _plain(
     keys: dict[Path, tuple[int, int]],
 ) -> Value:
     """Turns ruamel's node into plain data and notes the position of each part."""
+    marks: Any = getattr(node, "lc", None)
     if isinstance(node, Mapping):
         content: dict[str, Any] = {}
         for key, value in node.items():
             inner = (*path, str(key))
-            keys[inner] = _from_one(node.lc.key(key))
+            keys[inner] = _from_one(marks.key(key))
             # ruamel places a missing value on the next line: an error points at its key instead.
-            values[inner] = keys[inner] if value is None else _from_one(node.lc.value(key))
+            values[inner] = keys[inner] if value is None else _from_one(marks.value(key))
             content[str(key)] = _plain(value, inner, values, keys)
         return content
     if isinstance(node, Sequence) and not isinstance(node, str):
         for index in range(len(node)):
-            keys[*path, index] = values[*path, index] = _from_one(node.lc.item(index))
+            keys[*path, index] = values[*path, index] = _from_one(marks.item(index))
         return [_plain(item, (*path, index), values, keys) for index, item in enumerate(node)]
     if isinstance(node, bool) or node is None:
         return node

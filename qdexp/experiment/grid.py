@@ -1,3 +1,6 @@
+# YAML holds what its author wrote: its types are known only once they were checked here.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
 """From the part of a spec that says what is varied to the conditions that are compared."""
 
 from collections.abc import Mapping, Sequence

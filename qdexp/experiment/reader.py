@@ -1,3 +1,6 @@
+# YAML holds what its author wrote: its types are known only once they were checked here.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false
 """From a YAML file to a spec, with every error at its line and column."""
 
 import re
@@ -110,16 +113,14 @@ class _Reader:
         if self._overrides.num_seeds is not None:
             return tuple(range(self._overrides.num_seeds))
         seeds = self._content.get("seeds", 3)
-        is_count = isinstance(seeds, int) and not isinstance(seeds, bool) and 1 <= seeds <= 1000
-        if is_count:
+        if type(seeds) is int and 1 <= seeds <= 1000:
             return tuple(range(seeds))
-        expected = "a number of seeds from 1 to 1000, or a list of different seeds from 0"
-        is_list = (
-            isinstance(seeds, list) and seeds and all(type(s) is int and s >= 0 for s in seeds)
-        )
-        if not is_list or len(set(seeds)) != len(seeds):
+        listed: list[Value] = seeds if isinstance(seeds, list) else []
+        are_valid = all(type(seed) is int and seed >= 0 for seed in listed)
+        if not listed or not are_valid or len(set(listed)) != len(listed):
+            expected = "a number of seeds from 1 to 1000, or a list of different seeds from 0"
             self._fail(f"seeds: expected {expected}, found {seeds!r}", "seeds")
-        return tuple(seeds)
+        return tuple(listed)
 
     def _metrics(self, factors: Sequence[Factor]) -> Metrics:
         if "metrics" not in self._content:

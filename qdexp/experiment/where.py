@@ -185,7 +185,7 @@ def _refuse_unlike(left: _Operand, right: _Operand, token: _Token) -> None:
 
 
 def _kind(operand: _Operand) -> str:
-    value = operand.value(preset("tiny").fields())
+    value: object = operand.value(preset("tiny").fields())
     return _KINDS.get(type(value), "list")
 
 

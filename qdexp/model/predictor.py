@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qdexp.config.configuration import ModelConfig
+from qdexp.config.sections import ModelConfig
 from qdexp.errors import ConfigurationError
 from qdexp.model.transformer_block import TransformerBlock, modulate
 from qdexp.model.vector_quantizer import CodeStatistics, VectorQuantizer

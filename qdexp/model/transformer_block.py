@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qdexp.config.configuration import ModelConfig
+from qdexp.config.sections import ModelConfig
 
 
 def modulate(

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qdexp.config.configuration import ModelConfig
+from qdexp.config.sections import ModelConfig
 
 SCORES_PER_BLOCK = 2**20
 """Distances held at once by the code search: 4 MiB, which stay in cache."""
@@ -143,13 +143,13 @@ def nearest_codes(
 ) -> Int[Tensor, " n"]:
     """Returns the row of the code nearest to each token, the first of equals.
 
-    |z - c|^2 is least where z.c - |c|^2 / 2 is greatest. Blocks of rows keep the memory
-    independent of the number of tokens.
+    |z - c|^2 is least where z.c - |c|^2 / 2 is greatest: one matrix product, the second term being
+    a further column. Blocks of rows keep the memory independent of the number of tokens.
     """
-    bias = codebook.square().sum(dim=1).div(-2)
+    codes = torch.cat([codebook, codebook.square().sum(dim=1, keepdim=True).div(-2)], dim=1)
     rows = max(1, scores_per_block // len(codebook))
-    blocks = z.split(rows)
-    return torch.cat([torch.addmm(bias, block, codebook.T).argmax(dim=1) for block in blocks])
+    blocks = functional.pad(z, (0, 1), value=1.0).split(rows)
+    return torch.cat([(block @ codes.T).argmax(dim=1) for block in blocks])
 
 
 def code_statistics(

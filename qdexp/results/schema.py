@@ -95,7 +95,7 @@ def series_from_block(block: bytes) -> Series:
     """Unpacks what `block_from_series` packed."""
     steps, rest = _unpack("q", block)
     values, _ = _unpack("d", rest)
-    return Series(steps=tuple(steps), values=tuple(values))
+    return Series(steps=tuple(map(int, steps)), values=tuple(values))
 
 
 def block_from_array(numbers: Array) -> bytes:
@@ -107,7 +107,7 @@ def array_from_block(block: bytes) -> Array:
     """Unpacks what `block_from_array` packed."""
     shape, rest = _unpack("q", block)
     values, _ = _unpack("d", rest)
-    return Array(shape=tuple(shape), values=tuple(values))
+    return Array(shape=tuple(map(int, shape)), values=tuple(values))
 
 
 def _pack(numbers: "array[int] | array[float]") -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qdexp.config.configuration import Configuration, TrainingConfig
+from qdexp.config.configuration import Configuration
+from qdexp.config.sections import TrainingConfig
 from qdexp.diffusion.schedule import NoiseSchedule
 from qdexp.errors import DivergedError
 from qdexp.evaluation.codebook_statistics import codebook_usage, perplexity

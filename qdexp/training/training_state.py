@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from qdexp.config.configuration import Configuration, TrainingConfig
+from qdexp.config.configuration import Configuration
+from qdexp.config.sections import TrainingConfig
 from qdexp.model.predictor import QuantizedDiffusionPredictor, initial_deviation
 from qdexp.training import randomness
 

@@ -17,7 +17,7 @@ _ENVIRONMENT = {
 }
 
 
-def serve(runs: Path, *, port: int) -> int:
+def serve(runs: Path, port: int) -> int:
     """Serves MLflow's UI on 127.0.0.1 until SIGINT or SIGTERM; returns an exit code.
 
     Raises:

@@ -19,7 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
 from qdexp.experiment.trial import Condition, Trial, condition_label
-from qdexp.results.outcome import Outcome, Progress, Status
+from qdexp.results.outcome import Outcome, Progress, Series, Status
 
 PROBLEMS = (MlflowException, SQLAlchemyError, OSError)
 """What can go wrong here without being a defect of qdexp."""
@@ -187,16 +187,16 @@ def _metrics(run: Run, outcome: Outcome) -> Iterator[Metric]:
             if math.isfinite(value):
                 yield _metric(run, name, step, value)
     for name, value in outcome.measurements.items():
-        series = outcome.history.get(name)
-        is_last = series and (series.steps[-1:], series.values[-1:]) == ((outcome.step,), (value,))
-        if math.isfinite(value) and not is_last:
-            yield _metric(run, name, outcome.step, value)
+        series = outcome.history.get(name, Series(steps=(), values=()))
+        is_known = (outcome.step, value) in zip(series.steps, series.values, strict=True)
+        if math.isfinite(value) and not is_known:
+            yield _metric(run, name, outcome.step, value, later=1)
 
 
-def _metric(run: Run, name: str, step: int, value: float) -> Metric:
-    # MLflow keeps one row per (name, timestamp, step, value): a timestamp that a replay repeats
-    # drops the replay. One millisecond a step also orders them.
-    return Metric(name, value, timestamp=run.info.start_time + step, step=step)
+def _metric(run: Run, name: str, step: int, value: float, *, later: int = 0) -> Metric:
+    # MLflow keeps one row per (name, timestamp, step, value), so a timestamp that a replay repeats
+    # drops the replay; and of several values at the last step it shows the one `later`.
+    return Metric(name, value, timestamp=run.info.start_time + step + later, step=step)
 
 
 def _outcome_tags(outcome: Outcome) -> dict[str, str]:

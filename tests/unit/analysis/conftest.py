@@ -164,9 +164,7 @@ def _clip_errors(
     by_level = 1 / (1 + np.exp(0.8 * LOG_SNR)) + 0.05
     shared = np.random.default_rng([7, seed]).normal(0, 0.02)
     by_clip = np.random.default_rng(11).normal(0, 0.2, clips)
-    own = np.random.default_rng([13, seed, *(hash(str(level)) % 2**31 for level in ())])
-    key = sum(ord(letter) for letter in repr(levels))
-    own = np.random.default_rng([13, seed, key])
+    own = np.random.default_rng([13, seed, *repr(levels).encode()])
     pair = own.normal(0, made.noise / np.sqrt(2)) + own.normal(0, made.noise, clips)
     scale = (1 + effect) * np.exp(shared + by_clip + pair)
     return by_level[:, None] * scale[None, :]

@@ -47,7 +47,10 @@ def test_unknown_preset_names_the_nearest() -> None:
         ({"data.num_frames": 16}, "the nearest are 13 and 17"),
         ({"data.num_frames": 2}, "the nearest are 1 and 5"),
         ({"model.patch_size": [1, 3, 1]}, "expected a divisor of the size along h, found 3 for 8"),
-        ({"model.max_frames": 4}, r"within model.max_frames, max_grid, max_grid, found \(5, 8, 8\)"),
+        (
+            {"model.max_frames": 4},
+            r"within model.max_frames, max_grid, max_grid, found \(5, 8, 8\)",
+        ),
         ({"evaluation.curve_clips": 99}, "expected at most evaluation.num_clips, found 99"),
         ({"evaluation.num_clips": 99}, "expected at most data.num_eval_clips, found 99"),
         ({"evaluation.curve_steps": [5, 5]}, "expected rising steps"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qdexp.config.configuration import DataConfig
+from qdexp.config.sections import DataConfig
 from qdexp.data.latent_cache import HELD_OUT, TRAIN, open_latents
 from qdexp.data.manifest import MANIFEST, are_whole
 from qdexp.data.moving_digits import make_clips

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qdexp.config.configuration import DataConfig
+from qdexp.config.sections import DataConfig
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.conduct import Collaborators, Conducted, conduct
 from qdexp.execution.planning import plan_of

@@ -167,9 +167,7 @@ def test_command_line_overrides_the_spec(tmp_path: Path) -> None:
         ([], 0, "expected a number from 1, found 0"),
     ],
 )
-def test_wrong_override_is_refused(
-    assignments: list[str], seeds: int | None, message: str
-) -> None:
+def test_wrong_override_is_refused(assignments: list[str], seeds: int | None, message: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)):
         parse_overrides(assignments, seeds)
 

@@ -1,0 +1,133 @@
+"""How figures look: colours that a page's theme can replace, type, and inline SVG."""
+
+import html
+import io
+import itertools
+import re
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from qdexp_analysis.table import Experiment, condition_text
+
+INK = "#1d2430"
+MUTED = "#667080"
+RULE = "#d9dee5"
+SHADE = "#eceff3"
+PAPER = "#fdfdfc"
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, darkened to stand on white.
+COLOURS = ("#0067a5", "#c64f00", "#008060", "#a3508a", "#8a6d00", "#2b8cbe", "#555f6e")
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2)))
+MARKERS = ("o", "s", "^", "D", "v")
+
+WIDTH = 5.0
+"""Inches of every figure; type is set for this width."""
+
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "qdexp",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+}
+
+_THEME = {INK: "ink", MUTED: "muted", RULE: "rule", SHADE: "shade", PAPER: "paper"} | {
+    colour: f"condition-{index}" for index, colour in enumerate(COLOURS)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How one condition looks in every figure of a report."""
+
+    label: str
+    colour: str
+    dash: str | tuple[int, tuple[float, ...]]
+    marker: str
+
+
+def looks(experiment: Experiment) -> tuple[Look, ...]:
+    """Returns every condition's look: colour by the first factor, dash and marker by the others."""
+    firsts: dict[str, int] = {}
+    rests: dict[str, int] = {}
+    found: list[Look] = []
+    for condition in experiment.conditions:
+        first, *rest = [str(level) for level in condition.values()] or [""]
+        colour = firsts.setdefault(first, len(firsts)) % len(COLOURS)
+        other = rests.setdefault(str(rest), len(rests)) + colour // len(COLOURS)
+        found.append(
+            Look(
+                label=condition_text(condition, with_names=False),
+                colour=COLOURS[colour],
+                dash=DASHES[other % len(DASHES)],
+                marker=MARKERS[other % len(MARKERS)],
+            )
+        )
+    return tuple(found)
+
+
+def draw(height: float, *, num_rows: int = 1, num_columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Returns a figure `WIDTH` wide and `height` inches high, with its axes row by row."""
+    figure = Figure(figsize=(WIDTH, height))
+    grid = figure.subplots(num_rows, num_columns, squeeze=False)
+    return figure, list(itertools.chain.from_iterable(grid))
+
+
+def svg(figure: Figure, title: str) -> str:
+    """Returns a figure as inline SVG whose colours follow the page's theme.
+
+    Args:
+        figure: What is drawn.
+        title: What it shows, for those who cannot see it.
+    """
+    buffer = io.StringIO()
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, count=1, flags=re.DOTALL)
+    text = re.sub(r"font-family: [^;]*; ", "", text)
+    text = re.sub(r"font: (?:bold|700) ([\d.]+px)[^;\"]*", r"font-weight: 600; font-size: \1", text)
+    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
+    for colour, name in _THEME.items():
+        text = text.replace(colour, f"var(--{name}, {colour})")
+    prefix = re.sub(r"\W+", "-", title).strip("-").lower()[:40]
+    text = re.sub(r'\bid="', f'id="{prefix}-', text)
+    text = re.sub(r'href="#', f'href="#{prefix}-', text)
+    text = text.replace("url(#", f"url(#{prefix}-")
+    attributes = f'role="img" aria-label="{html.escape(title)}"'
+    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt" ', "", text, count=1)
+    return text.replace("<svg ", f"<svg {attributes} ", 1).rstrip()
+
+
+def styled() -> "mpl.RcParams":
+    """Returns a context in which figures are made and saved in this style."""
+    return mpl.rc_context(STYLE)

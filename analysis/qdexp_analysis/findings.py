@@ -1,0 +1,181 @@
+"""What an experiment found: everything that words, tables and figures say, computed once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qdexp.config.metrics import METRICS
+from qdexp_analysis.comparability import CLIP_ERRORS, Levels, refusal, scores, shared_levels
+from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
+from qdexp_analysis.effects import Effect, factorial_effects
+from qdexp_analysis.intervals import Estimate
+from qdexp_analysis.planning import family_level, minimum_detectable, seeds_needed
+from qdexp_analysis.table import Experiment
+
+PROVENANCE_KEYS = ("commit", "dirty", "versions", "hardware", "host", "device", "num_threads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What more trials could decide about a contrast.
+
+    Args:
+        minimum_detectable: The true difference found with 80 % power, or None if unknown.
+        seeds_needed: Seeds that would find the smallest effect of interest, or None.
+        needs_clips: Whether no number of seeds is enough, because the clips differ too much.
+    """
+
+    minimum_detectable: float | None = None
+    seeds_needed: int | None = None
+    needs_clips: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondaryMetric:
+    """A metric shown without verdicts: exploratory, or a cost."""
+
+    name: str
+    scores: Scores
+    estimates: tuple[Estimate | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """The answer to an experiment's question, as numbers.
+
+    Args:
+        experiment: What was asked, and what the ledger has.
+        scores: The primary metric of every trial.
+        refused: Why conditions are not ranked on it, or None.
+        margin: The smallest effect of interest, or None.
+        contrasts: The judged family; empty if refused, or without a baseline.
+        prospects: What more trials could decide, for each contrast.
+        effects: Factorial effects, for several factors.
+        levels: The noise levels, if recorded; None otherwise.
+        secondary: Other metrics that can be compared.
+        not_comparable: Measured metrics that cannot be, with the reason.
+        mixed: Provenance that differs between trials, by key.
+    """
+
+    experiment: Experiment
+    scores: Scores
+    refused: str | None
+    margin: Margin | None
+    contrasts: tuple[Contrast, ...]
+    prospects: tuple[Prospect, ...]
+    effects: tuple[Effect, ...]
+    levels: Levels | None
+    secondary: tuple[SecondaryMetric, ...]
+    not_comparable: tuple[tuple[str, str], ...]
+    mixed: dict[str, tuple[str, ...]]
+
+    @property
+    def direction(self) -> str:
+        """Which values of the primary metric are good."""
+        return self.scores.direction
+
+    @property
+    def num_left_out(self) -> int:
+        """Noise levels that some condition was not trained on."""
+        return 0 if self.levels is None else int((~self.levels.is_shared).sum())
+
+    def secondary_named(self, name: str) -> SecondaryMetric | None:
+        """Returns a secondary metric, or None if it was not measured or cannot be compared."""
+        return next((metric for metric in self.secondary if metric.name == name), None)
+
+
+def find(experiment: Experiment) -> Findings:
+    """Computes everything that a report says."""
+    primary = scores(experiment, experiment.primary)
+    refused = refusal(experiment, experiment.primary)
+    margin = _margin(experiment)
+    contrasts: tuple[Contrast, ...] = ()
+    if refused is None and experiment.baseline is not None:
+        contrasts = judge(primary, experiment.baseline, margin)
+    measured = sorted(set(experiment.measurements["metric"]))
+    refusals = {name: refusal(experiment, name) for name in measured}
+    return Findings(
+        experiment=experiment,
+        scores=primary,
+        refused=refused,
+        margin=margin,
+        contrasts=contrasts,
+        prospects=tuple(_prospect(c, margin, len(contrasts)) for c in contrasts),
+        effects=()
+        if refused
+        else factorial_effects(primary, experiment.conditions, experiment.factors),
+        levels=shared_levels(experiment) if experiment.primary in CLIP_ERRORS else None,
+        secondary=tuple(
+            _secondary(experiment, name)
+            for name in _in_order(experiment, measured)
+            if refusals[name] is None or name.startswith("cost.")
+        ),
+        not_comparable=tuple(
+            (name, reason)
+            for name, reason in refusals.items()
+            if reason is not None and not name.startswith("cost.")
+        ),
+        mixed=_mixed(experiment),
+    )
+
+
+def _margin(experiment: Experiment) -> Margin | None:
+    stated = experiment.spec.definition["metrics"].get("smallest_effect")
+    return Margin(**stated) if stated else None
+
+
+def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> Prospect:
+    if contrast.estimate is None or not contrast.estimate.errors:
+        return Prospect()
+    level = family_level(num_contrasts)
+    detectable = max(minimum_detectable(error, level) for error in contrast.estimate.errors)
+    if margin is None or contrast.verdict != "undecided":
+        return Prospect(minimum_detectable=detectable)
+    scale = abs(contrast.baseline_mean) if margin.is_relative else 1.0
+    needed = seeds_needed(contrast.differences, margin.value * scale, level)
+    return Prospect(
+        minimum_detectable=detectable, seeds_needed=needed, needs_clips=needed is None
+    )
+
+
+def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
+    """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
+    order = [*experiment.secondary, *(name for name in METRICS if name.startswith(("eval.", "cost.")))]
+    return [name for name in dict.fromkeys(order) if name in measured and name != experiment.primary]
+
+
+def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
+    values = scores(experiment, name)
+    baseline = experiment.baseline
+    others = range(len(experiment.conditions))
+    return SecondaryMetric(
+        name=name,
+        scores=values,
+        estimates=tuple(
+            None if baseline in (None, k) else paired(values, k, baseline).estimate for k in others
+        ),
+    )
+
+
+def _mixed(experiment: Experiment) -> dict[str, tuple[str, ...]]:
+    outcomes = [record.outcome for record in experiment.records if record.outcome is not None]
+    found: dict[str, tuple[str, ...]] = {}
+    for key in PROVENANCE_KEYS:
+        values = {_flat(o.provenance[key]) for o in outcomes if key in o.provenance}
+        if len(values) > 1:
+            found[key] = tuple(sorted(values))
+    return found
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in sorted(value.items()))
+    return str(value)
+
+
+def means_over_seeds(values: Scores) -> np.ndarray:
+    """Returns the mean over completed seeds by condition; nan where none completed."""
+    done = values.is_complete
+    total = np.where(done, values.means, 0.0).sum(axis=1)
+    return np.where(done.any(axis=1), total / np.maximum(done.sum(axis=1), 1), np.nan)

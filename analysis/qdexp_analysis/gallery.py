@@ -1,0 +1,172 @@
+"""The figures of a report, each with its caption: what is drawn from which findings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from qdexp_analysis import figures
+from qdexp_analysis.appearance import INK, Look, draw, looks, styled, svg
+from qdexp_analysis.comparability import level_errors, refusal, scores
+from qdexp_analysis.findings import Findings
+from qdexp_analysis.words import margin_text, metric_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure as inline SVG.
+
+    Args:
+        section: The part of the report that it belongs to.
+        title: What it shows; also its text for those who cannot see it.
+        caption: How to read it.
+        svg: The drawing.
+    """
+
+    section: str
+    title: str
+    caption: str
+    svg: str
+
+
+def pictures(findings: Findings) -> tuple[Picture, ...]:
+    """Draws every figure that the measurements allow."""
+    look = looks(findings.experiment)
+    with styled():
+        drawn = [
+            _forest(findings, look),
+            _paired(findings, look),
+            *_curves(findings, look),
+            _codebook(findings, look),
+            _levels(findings, look),
+            _cost(findings, look),
+        ]
+    return tuple(picture for picture in drawn if picture is not None)
+
+
+def _factors(findings: Findings) -> str:
+    return " / ".join(factor.name for factor in findings.experiment.factors)
+
+
+def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+    if not any(c.estimate is not None and c.baseline_mean > 0 for c in findings.contrasts):
+        return None
+    figure, (axes,) = draw(0.8 + 0.34 * len(findings.contrasts))
+    figures.forest(axes, findings.contrasts, look, findings.margin)
+    axes.set_ylabel(_factors(findings))
+    title = f"Differences in {metric_text(findings.experiment.primary)} from the baseline"
+    band = ""
+    if findings.margin is not None:
+        band = f" The band is the smallest effect of interest, {margin_text(findings)}."
+    good = {"lower": "Left is better. ", "higher": "Right is better. "}.get(findings.direction, "")
+    caption = f"{good}Bars are 95 % intervals of one contrast, before Holm's correction.{band}"
+    return Picture(section="verdicts", title=title, caption=caption, svg=svg(figure, title))
+
+
+def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+    if not findings.scores.is_complete.any():
+        return None
+    figure, (axes,) = draw(2.5)
+    name = metric_text(findings.experiment.primary)
+    figures.paired_values(axes, findings.scores.means, look, name)
+    axes.set_xlabel(_factors(findings))
+    title = f"{name.capitalize()} of every trial"
+    caption = "A grey line joins the trials of one seed: the contrasts compare along these lines."
+    return Picture(section="verdicts", title=title, caption=caption, svg=svg(figure, title))
+
+
+def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
+    return [
+        _curve(findings, look, "eval.curve_denoising_loss", "on a held-out subset"),
+        _curve(findings, look, "train.denoising_loss", "on training batches"),
+        _curve(findings, look, "train.perplexity", "on training batches"),
+    ]
+
+
+def _curve(
+    findings: Findings, look: tuple[Look, ...], metric: str, where: str
+) -> Picture | None:
+    every = findings.experiment.histories
+    history = every[(every["metric"] == metric) & np.isfinite(every["value"].astype(float))]
+    if history.empty:
+        return None
+    figure, (axes,) = draw(2.5)
+    name = metric_text(metric).removeprefix("curve ")
+    figures.learning_curves(axes, pd.DataFrame(history), look, name)
+    title = f"{name.capitalize()} {where}"
+    caption = "Line: mean over seeds. Band: from the lowest seed to the highest."
+    reason = refusal(findings.experiment, metric) if metric.startswith("train.") else None
+    if reason is not None:
+        caption += f" Not for ranking: {reason}."
+    elif metric.startswith("eval.") and findings.num_left_out:
+        caption += " The subset includes noise levels that some conditions were not trained on."
+    return Picture(section="learning", title=title, caption=caption, svg=svg(figure, title))
+
+
+def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+    experiment = findings.experiment
+    usage = scores(experiment, "eval.codebook_usage").means
+    perplexity = scores(experiment, "eval.perplexity").means
+    if np.isnan(usage).all() or np.isnan(perplexity).all():
+        return None
+    configurations = [
+        experiment.records_at(k)[0].trial.configuration for k in range(len(experiment.conditions))
+    ]
+    tokens = [c.evaluation.codebook_tokens for c in configurations]
+    codes = np.array([c.model.num_embeddings for c in configurations], dtype=float)
+    bounds = np.minimum(codes, tokens)
+    figure, (left, right) = draw(0.9 + 0.3 * len(look), num_columns=2)
+    figures.bounded_values(left, 100 * usage, 100 * bounds / codes, look)
+    figures.bounded_values(right, perplexity, bounds, look)
+    left.set_title("Codes used, %", color=INK)
+    right.set_title("Perplexity, codes", color=INK)
+    left.set_ylabel(_factors(findings))
+    right.tick_params(labelleft=False)
+    title = "Codebook usage and perplexity against their bound"
+    counted = " or ".join(f"{count:,}" for count in sorted(set(tokens)))
+    caption = (
+        f"Dots are trials, the bar their mean, the black tick the most that is possible: the "
+        f"smaller of the codebook's size and the {counted} held-out tokens counted."
+    )
+    return Picture(section="codebook", title=title, caption=caption, svg=svg(figure, title))
+
+
+def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+    experiment, levels = findings.experiment, findings.levels
+    errors = level_errors(experiment, experiment.primary)
+    if levels is None or errors is None:
+        return None
+    has_differences = experiment.baseline is not None and len(look) > 1
+    rows = 2 if has_differences else 1
+    figure, axes = draw(1.9 * rows + 0.4, num_rows=rows)
+    figures.errors_by_level(axes[0], levels.log_snr, errors, look)
+    if has_differences and experiment.baseline is not None:
+        figures.differences_by_level(axes[1], levels.log_snr, errors, look, experiment.baseline)
+        axes[0].tick_params(labelbottom=False)
+    for panel in axes:
+        figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
+    title = f"{metric_text(experiment.primary).capitalize()} by noise level"
+    caption = "Above, the error itself; below, the difference, with a band over seeds."
+    if findings.num_left_out:
+        caption += (
+            " Shaded levels lie outside the trained timestep range of at least one condition: "
+            "they are extrapolation and enter no comparison."
+        )
+    return Picture(section="levels", title=title, caption=caption, svg=svg(figure, title))
+
+
+def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+    metric = findings.secondary_named("cost.step_seconds")
+    if metric is None or findings.refused is not None or not findings.scores.is_complete.any():
+        return None
+    figure, (axes,) = draw(2.6)
+    figures.quality_against_cost(axes, 1000 * metric.scores.means, findings.scores.means, look)
+    axes.set_xlabel("time of a training step, ms")
+    axes.set_ylabel(metric_text(findings.experiment.primary))
+    title = f"{metric_text(findings.experiment.primary).capitalize()} against the time of a step"
+    caption = "Faint: trials. Bold: means of conditions."
+    if {"hardware", "host", "device"} & set(findings.mixed):
+        caption += " Machines were mixed, so times are no fair comparison."
+    return Picture(section="cost", title=title, caption=caption, svg=svg(figure, title))
+
+
