@@ -162,13 +162,14 @@ def _mixed(experiment: Experiment) -> dict[str, tuple[str, ...]]:
     outcomes = [record.outcome for record in experiment.records if record.outcome is not None]
     found: dict[str, tuple[str, ...]] = {}
     for key in PROVENANCE_KEYS:
-        values = {_flat(o.provenance[key]) for o in outcomes if key in o.provenance}
+        values = {flat(o.provenance[key]) for o in outcomes if key in o.provenance}
         if len(values) > 1:
             found[key] = tuple(sorted(values))
     return found
 
 
-def _flat(value: Any) -> str:
+def flat(value: Any) -> str:
+    """Returns a value of provenance in one line."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in sorted(value.items()))
     return str(value)

@@ -245,6 +245,11 @@ def _by_verdict(findings: Findings) -> list[str]:
         chosen = [c for c in findings.contrasts if c.verdict == verdict]
         if chosen:
             sentences.append(claim + "; ".join(_brief(findings, c) for c in chosen) + ".")
+    if any(c.doubt == "noise" for c in findings.contrasts):
+        sentences.append(
+            "What is undecided without a reason beside it differs less than the noise of seeds and "
+            "clips can tell; below is what it would take."
+        )
     return sentences
 
 
@@ -256,7 +261,7 @@ def _brief(findings: Findings, contrast: Contrast) -> str:
         return f"{label} ({why})"
     write = Differences(contrast)
     interval = write.interval(contrast.estimate.interval)
-    why = f"; {doubt_text(findings, contrast)}" if contrast.verdict == "undecided" else ""
+    why = f"; {doubt_text(findings, contrast)}" if contrast.doubt not in (None, "noise") else ""
     return f"{label} ({write.text(contrast.estimate.mean)}, 95 % interval {interval}{why})"
 
 

@@ -50,7 +50,8 @@ class Configuration(Section):
         tokens = tuple(s // p for s, p in zip(latent[1:], self.model.patch_size, strict=True))
         if any(count > limit for count, limit in zip(tokens, limits, strict=True)):
             raise ValueError(
-                f"expected a clip's tokens within model.max_frames, max_grid, max_grid, found {tokens} "
+                "expected a clip's tokens within model.max_frames, max_grid, max_grid, found "
+                f"{tokens} "
                 f"for {limits}"
             )
         available = self.evaluation.num_clips * self.evaluation.num_levels * self.tokens_per_clip

@@ -35,7 +35,7 @@ _TOKEN = re.compile(
     r"|(?P<text>'[^']*'|\"[^\"]*\")"
     r"|(?P<word>[A-Za-z_][A-Za-z_0-9.]*))"
 )
-_KINDS = {bool: "truth value", int: "number", float: "number", str: "text"}
+_KINDS: dict[type, str] = {bool: "truth value", int: "number", float: "number", str: "text"}
 _WORDS = frozenset({"and", "or", "not"})
 
 

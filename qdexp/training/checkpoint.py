@@ -6,6 +6,7 @@ the others, which are what `torch.save` wrote; nothing in it is executed when it
 
 import hashlib
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -81,7 +82,10 @@ def read(path: Path) -> Checkpoint:
     body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError(f"{path.name} is damaged: its content is not what was written")
-    return Checkpoint(**torch.load(BytesIO(body), map_location="cpu", weights_only=True))
+    try:
+        return Checkpoint(**torch.load(BytesIO(body), map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path.name} holds more than plain data and tensors") from error
 
 
 def newest_first(folder: Path) -> list[Path]:

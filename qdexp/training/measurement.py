@@ -121,8 +121,25 @@ def final_measurement(model: QuantizedDiffusionPredictor, on: HeldOut) -> Measur
             "eval.unquantized_loss": _mean(errors.unquantized[inside]),
             "eval.pixel_error": _mean(errors.pixels[inside]),
         }
-    warnings = _warnings(scalars["eval.perplexity"], on.config, any_level=bool(inside.any()))
+    warnings = collapse_warnings(scalars["eval.perplexity"], on.config)
+    if not inside.any():
+        warnings += (
+            "no noise level of the evaluation lies between diffusion.min_step and "
+            "diffusion.max_step: eval.denoising_loss was not measured; widen the range",
+        )
     return Measurement(scalars=scalars, arrays=_arrays(errors, counts, on), warnings=warnings)
+
+
+def collapse_warnings(perplexity: float, config: Configuration) -> tuple[str, ...]:
+    """Says that a codebook collapsed, and what helps, if its perplexity is that low."""
+    greatest = min(config.model.num_embeddings, config.evaluation.codebook_tokens)
+    if perplexity >= COLLAPSED_SHARE * greatest:
+        return ()
+    return (
+        f"the codebook collapsed: perplexity {perplexity:.1f} of at most {greatest}; lower "
+        "model.commitment_cost, raise model.ema_decay, model.num_embeddings or the diversity of "
+        "the training data, or set model.dead_code_threshold",
+    )
 
 
 def curve_arrays(curve: list[CurvePoint]) -> dict[str, Array]:
@@ -156,23 +173,6 @@ def _is_trained(config: Configuration, levels: NoiseLevels) -> Tensor:
 
 def _curve_levels(on: HeldOut) -> NoiseLevels:
     return on.levels.evenly_chosen(on.config.evaluation.curve_levels)
-
-
-def _warnings(perplexity: float, config: Configuration, *, any_level: bool) -> tuple[str, ...]:
-    warnings: list[str] = []
-    greatest = min(config.model.num_embeddings, config.evaluation.codebook_tokens)
-    if perplexity < COLLAPSED_SHARE * greatest:
-        warnings.append(
-            f"the codebook collapsed: perplexity {perplexity:.1f} of at most {greatest}; lower "
-            "model.commitment_cost, raise model.ema_decay, model.num_embeddings or the diversity "
-            "of the training data, or set model.dead_code_threshold"
-        )
-    if not any_level:
-        warnings.append(
-            "no noise level of the evaluation lies between diffusion.min_step and "
-            "diffusion.max_step: eval.denoising_loss was not measured; widen the range"
-        )
-    return tuple(warnings)
 
 
 def _arrays(errors: DenoisingErrors, counts: Tensor, on: HeldOut) -> dict[str, Array]:

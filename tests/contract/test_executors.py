@@ -43,6 +43,24 @@ def assignment(
     return Assignment(trial=trial, workspace=workspace)
 
 
+MINIMAL = {
+    "model.num_embeddings": 64,
+    "model.embedding_dim": 8,
+    "model.hidden_dim": 16,
+    "training.max_steps": 6,
+    "training.log_every_steps": 2,
+    "data.num_train_clips": 8,
+    "data.num_eval_clips": 4,
+    "data.num_frames": 5,
+    "data.height": 32,
+    "data.width": 32,
+    "evaluation.num_clips": 3,
+    "evaluation.num_levels": 4,
+    "evaluation.curve_clips": 2,
+    "evaluation.codebook_tokens": 300,
+}
+
+
 class Heard:
     """A listener that remembers everything."""
 
@@ -274,6 +292,26 @@ class TestRayTune(ExecutorContract):
         RayTuneExecutor(storage=storage, resources=all_cpus).execute(trials, heard)
         assert len({each.provenance["pid"] for each in heard.outcomes.values()}) == 1
 
+    def test_default_trainable_gives_the_numbers_of_the_inline_executor_bit_for_bit(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        from qdexp.data.dataset import LatentDataset
+
+        config = preset("tiny").replace(MINIMAL)
+        latents = LatentDataset().prepare(config.data, tmp_path)
+        trial = Trial(configuration=config, seed=0, data_fingerprint="none")
+        outcomes: list[Outcome] = []
+        for name, each in [("inline", InlineExecutor()), ("ray", executor)]:
+            heard = Heard()
+            workspace = Workspace(folder=tmp_path / name, latents=latents)
+            each.execute([Assignment(trial=trial, workspace=workspace)], heard)
+            outcomes.append(heard.outcomes[trial.trial_id])
+        here, there = outcomes
+        assert here.status == "completed"
+        assert here.history == there.history
+        assert here.arrays == there.arrays
+        assert without_costs(here) == without_costs(there)
+
     def test_lost_worker_is_replaced_until_retries_are_used_up(
         self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
@@ -305,3 +343,9 @@ class TestRayTune(ExecutorContract):
     def test_nothing_of_tune_is_left_behind(self, heard: Heard, storage: Path) -> None:
         assert heard.outcomes
         assert list(storage.iterdir()) == []
+
+
+def without_costs(outcome: Outcome) -> dict[str, float]:
+    return {
+        name: value for name, value in outcome.measurements.items() if not name.startswith("cost.")
+    }

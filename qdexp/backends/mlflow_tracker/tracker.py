@@ -1,5 +1,6 @@
 """The tracker that the driver calls: it only queues, and one thread of its own writes."""
 
+import logging
 import os
 import queue
 import threading
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 _FLUSH_SECONDS = 3.0
 """How long the measurements of running trials are gathered before they are written."""
-
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_LOGGING_LEVEL": "CRITICAL"}
 
 _Operation = Callable[["MlflowStore"], None]
 
@@ -58,17 +57,19 @@ class MlflowTracker:
 
     def close(self) -> Sequence[str]:
         """Waits until all is written; returns what could not be mirrored, in words."""
-        if self._writer.is_alive():
+        if self._writer.ident is not None:
             self._operations.put(None)
             self._writer.join()
+            if not self._operations.empty():
+                self._problems.append("MLflow: the writing thread died, see its traceback")
         return tuple(dict.fromkeys(self._problems))
 
     def _write(self) -> None:
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         # Importing MLflow takes seconds: here, they pass while the driver starts its workers.
         from qdexp.backends.mlflow_tracker.store import PROBLEMS, MlflowStore  # noqa: PLC0415
 
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # problems are `close`'s to return
         store: MlflowStore | None = None
         operation: _Operation | None = MlflowStore.flush
         while operation is not None:

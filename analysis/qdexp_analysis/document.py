@@ -1,0 +1,306 @@
+"""The content of a report, as text in tables: what every rendering shows."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from qdexp.config.metrics import METRICS
+from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.findings import Findings, SecondaryMetric, flat, means_over_seeds
+from qdexp_analysis.table import Experiment, condition_text, status_of
+from qdexp_analysis.words import (
+    NONE,
+    Differences,
+    answer,
+    effect_sentence,
+    margin_text,
+    measured,
+    metric_text,
+    number,
+    p_text,
+    verdict_sentence,
+)
+
+Row = dict[str, Any]
+
+SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
+
+
+def document(findings: Findings) -> dict[str, Any]:
+    """Returns everything that a template needs, under the names that templates use."""
+    experiment = findings.experiment
+    return {
+        "name": experiment.name,
+        "question": experiment.question,
+        "as_of": _time(experiment.as_of),
+        "metric": experiment.primary,
+        "metric_words": metric_text(experiment.primary),
+        "factors": experiment.factors,
+        "answer": answer(findings),
+        "unfinished": unfinished(experiment),
+        "counts": _counts(experiment),
+        "verdicts": _verdicts(findings),
+        "sentences": sentences(findings),
+        "effects": [effect_sentence(findings, effect) for effect in findings.effects],
+        "intervals": [_intervals(findings, i) for i in range(len(findings.contrasts))],
+        "secondary": _secondary(findings),
+        "not_comparable": list(findings.not_comparable),
+        "left_out": _left_out(findings),
+        "incomplete_pairs": _incomplete_pairs(findings),
+        "failures": _failures(experiment),
+        "warnings": _warnings(experiment),
+        "measurement": _measurement(findings),
+        "definitions": _definitions(findings),
+        "provenance": _provenance(findings),
+        "seeds": experiment.seeds,
+        "trials": _trials(findings),
+        "spec_file": experiment.spec.file,
+        "spec_text": experiment.spec.text,
+    }
+
+
+def sentences(findings: Findings) -> list[str]:
+    """Returns the verdict of every contrast in a sentence."""
+    pairs = zip(findings.contrasts, findings.prospects, strict=True)
+    return [verdict_sentence(findings, contrast, prospect) for contrast, prospect in pairs]
+
+
+def unfinished(experiment: Experiment) -> str:
+    """Returns a warning if planned trials have no final outcome, or nothing."""
+    statuses = [status_of(record) for record in experiment.records]
+    open_ones = sum(status in ("missing", "cancelled", "pruned") for status in statuses)
+    if not open_ones:
+        return ""
+    return (
+        f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
+        "verdict may still change. The same command again runs what is missing."
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _counts(experiment: Experiment) -> str:
+    counts = Counter(status_of(record) for record in experiment.records)
+    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{len(experiment.records)} trials ({parts})"
+
+
+def _verdicts(findings: Findings) -> list[Row]:
+    experiment = findings.experiment
+    means = means_over_seeds(findings.scores)
+    by_condition = {contrast.condition: contrast for contrast in findings.contrasts}
+    span = _span(findings)
+    rows: list[Row] = []
+    for position, condition in enumerate(experiment.conditions):
+        row = {
+            "label": condition_text(condition, with_names=False),
+            "colour": position,
+            "mean": measured(float(means[position]), experiment.primary),
+            "trials": _completion(experiment, position),
+            "difference": NONE,
+            "interval": NONE,
+            "p": NONE,
+            "verdict": "baseline" if position == experiment.baseline else "not ranked",
+            "bar": None,
+        }
+        if position in by_condition:
+            row |= _judged(by_condition[position], span)
+        rows.append(row | {"symbol": SYMBOLS.get(str(row["verdict"]), "")})
+    return rows
+
+
+def _judged(contrast: Contrast, span: tuple[float, float]) -> Row:
+    row: Row = {"verdict": contrast.verdict}
+    if contrast.estimate is None:
+        return row
+    write = Differences(contrast)
+    is_equivalent = contrast.verdict == "equivalent"
+    row |= {
+        "difference": write.text(contrast.estimate.mean),
+        "interval": write.interval(contrast.estimate.interval),
+        "p": p_text(contrast.p_equivalent if is_equivalent else contrast.p),
+    }
+    if contrast.estimate.interval is None:
+        return row
+    low, high = (_place(x * write.scale, span) for x in contrast.estimate.interval)
+    middle = _place(contrast.estimate.mean * write.scale, span)
+    bar = {"left": low, "width": max(high - low, 0.8), "point": middle, "zero": _place(0, span)}
+    return row | {"bar": {name: f"{value:.2f}" for name, value in bar.items()}}
+
+
+def _span(findings: Findings) -> tuple[float, float]:
+    """Returns the limits of the table's small bars: all intervals, and 0."""
+    ends = [0.0]
+    for contrast in findings.contrasts:
+        if contrast.estimate is not None and contrast.estimate.interval is not None:
+            ends += [x * Differences(contrast).scale for x in contrast.estimate.interval]
+    return min(ends), max(ends)
+
+
+def _place(value: float, span: tuple[float, float]) -> float:
+    low, high = span
+    return 4 + 92 * (value - low) / (high - low) if high > low else 50.0
+
+
+def _completion(experiment: Experiment, condition: int) -> str:
+    """Returns ``3/3``, or ``1/3 (diverged 2)``."""
+    statuses = Counter(status_of(record) for record in experiment.records_at(condition))
+    completed, total = statuses.pop("completed", 0), statuses.total()
+    others = ", ".join(f"{status} {count}" for status, count in statuses.items())
+    return f"{completed}/{completed + total}" if not others else f"{completed}/{completed + total} ({others})"
+
+
+def _intervals(findings: Findings, position: int) -> Row:
+    contrast, prospect = findings.contrasts[position], findings.prospects[position]
+    experiment = findings.experiment
+    row: Row = {
+        "label": condition_text(experiment.conditions[contrast.condition], with_names=False),
+        "pairs": f"{len(contrast.seeds)}/{len(experiment.seeds)}",
+        "same_clips": NONE,
+        "new_clips": NONE,
+        "detectable": NONE,
+    }
+    estimate = contrast.estimate
+    if estimate is None:
+        return row
+    write = Differences(contrast)
+    if estimate.same_clips is not None:
+        row["same_clips"] = write.interval(estimate.same_clips.interval(estimate.mean))
+    if estimate.new_clips is not None:
+        row["new_clips"] = write.interval(estimate.new_clips.interval(estimate.mean))
+    if prospect.minimum_detectable is not None:
+        row["detectable"] = write.size(prospect.minimum_detectable)
+    return row
+
+
+def _secondary(findings: Findings) -> dict[str, list[Any]]:
+    """Returns the other measurements: a column for each metric, a row for each condition."""
+    return {
+        "metrics": [metric.name for metric in findings.secondary],
+        "rows": [
+            {
+                "label": condition_text(condition, with_names=False),
+                "colour": position,
+                "cells": [_cell(metric, position) for metric in findings.secondary],
+            }
+            for position, condition in enumerate(findings.experiment.conditions)
+        ],
+    }
+
+
+def _cell(metric: SecondaryMetric, position: int) -> Row:
+    mean = float(means_over_seeds(metric.scores)[position])
+    estimate = metric.estimates[position]
+    difference = ""
+    if estimate is not None and np.isfinite(mean) and mean - estimate.mean > 0:
+        difference = f"{number(100 * estimate.mean / (mean - estimate.mean), 2)} %"
+        difference = difference if difference.startswith(("0 ", "\N{MINUS SIGN}")) else f"+{difference}"
+    return {"mean": measured(mean, metric.name), "difference": difference}
+
+
+def _left_out(findings: Findings) -> str:
+    levels = findings.levels
+    if levels is None or not findings.num_left_out:
+        return ""
+    kept = levels.log_snr[levels.is_shared]
+    if not len(kept):
+        return ""
+    return (
+        f"{len(kept)} of {len(levels.log_snr)} noise levels are inside the trained timestep range "
+        f"of every condition, from log-SNR {number(float(kept.min()), 2)} to "
+        f"{number(float(kept.max()), 2)}. {findings.experiment.primary} is compared on those; the "
+        f"other {findings.num_left_out} are extrapolation for some condition and are only shown."
+    )
+
+
+def _incomplete_pairs(findings: Findings) -> list[str]:
+    planned = len(findings.experiment.seeds)
+    return [
+        f"{condition_text(findings.experiment.conditions[c.condition])}: {len(c.seeds)} of "
+        f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
+        for c in findings.contrasts
+        if len(c.seeds) < planned
+    ]
+
+
+def _failures(experiment: Experiment) -> list[Row]:
+    return [
+        {
+            "trial_id": record.trial_id,
+            "label": condition_text(record.condition),
+            "seed": record.trial.seed,
+            "status": record.outcome.status,
+            "step": record.outcome.step,
+            "reason": record.outcome.failure.reason,
+            "kind": (record.outcome.failure.kind or "").replace("_", " "),
+        }
+        for record in experiment.records
+        if record.outcome is not None and record.outcome.failure is not None
+    ]
+
+
+def _warnings(experiment: Experiment) -> list[tuple[str, str]]:
+    return [
+        (f"{condition_text(record.condition)}, seed {record.trial.seed}", warning)
+        for record in experiment.records
+        if record.outcome is not None
+        for warning in record.outcome.warnings
+    ]
+
+
+def _measurement(findings: Findings) -> dict[str, str]:
+    experiment = findings.experiment
+    has_clips = findings.scores.values.shape[2] > 1
+    levels = findings.levels
+    return {
+        "seeds": ", ".join(str(seed) for seed in experiment.seeds),
+        "clips": str(findings.scores.values.shape[2]) if has_clips else "",
+        "levels": "" if levels is None else str(int(levels.is_shared.sum())),
+        "margin": margin_text(findings),
+    }
+
+
+def _definitions(findings: Findings) -> list[tuple[str, str]]:
+    names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
+    return [(name, METRICS[name].description) for name in names if name in METRICS]
+
+
+def _provenance(findings: Findings) -> list[Row]:
+    found: dict[str, list[str]] = {}
+    for record in findings.experiment.records:
+        for key, value in (record.outcome.provenance if record.outcome else {}).items():
+            if key in ("started_at", "finished_at", "resumed_from_step"):
+                continue
+            values = found.setdefault(key, [])
+            if flat(value) not in values:
+                values.append(flat(value))
+    return [
+        {"key": key.replace("_", " "), "values": values, "is_mixed": len(values) > 1}
+        for key, values in found.items()
+    ]
+
+
+def _trials(findings: Findings) -> list[Row]:
+    """Returns every planned trial by condition and seed, with its value and id."""
+    experiment = findings.experiment
+    rows: list[Row] = []
+    for position, condition in enumerate(experiment.conditions):
+        by_seed = {record.trial.seed: record for record in experiment.records_at(position)}
+        cells: list[Row | None] = []
+        for column, seed in enumerate(experiment.seeds):
+            record = by_seed.get(seed)
+            value = float(findings.scores.means[position, column])
+            cells.append(
+                record
+                and {
+                    "trial_id": record.trial_id,
+                    "status": status_of(record),
+                    "value": measured(value, experiment.primary),
+                }
+            )
+        rows.append({"label": condition_text(condition), "cells": cells})
+    return rows

@@ -1,0 +1,152 @@
+"""One experiment's report: HTML in one self-contained file, Markdown, and CSV."""
+
+import csv
+import io
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jinja2
+from markupsafe import Markup
+
+from qdexp.errors import RequestError
+from qdexp_analysis import appearance
+from qdexp_analysis.document import document, sentences, unfinished
+from qdexp_analysis.findings import Findings, find
+from qdexp_analysis.gallery import pictures
+from qdexp_analysis.table import Experiment, load
+from qdexp_analysis.words import answer
+
+Format = Literal["html", "md", "csv"]
+
+_FILES: dict[Format, str] = {"html": "report.html", "md": "report.md", "csv": "trials.csv"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFiles:
+    """Where a report was written, and what it says.
+
+    Args:
+        html: The page.
+        markdown: The same as Markdown.
+        csv: Every trial and metric.
+        summary_lines: The answer and the verdicts, for a terminal.
+    """
+
+    html: Path
+    markdown: Path
+    csv: Path
+    summary_lines: tuple[str, ...]
+
+
+def write_report(name: str, runs: Path, out_folder: Path | None = None) -> ReportFiles:
+    """Writes an experiment's report as HTML, Markdown and CSV.
+
+    Args:
+        name: The experiment.
+        runs: The runs folder.
+        out_folder: Where to; ``reports/NAME`` under the runs folder unless given.
+
+    Raises:
+        NotFoundError: The ledger has no experiment of this name.
+        LedgerError: The ledger cannot be read.
+    """
+    findings = find(load(name, runs))
+    folder = out_folder or runs / "reports" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: dict[Format, Path] = {}
+    for format_, file in _FILES.items():
+        paths[format_] = folder / file
+        _write(paths[format_], _rendered(findings, format_))
+    return ReportFiles(
+        html=paths["html"],
+        markdown=paths["md"],
+        csv=paths["csv"],
+        summary_lines=_summary(findings),
+    )
+
+
+def render(name: str, runs: Path, format_: str) -> str:
+    """Returns an experiment's report as ``html``, ``md`` or ``csv``.
+
+    Raises:
+        RequestError: There is no such format.
+        NotFoundError: The ledger has no experiment of this name.
+        LedgerError: The ledger cannot be read.
+    """
+    for known in get_args(Format):
+        if format_ == known:
+            return _rendered(find(load(name, runs)), known)
+    raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
+
+
+def _rendered(findings: Findings, format_: Format) -> str:
+    if format_ == "csv":
+        return _csv(findings.experiment)
+    content: dict[str, Any] = document(findings)
+    if format_ == "html":
+        drawn = pictures(findings)
+        content["pictures"] = {
+            section: [
+                {"title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
+                for p in drawn
+                if p.section == section
+            ]
+            for section in ("verdicts", "learning", "codebook", "levels", "cost")
+        }
+        looks = appearance.looks(findings.experiment)
+        content["looks"] = [appearance.COLOURS.index(look.colour) for look in looks]
+    return _environment().get_template(f"report.{format_}.j2").render(content)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("qdexp_analysis"),
+        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = _markdown_text
+    return environment
+
+
+def _markdown_text(value: object) -> str:
+    """Returns a value in one line as Markdown text: nothing in it is markup."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(value).split()))
+
+
+def _csv(experiment: Experiment) -> str:
+    """Returns one row for each trial and metric; a trial without any has one row too."""
+    keys = ["trial_id", "seed", "status", *(factor.field for factor in experiment.factors), "reason"]
+    values = experiment.measurements[["trial_id", "metric", "value", "unit", "direction"]]
+    rows = experiment.trials[keys].merge(values, on="trial_id", how="left")
+    rows.insert(0, "experiment", experiment.name)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(rows.columns)
+    for row in rows.itertuples(index=False):
+        writer.writerow([_csv_cell(value) for value in row])
+    return buffer.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    """Returns a value that no spreadsheet takes for a formula; what is missing is empty."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return "" if value != value else value  # noqa: PLR0124  only nan differs from itself
+
+
+def _summary(findings: Findings) -> tuple[str, ...]:
+    warning = unfinished(findings.experiment)
+    return (*([warning] if warning else []), *(sentences(findings) or answer(findings)))
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces a file at once: a reader sees the old one or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)

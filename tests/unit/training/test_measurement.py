@@ -1,0 +1,103 @@
+"""What is measured on a trained predictor."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from qdexp.experiment.trial import Trial
+from qdexp.results.outcome import Array, Outcome
+from qdexp.training.measurement import collapse_warnings
+
+MakeTrial = Callable[..., Trial]
+Finish = Callable[..., Outcome]
+
+
+def tensor(array: Array) -> torch.Tensor:
+    return torch.tensor(array.values, dtype=torch.float64).reshape(array.shape)
+
+
+def test_every_clips_error_at_every_level_is_stored(make_trial: MakeTrial, finish: Finish) -> None:
+    arrays = finish(make_trial(), "a").arrays
+
+    for name in ("eval.clip_errors", "eval.unquantized_clip_errors", "eval.pixel_errors"):
+        assert arrays[name].shape == (4, 3)
+        assert min(arrays[name].values) > 0
+    assert arrays["eval.level_log_snr"].values == (-4.0, -1.0, 2.0, 5.0)
+    assert arrays["eval.level_timesteps"].shape == (4,)
+
+
+def test_scalars_are_means_over_the_levels_inside_the_trained_range(
+    make_trial: MakeTrial, finish: Finish
+) -> None:
+    outcome = finish(make_trial(diffusion__min_step=100, diffusion__max_step=500), "a")
+    timesteps = tensor(outcome.arrays["eval.level_timesteps"])
+    inside = (timesteps >= 100) & (timesteps <= 500)
+
+    assert 0 < inside.sum() < 4
+    for scalar, array in (
+        ("eval.denoising_loss", "eval.clip_errors"),
+        ("eval.unquantized_loss", "eval.unquantized_clip_errors"),
+        ("eval.pixel_error", "eval.pixel_errors"),
+    ):
+        expected = tensor(outcome.arrays[array])[inside].mean().item()
+        assert outcome.measurements[scalar] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_range_without_any_level_is_not_measured_and_said_so(
+    make_trial: MakeTrial, finish: Finish
+) -> None:
+    outcome = finish(make_trial(diffusion__min_step=990, diffusion__max_step=999), "a")
+
+    assert outcome.status == "completed"
+    assert "eval.denoising_loss" not in outcome.measurements
+    assert "eval.curve_denoising_loss" not in outcome.history
+    assert any("widen the range" in warning for warning in outcome.warnings)
+
+
+def test_the_codebook_is_counted_over_the_stated_tokens(
+    make_trial: MakeTrial, finish: Finish
+) -> None:
+    outcome = finish(make_trial(evaluation__codebook_tokens=123), "a")
+    counts = tensor(outcome.arrays["eval.code_counts"])
+
+    assert counts.shape == (64,)
+    assert counts.sum() == 123
+    usage = (counts > 0).double().mean().item()
+    assert outcome.measurements["eval.codebook_usage"] == pytest.approx(usage)
+
+
+def test_the_curve_is_measured_at_its_steps_and_at_the_end(
+    make_trial: MakeTrial, finish: Finish
+) -> None:
+    outcome = finish(make_trial(), "a")
+
+    assert outcome.history["eval.curve_denoising_loss"].steps == (0, 2, 4, 8)
+    assert outcome.history["eval.curve_unquantized_loss"].steps == (0, 2, 4, 8)
+    assert outcome.arrays["eval.curve_points"].values == (0, 2, 4, 8)
+    assert outcome.arrays["eval.curve_level_errors"].shape == (4, 2)
+
+
+def test_the_curve_ends_in_a_part_of_the_final_measurement(
+    make_trial: MakeTrial, finish: Finish
+) -> None:
+    arrays = finish(make_trial(), "a").arrays
+    last = tensor(arrays["eval.curve_level_errors"])[-1]
+    part = tensor(arrays["eval.clip_errors"])[[0, 3], :2].mean(dim=1)
+
+    torch.testing.assert_close(last, part, rtol=1e-4, atol=0)
+
+
+def test_the_step_of_the_end_is_measured_once(make_trial: MakeTrial, finish: Finish) -> None:
+    outcome = finish(make_trial(training__max_steps=4), "a")
+
+    assert outcome.history["eval.curve_denoising_loss"].steps == (0, 2, 4)
+
+
+def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTrial) -> None:
+    config = make_trial(model__num_embeddings=4096).configuration
+
+    assert collapse_warnings(3.1, config) == ()
+    (warning,) = collapse_warnings(2.9, config)
+    assert "perplexity 2.9 of at most 300" in warning
+    assert "commitment_cost" in warning
