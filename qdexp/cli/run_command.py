@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
 
 
 @contextmanager
-def _display() -> "Iterator[Display]":
+def _display() -> "Generator[Display]":
     from qdexp.cli.display import LiveDisplay, PlainDisplay
 
     if not sys.stderr.isatty():
@@ -130,7 +130,7 @@ def _report(name: str, runs: Path) -> None:
 
 
 @contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def _signals_interrupt() -> Generator[None]:
     """Lets a scheduler's SIGTERM and SIGUSR1 do what Ctrl-C does, while it is entered."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

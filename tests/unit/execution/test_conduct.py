@@ -23,6 +23,7 @@ SPEC = """\
 name: sizes
 question: Does size matter?
 preset: tiny
+set: {training.max_steps: 200}
 factors:
   model.num_embeddings: {levels: [64, 128], baseline: 64}
 seeds: 2
@@ -84,6 +85,7 @@ class FakeTracker:
         self.calls.append(("start", trial.trial_id))
 
     def log(self, trial_id: str, progress: Progress) -> None:
+        assert progress.step > 0
         self.calls.append(("log", trial_id))
 
     def end_trial(self, outcome: Outcome, files: Sequence[Path]) -> None:
@@ -261,7 +263,7 @@ def test_longer_trial_starts_from_the_shorter_one(bench: Bench) -> None:
     shorter = bench.plan().trials[0].trial
     checkpoint = trial_folder(bench.runs, shorter.trial_id) / FINAL_CHECKPOINT
     checkpoint.touch()
-    longer = SPEC + "set: {training.max_steps: 400}\n"
+    longer = SPEC.replace("200", "400")
     planned = bench.plan(longer).trials[0]
     assert planned.reason == f"from step 200 of trial {shorter.trial_id}"
     executor = FakeExecutor()
@@ -272,7 +274,7 @@ def test_longer_trial_starts_from_the_shorter_one(bench: Bench) -> None:
 
 def test_changed_input_makes_trials_stale_and_says_which(bench: Bench) -> None:
     bench.conduct(FakeExecutor())
-    plan = bench.plan(SPEC + "set: {data.seed: 7}\n")
+    plan = bench.plan(SPEC.replace("200}", "200, data.seed: 7}"))
     assert plan.counts() == {"stale": 4}
     assert plan.trials[0].reason == "data.seed changed from 0 to 7"
 

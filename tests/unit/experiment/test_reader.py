@@ -27,6 +27,7 @@ metrics:
 resources: {cpus: 1, gpus: auto}
 """
 
+# ruff: noqa: E501
 # What replaces what in GOOD, where the error stands, and what its message holds.
 WRONG = {
     "unknown top-level field": ("seeds: 2", "seed: 2", "10:1", "found 'seed'; did you mean 'seeds'?"),
@@ -174,7 +175,7 @@ def test_wrong_override_is_refused(assignments: list[str], seeds: int | None, me
 
 def test_override_of_a_factor_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD)
-    with pytest.raises(ConfigurationError, match="is no factor, found 'model.num_embeddings'"):
+    with pytest.raises(ConfigurationError, match=r"is no factor, found 'model\.num_embeddings'"):
         read_spec(path, Overrides(fields={"model.num_embeddings": 3}))
 
 

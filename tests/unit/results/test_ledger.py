@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def test_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
-def _write_until_killed(folder: Path, ready: "multiprocessing.synchronize.Event") -> None:
+def _write_until_killed(folder: Path, ready: Event) -> None:
     recorder = Recorder(folder)
     asked(recorder, TRIAL)
     while True:
