@@ -4,7 +4,9 @@ import html
 import io
 import itertools
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -23,16 +25,16 @@ COLOURS = ("#0067a5", "#c64f00", "#008060", "#a3508a", "#8a6d00", "#2b8cbe", "#5
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2)))
 MARKERS = ("o", "s", "^", "D", "v")
 
-WIDTH = 5.0
+WIDTH = 4.8
 """Inches of every figure; type is set for this width."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "qdexp",
     "text.parse_math": False,
     "font.family": "sans-serif",
-    "font.size": 8.5,
-    "axes.titlesize": 9,
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.edgecolor": MUTED,
@@ -128,6 +130,6 @@ def svg(figure: Figure, title: str) -> str:
     return text.replace("<svg ", f"<svg {attributes} ", 1).rstrip()
 
 
-def styled() -> "mpl.RcParams":
+def styled() -> AbstractContextManager[object]:
     """Returns a context in which figures are made and saved in this style."""
     return mpl.rc_context(STYLE)

@@ -1,4 +1,4 @@
-"""Which numbers may be compared: metrics whose meaning no factor changes, on shared noise levels."""
+"""What may be compared: metrics whose meaning no factor changes, on shared noise levels."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 
 from qdexp.config.metrics import METRICS
 from qdexp_analysis.contrasts import Scores
-from qdexp_analysis.table import Experiment
+from qdexp_analysis.table import Experiment, status_of
 
 CLIP_ERRORS = {
     "eval.denoising_loss": "eval.clip_errors",
@@ -64,9 +64,7 @@ def shared_levels(experiment: Experiment) -> Levels | None:
         log_snr = levels
         timesteps = arrays["eval.level_timesteps"]
         trained = record.trial.configuration.diffusion
-        is_shared = (
-            is_shared & (timesteps >= trained.min_step) & (timesteps <= trained.max_step)
-        )
+        is_shared = is_shared & (timesteps >= trained.min_step) & (timesteps <= trained.max_step)
     return None if log_snr is None else Levels(log_snr=log_snr, is_shared=is_shared)
 
 
@@ -74,9 +72,8 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     """Returns a metric of every trial, by clip and over shared levels where arrays allow it."""
     shape = (len(experiment.conditions), len(experiment.seeds))
     diverged = np.zeros(shape, dtype=bool)
-    for row in experiment.trials.itertuples():
-        place = (row.condition, experiment.seeds.index(row.seed))
-        diverged[place] = row.status == "diverged"
+    for record in experiment.records:
+        diverged[experiment.place(record)] = status_of(record) == "diverged"
     values = _by_clip(experiment, metric)
     if values is None:
         values = _by_trial(experiment, metric)
@@ -84,9 +81,7 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     return Scores(values=values, diverged=diverged, direction=direction)
 
 
-def level_errors(
-    experiment: Experiment, metric: str
-) -> Float[np.ndarray, "k s levels"] | None:
+def level_errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s levels"] | None:
     """Returns an error by condition, seed and noise level, or None where it was not recorded."""
     errors = _errors(experiment, metric)
     return None if errors is None else errors.mean(axis=3)
@@ -103,27 +98,24 @@ def _by_clip(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s c"] 
 def _errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s levels c"] | None:
     """Returns the recorded errors, if all completed trials recorded them alike."""
     name = CLIP_ERRORS.get(metric, "")
-    completed = experiment.trials[experiment.trials["status"] == "completed"]
-    recorded = [experiment.arrays[trial_id].get(name) for trial_id in completed["trial_id"]]
-    shapes = {None if errors is None else errors.shape for errors in recorded}
-    if not recorded or None in shapes or len(shapes) != 1:
+    completed = [r for r in experiment.records if status_of(r) == "completed"]
+    recorded = [experiment.arrays[record.trial_id].get(name) for record in completed]
+    found = [errors for errors in recorded if errors is not None]
+    shapes = {errors.shape for errors in found}
+    if len(found) < len(recorded) or len(shapes) != 1:
         return None
-    whole = (len(experiment.conditions), len(experiment.seeds), *shapes.pop())
-    values = np.full(whole, np.nan)
-    places = zip(completed["condition"], completed["seed"], recorded, strict=True)
-    for condition, seed, errors in places:
-        values[condition, experiment.seeds.index(seed)] = errors
+    values = np.full((len(experiment.conditions), len(experiment.seeds), *shapes.pop()), np.nan)
+    for record, errors in zip(completed, found, strict=True):
+        values[experiment.place(record)] = errors
     return values
 
 
 def _by_trial(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s 1"]:
     values = np.full((len(experiment.conditions), len(experiment.seeds), 1), np.nan)
-    rows = experiment.measurements
-    completed = experiment.trials.loc[experiment.trials["status"] == "completed", "trial_id"]
-    rows = rows[(rows["metric"] == metric) & rows["trial_id"].isin(completed)]
-    for row in rows.itertuples():
-        if np.isfinite(row.value):
-            values[row.condition, experiment.seeds.index(row.seed), 0] = row.value
+    for record in experiment.records:
+        if record.outcome is not None and record.outcome.status == "completed":
+            value = record.outcome.measurements.get(metric, np.nan)
+            values[experiment.place(record)] = value if np.isfinite(value) else np.nan
     return values
 
 

@@ -35,7 +35,7 @@ class Scores:
     @property
     def is_complete(self) -> Bool[np.ndarray, "k s"]:
         """Tells which trials have a value."""
-        return ~np.isnan(self.values).any(axis=2)
+        return np.asarray(np.isfinite(self.values).all(axis=2))
 
     @property
     def means(self) -> Float[np.ndarray, "k s"]:
@@ -126,7 +126,9 @@ def _family(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contr
     others = [k for k in range(len(scores.values)) if k != baseline]
     contrasts = [paired(scores, condition, baseline) for condition in others]
     p = holm([c.estimate.p_two_sided if c.estimate else None for c in contrasts])
-    p_equivalent = holm([_p_equivalent(contrast, scores, baseline, margin) for contrast in contrasts])
+    p_equivalent = holm(
+        [_p_equivalent(contrast, scores, baseline, margin) for contrast in contrasts]
+    )
     return tuple(
         _judged(replace(contrast, p=different, p_equivalent=equivalent), scores.direction)
         for contrast, different, equivalent in zip(contrasts, p, p_equivalent, strict=True)

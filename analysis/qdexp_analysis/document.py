@@ -1,29 +1,34 @@
 """The content of a report, as text in tables: what every rendering shows."""
 
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from qdexp.config.metrics import METRICS
+from qdexp_analysis.account import (
+    Row,
+    completion,
+    counts_text,
+    failures,
+    provenance,
+    trial_table,
+    unfinished,
+    warnings,
+)
 from qdexp_analysis.contrasts import Contrast
-from qdexp_analysis.findings import Findings, SecondaryMetric, flat, means_over_seeds
-from qdexp_analysis.table import Experiment, condition_text, status_of
-from qdexp_analysis.words import (
+from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.quantities import (
     NONE,
     Differences,
-    answer,
-    effect_sentence,
-    margin_text,
     measured,
     metric_text,
     number,
     p_text,
-    verdict_sentence,
+    signed,
 )
-
-Row = dict[str, Any]
+from qdexp_analysis.table import condition_text
+from qdexp_analysis.words import answer, effect_sentence, margin_text, verdict_sentence
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
 
@@ -40,7 +45,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "factors": experiment.factors,
         "answer": answer(findings),
         "unfinished": unfinished(experiment),
-        "counts": _counts(experiment),
+        "counts": counts_text(experiment),
         "verdicts": _verdicts(findings),
         "sentences": sentences(findings),
         "effects": [effect_sentence(findings, effect) for effect in findings.effects],
@@ -49,13 +54,13 @@ def document(findings: Findings) -> dict[str, Any]:
         "not_comparable": list(findings.not_comparable),
         "left_out": _left_out(findings),
         "incomplete_pairs": _incomplete_pairs(findings),
-        "failures": _failures(experiment),
-        "warnings": _warnings(experiment),
+        "failures": failures(experiment),
+        "warnings": warnings(experiment),
         "measurement": _measurement(findings),
         "definitions": _definitions(findings),
-        "provenance": _provenance(findings),
+        "provenance": provenance(findings),
         "seeds": experiment.seeds,
-        "trials": _trials(findings),
+        "trials": trial_table(findings),
         "spec_file": experiment.spec.file,
         "spec_text": experiment.spec.text,
     }
@@ -67,26 +72,8 @@ def sentences(findings: Findings) -> list[str]:
     return [verdict_sentence(findings, contrast, prospect) for contrast, prospect in pairs]
 
 
-def unfinished(experiment: Experiment) -> str:
-    """Returns a warning if planned trials have no final outcome, or nothing."""
-    statuses = [status_of(record) for record in experiment.records]
-    open_ones = sum(status in ("missing", "cancelled", "pruned") for status in statuses)
-    if not open_ones:
-        return ""
-    return (
-        f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
-        "verdict may still change. The same command again runs what is missing."
-    )
-
-
 def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _counts(experiment: Experiment) -> str:
-    counts = Counter(status_of(record) for record in experiment.records)
-    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{len(experiment.records)} trials ({parts})"
 
 
 def _verdicts(findings: Findings) -> list[Row]:
@@ -100,7 +87,7 @@ def _verdicts(findings: Findings) -> list[Row]:
             "label": condition_text(condition, with_names=False),
             "colour": position,
             "mean": measured(float(means[position]), experiment.primary),
-            "trials": _completion(experiment, position),
+            "trials": completion(experiment, position),
             "difference": NONE,
             "interval": NONE,
             "p": NONE,
@@ -146,14 +133,6 @@ def _place(value: float, span: tuple[float, float]) -> float:
     return 4 + 92 * (value - low) / (high - low) if high > low else 50.0
 
 
-def _completion(experiment: Experiment, condition: int) -> str:
-    """Returns ``3/3``, or ``1/3 (diverged 2)``."""
-    statuses = Counter(status_of(record) for record in experiment.records_at(condition))
-    completed, total = statuses.pop("completed", 0), statuses.total()
-    others = ", ".join(f"{status} {count}" for status, count in statuses.items())
-    return f"{completed}/{completed + total}" if not others else f"{completed}/{completed + total} ({others})"
-
-
 def _intervals(findings: Findings, position: int) -> Row:
     contrast, prospect = findings.contrasts[position], findings.prospects[position]
     experiment = findings.experiment
@@ -180,7 +159,7 @@ def _intervals(findings: Findings, position: int) -> Row:
 def _secondary(findings: Findings) -> dict[str, list[Any]]:
     """Returns the other measurements: a column for each metric, a row for each condition."""
     return {
-        "metrics": [metric.name for metric in findings.secondary],
+        "metrics": [metric_text(metric.name) for metric in findings.secondary],
         "rows": [
             {
                 "label": condition_text(condition, with_names=False),
@@ -197,8 +176,7 @@ def _cell(metric: SecondaryMetric, position: int) -> Row:
     estimate = metric.estimates[position]
     difference = ""
     if estimate is not None and np.isfinite(mean) and mean - estimate.mean > 0:
-        difference = f"{number(100 * estimate.mean / (mean - estimate.mean), 2)} %"
-        difference = difference if difference.startswith(("0 ", "\N{MINUS SIGN}")) else f"+{difference}"
+        difference = f"{signed(100 * estimate.mean / (mean - estimate.mean), 2)} %"
     return {"mean": measured(mean, metric.name), "difference": difference}
 
 
@@ -227,31 +205,6 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
     ]
 
 
-def _failures(experiment: Experiment) -> list[Row]:
-    return [
-        {
-            "trial_id": record.trial_id,
-            "label": condition_text(record.condition),
-            "seed": record.trial.seed,
-            "status": record.outcome.status,
-            "step": record.outcome.step,
-            "reason": record.outcome.failure.reason,
-            "kind": (record.outcome.failure.kind or "").replace("_", " "),
-        }
-        for record in experiment.records
-        if record.outcome is not None and record.outcome.failure is not None
-    ]
-
-
-def _warnings(experiment: Experiment) -> list[tuple[str, str]]:
-    return [
-        (f"{condition_text(record.condition)}, seed {record.trial.seed}", warning)
-        for record in experiment.records
-        if record.outcome is not None
-        for warning in record.outcome.warnings
-    ]
-
-
 def _measurement(findings: Findings) -> dict[str, str]:
     experiment = findings.experiment
     has_clips = findings.scores.values.shape[2] > 1
@@ -267,40 +220,3 @@ def _measurement(findings: Findings) -> dict[str, str]:
 def _definitions(findings: Findings) -> list[tuple[str, str]]:
     names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
     return [(name, METRICS[name].description) for name in names if name in METRICS]
-
-
-def _provenance(findings: Findings) -> list[Row]:
-    found: dict[str, list[str]] = {}
-    for record in findings.experiment.records:
-        for key, value in (record.outcome.provenance if record.outcome else {}).items():
-            if key in ("started_at", "finished_at", "resumed_from_step"):
-                continue
-            values = found.setdefault(key, [])
-            if flat(value) not in values:
-                values.append(flat(value))
-    return [
-        {"key": key.replace("_", " "), "values": values, "is_mixed": len(values) > 1}
-        for key, values in found.items()
-    ]
-
-
-def _trials(findings: Findings) -> list[Row]:
-    """Returns every planned trial by condition and seed, with its value and id."""
-    experiment = findings.experiment
-    rows: list[Row] = []
-    for position, condition in enumerate(experiment.conditions):
-        by_seed = {record.trial.seed: record for record in experiment.records_at(position)}
-        cells: list[Row | None] = []
-        for column, seed in enumerate(experiment.seeds):
-            record = by_seed.get(seed)
-            value = float(findings.scores.means[position, column])
-            cells.append(
-                record
-                and {
-                    "trial_id": record.trial_id,
-                    "status": status_of(record),
-                    "value": measured(value, experiment.primary),
-                }
-            )
-        rows.append({"label": condition_text(condition), "cells": cells})
-    return rows

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from qdexp_analysis.appearance import INK, MUTED, RULE, SHADE, Look
 from qdexp_analysis.contrasts import Contrast, Margin
@@ -17,7 +17,7 @@ from qdexp_analysis.contrasts import Contrast, Margin
 def forest(
     axes: Axes, contrasts: Sequence[Contrast], looks: Sequence[Look], margin: Margin | None
 ) -> Axes:
-    """Draws each contrast as a share of the baseline with its interval, and the margin as a band."""
+    """Draws each contrast in percent of the baseline, and the margin as a band."""
     drawn = [c for c in contrasts if c.estimate is not None and c.baseline_mean > 0]
     if margin is not None and drawn:
         limit = margin.value * 100
@@ -75,14 +75,16 @@ def learning_curves(axes: Axes, history: pd.DataFrame, looks: Sequence[Look], un
         unit: The label of the vertical axis.
     """
     ends: list[tuple[float, float, Look]] = []
-    for condition, rows in history.groupby("condition"):
-        look = looks[int(str(condition))]
-        by_step = rows.groupby("step")["value"]
-        low, high, mean = by_step.min(), by_step.max(), by_step.mean()
-        steps = mean.index.to_numpy(dtype=float)
+    for position, look in enumerate(looks):
+        rows = history[history["condition"] == position]
+        if not len(rows):
+            continue
+        by_seed = rows.pivot_table(index="step", columns="seed", values="value")
+        steps, values = by_seed.index.to_numpy(dtype=float), by_seed.to_numpy(dtype=float)
+        low, high, mean = (of(values, axis=1) for of in (np.nanmin, np.nanmax, np.nanmean))
         axes.fill_between(steps, low, high, color=look.colour, alpha=0.16, linewidth=0)
-        sns.lineplot(x=steps, y=mean.to_numpy(), ax=axes, color=look.colour, linestyle=look.dash)
-        ends.append((float(steps[-1]), float(mean.iloc[-1]), look))
+        sns.lineplot(x=steps, y=mean, ax=axes, color=look.colour, linestyle=look.dash)
+        ends.append((float(steps[-1]), float(mean[-1]), look))
     _label_ends(axes, ends)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel(unit)
@@ -132,6 +134,8 @@ def errors_by_level(
                 label=look.label,
             )
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("mean squared error")
     return axes
 
@@ -179,6 +183,7 @@ def quality_against_cost(
     looks: Sequence[Look],
 ) -> Axes:
     """Draws every trial faintly and every condition's mean boldly, labelled."""
+    means: list[tuple[float, float, Look]] = []
     for row, look in enumerate(looks):
         both = ~(np.isnan(cost[row]) | np.isnan(quality[row]))
         if not both.any():
@@ -186,11 +191,9 @@ def quality_against_cost(
         x, y = cost[row][both], quality[row][both]
         axes.scatter(x, y, s=16, color=look.colour, marker=look.marker, alpha=0.35, linewidth=0)
         axes.scatter(x.mean(), y.mean(), s=54, color=look.colour, marker=look.marker)
-        axes.annotate(
-            look.label, (x.mean(), y.mean()), (7, 5), textcoords="offset points", color=look.colour
-        )
+        means.append((float(x.mean()), float(y.mean()), look))
     axes.margins(0.16)
-    axes.set_xlim(left=0)
+    _label_ends(axes, means)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     return axes
 
@@ -212,18 +215,19 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float, Look]]) -> None:
     if not ends:
         return
     low, high = axes.get_ylim()
-    gap = (high - low) * 0.075
+    gap = (high - low) * 0.085
     ordered = sorted(ends, key=lambda end: end[1])
     centre = float(np.mean([y for _, y, _ in ordered]))
     heights: list[float] = []
     for _, y, _ in ordered:
         heights.append(max(y, heights[-1] + gap) if heights else y)
-    shift = max(0.0, float(np.mean(heights)) - centre)
+    shift = max(float(np.mean(heights)) - centre, heights[-1] - high + gap / 2)
+    shift = min(shift, heights[0] - low - gap / 2)
     for (x, _, look), height in zip(ordered, heights, strict=True):
         axes.annotate(
             look.label,
             (x, height - shift),
-            (5, 0),
+            (6, 0),
             textcoords="offset points",
             va="center",
             color=look.colour,

@@ -1,7 +1,6 @@
 """What an experiment found: everything that words, tables and figures say, computed once."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -134,15 +133,18 @@ def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> 
         return Prospect(minimum_detectable=detectable)
     scale = abs(contrast.baseline_mean) if margin.is_relative else 1.0
     needed = seeds_needed(contrast.differences, margin.value * scale, level)
-    return Prospect(
-        minimum_detectable=detectable, seeds_needed=needed, needs_clips=needed is None
-    )
+    return Prospect(minimum_detectable=detectable, seeds_needed=needed, needs_clips=needed is None)
 
 
 def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
     """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
-    order = [*experiment.secondary, *(name for name in METRICS if name.startswith(("eval.", "cost.")))]
-    return [name for name in dict.fromkeys(order) if name in measured and name != experiment.primary]
+    order = [
+        *experiment.secondary,
+        *(name for name in METRICS if name.startswith(("eval.", "cost."))),
+    ]
+    return [
+        name for name in dict.fromkeys(order) if name in measured and name != experiment.primary
+    ]
 
 
 def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
@@ -168,7 +170,7 @@ def _mixed(experiment: Experiment) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def flat(value: Any) -> str:
+def flat(value: object) -> str:
     """Returns a value of provenance in one line."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in sorted(value.items()))

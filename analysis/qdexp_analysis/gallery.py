@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from qdexp_analysis import figures
-from qdexp_analysis.appearance import INK, Look, draw, looks, styled, svg
+from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, refusal, scores
 from qdexp_analysis.findings import Findings
-from qdexp_analysis.words import margin_text, metric_text
+from qdexp_analysis.quantities import metric_text
+from qdexp_analysis.words import margin_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ def pictures(findings: Findings) -> tuple[Picture, ...]:
             _paired(findings, look),
             *_curves(findings, look),
             _codebook(findings, look),
+            _curve(findings, look, "train.perplexity", "on training batches"),
             _levels(findings, look),
             _cost(findings, look),
         ]
@@ -53,7 +55,7 @@ def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
         return None
     figure, (axes,) = draw(0.8 + 0.34 * len(findings.contrasts))
     figures.forest(axes, findings.contrasts, look, findings.margin)
-    axes.set_ylabel(_factors(findings))
+    axes.set_title(_factors(findings), color=MUTED, weight="normal")
     title = f"Differences in {metric_text(findings.experiment.primary)} from the baseline"
     band = ""
     if findings.margin is not None:
@@ -72,6 +74,8 @@ def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     axes.set_xlabel(_factors(findings))
     title = f"{name.capitalize()} of every trial"
     caption = "A grey line joins the trials of one seed: the contrasts compare along these lines."
+    if findings.refused is not None:
+        caption = f"Not for ranking: {findings.refused}."
     return Picture(section="verdicts", title=title, caption=caption, svg=svg(figure, title))
 
 
@@ -79,13 +83,10 @@ def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
     return [
         _curve(findings, look, "eval.curve_denoising_loss", "on a held-out subset"),
         _curve(findings, look, "train.denoising_loss", "on training batches"),
-        _curve(findings, look, "train.perplexity", "on training batches"),
     ]
 
 
-def _curve(
-    findings: Findings, look: tuple[Look, ...], metric: str, where: str
-) -> Picture | None:
+def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) -> Picture | None:
     every = findings.experiment.histories
     history = every[(every["metric"] == metric) & np.isfinite(every["value"].astype(float))]
     if history.empty:
@@ -100,7 +101,8 @@ def _curve(
         caption += f" Not for ranking: {reason}."
     elif metric.startswith("eval.") and findings.num_left_out:
         caption += " The subset includes noise levels that some conditions were not trained on."
-    return Picture(section="learning", title=title, caption=caption, svg=svg(figure, title))
+    section = "codebook" if metric == "train.perplexity" else "learning"
+    return Picture(section=section, title=title, caption=caption, svg=svg(figure, title))
 
 
 def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
@@ -120,13 +122,12 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     figures.bounded_values(right, perplexity, bounds, look)
     left.set_title("Codes used, %", color=INK)
     right.set_title("Perplexity, codes", color=INK)
-    left.set_ylabel(_factors(findings))
     right.tick_params(labelleft=False)
     title = "Codebook usage and perplexity against their bound"
     counted = " or ".join(f"{count:,}" for count in sorted(set(tokens)))
     caption = (
-        f"Dots are trials, the bar their mean, the black tick the most that is possible: the "
-        f"smaller of the codebook's size and the {counted} held-out tokens counted."
+        f"By {_factors(findings)}. Dots are trials, the bar their mean, the tick the most that is "
+        f"possible: the smaller of the codebook's size and the {counted} held-out tokens counted."
     )
     return Picture(section="codebook", title=title, caption=caption, svg=svg(figure, title))
 
@@ -168,5 +169,3 @@ def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     if {"hardware", "host", "device"} & set(findings.mixed):
         caption += " Machines were mixed, so times are no fair comparison."
     return Picture(section="cost", title=title, caption=caption, svg=svg(figure, title))
-
-

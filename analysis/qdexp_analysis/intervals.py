@@ -84,8 +84,8 @@ class Estimate:
 def estimate(differences: Float[np.ndarray, "s c"]) -> Estimate:
     """Returns the mean of a matrix of paired differences, with its standard errors.
 
-    For new clips, SE^2 = s^2(seed means) / S + s^2(clip means) / C, which counts the rest's variance
-    once too often and so errs on the safe side, with Satterthwaite's degrees of freedom
+    For new clips, SE^2 = s^2(seed means) / S + s^2(clip means) / C, which counts the variance of
+    the rest once too often and so errs on the safe side, with Satterthwaite's degrees of freedom
     (Satterthwaite, 1946, eq. 17). One seed, or no variance at all, has no standard error.
     """
     num_seeds, num_clips = differences.shape

@@ -27,9 +27,11 @@ def power(error: StandardError, effect: float, level: float) -> float:
 def minimum_detectable(error: StandardError, level: float) -> float:
     """Returns the true difference that would be found with power `POWER`."""
     most = 6 * float(stats.t.ppf(1 - level / 2, error.df)) * error.value
-    return float(
-        optimize.brentq(lambda effect: power(error, effect, level) - POWER, 0.0, most, rtol=1e-4)
-    )
+
+    def shortfall(effect: float) -> float:
+        return power(error, effect, level) - POWER
+
+    return optimize.root_scalar(shortfall, bracket=(0.0, most), rtol=1e-4).root
 
 
 def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: float) -> int | None:

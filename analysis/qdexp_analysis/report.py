@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from markupsafe import Markup
 
 from qdexp.errors import RequestError
 from qdexp_analysis import appearance
-from qdexp_analysis.document import document, sentences, unfinished
+from qdexp_analysis.account import unfinished
+from qdexp_analysis.document import document, sentences
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.gallery import pictures
 from qdexp_analysis.table import Experiment, load
@@ -96,6 +98,7 @@ def _rendered(findings: Findings, format_: Format) -> str:
             ]
             for section in ("verdicts", "learning", "codebook", "levels", "cost")
         }
+        content["spec_text"] = Markup.escape(findings.experiment.spec.text)
         looks = appearance.looks(findings.experiment)
         content["looks"] = [appearance.COLOURS.index(look.colour) for look in looks]
     return _environment().get_template(f"report.{format_}.j2").render(content)
@@ -106,12 +109,22 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("qdexp_analysis"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
         undefined=jinja2.StrictUndefined,
+        finalize=_unbroken,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters["md"] = _markdown_text
     return environment
+
+
+def _unbroken(value: object) -> object:
+    """Returns text in which a number stays on one line with what belongs to it."""
+    if type(value) is not str:
+        return value
+    return re.sub(
+        r" (?=[%/])|(?<=/) |(?<=\bp) (?=[=<])|(?<=\bp [=<]) ", "\N{NO-BREAK SPACE}", value
+    )
 
 
 def _markdown_text(value: object) -> str:
@@ -121,7 +134,13 @@ def _markdown_text(value: object) -> str:
 
 def _csv(experiment: Experiment) -> str:
     """Returns one row for each trial and metric; a trial without any has one row too."""
-    keys = ["trial_id", "seed", "status", *(factor.field for factor in experiment.factors), "reason"]
+    keys = [
+        "trial_id",
+        "seed",
+        "status",
+        *(factor.field for factor in experiment.factors),
+        "reason",
+    ]
     values = experiment.measurements[["trial_id", "metric", "value", "unit", "direction"]]
     rows = experiment.trials[keys].merge(values, on="trial_id", how="left")
     rows.insert(0, "experiment", experiment.name)
@@ -137,7 +156,7 @@ def _csv_cell(value: object) -> object:
     """Returns a value that no spreadsheet takes for a formula; what is missing is empty."""
     if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return f"'{value}"
-    return "" if value != value else value  # noqa: PLR0124  only nan differs from itself
+    return "" if isinstance(value, float) and math.isnan(value) else value
 
 
 def _summary(findings: Findings) -> tuple[str, ...]:

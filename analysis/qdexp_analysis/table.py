@@ -141,6 +141,10 @@ class Experiment:
         finished = [r.finished_at for r in self.records if r.finished_at is not None]
         return max([self.spec.recorded_at, *finished])
 
+    def place(self, record: TrialRecord) -> tuple[int, int]:
+        """Returns a trial's positions among the conditions and the seeds."""
+        return _position(record, self.conditions), self.seeds.index(record.trial.seed)
+
     def records_at(self, condition: int) -> tuple[TrialRecord, ...]:
         """Returns the trials of a condition, by seed."""
         key = _key(self.conditions[condition])
@@ -199,9 +203,7 @@ def _key(condition: Condition) -> str:
     return json.dumps(dict(condition), sort_keys=True)
 
 
-def _conditions(
-    records: Sequence[TrialRecord], factors: Sequence[Factor]
-) -> tuple[Condition, ...]:
+def _conditions(records: Sequence[TrialRecord], factors: Sequence[Factor]) -> tuple[Condition, ...]:
     """Returns the distinct conditions, ordered by their levels' positions in the spec."""
     distinct = {_key(record.condition): record.condition for record in records}
     return tuple(

@@ -1,89 +1,15 @@
-"""Numbers and verdicts in words: one function each, so that every rendering says the same."""
-
-import math
+"""Verdicts in words: one function each, so that every rendering says the same."""
 
 import numpy as np
 
-from qdexp.config.metrics import METRICS
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.effects import Effect
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
-from qdexp_analysis.table import condition_text
+from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_text, signed
+from qdexp_analysis.table import condition_text, status_of
 
-MINUS = "\N{MINUS SIGN}"
-NONE = "\N{EN DASH}"
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Returns a number with so many significant digits, or a dash for one that is not known."""
-    if value is None or not math.isfinite(value):
-        return NONE
-    if value == 0:
-        return "0"
-    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    if not -4 <= exponent < 9:
-        return f"{value:.{digits - 1}e}".replace("-", MINUS)
-    text = f"{round(value, digits - 1 - exponent):,.{max(digits - 1 - exponent, 0)}f}"
-    return text.replace("-", MINUS)
-
-
-def signed(value: float | None, digits: int = 2) -> str:
-    """Returns a number with its sign; 0 has none."""
-    text = number(value, digits)
-    return text if value is None or value <= 0 or not math.isfinite(value) else f"+{text}"
-
-
-def p_text(p: float | None) -> str:
-    """Returns a p value: ``0.003``, ``< 0.001``, or a dash."""
-    if p is None:
-        return NONE
-    return "< 0.001" if p < 0.001 else "1" if p > 0.995 else number(p, 2)
-
-
-def metric_text(name: str) -> str:
-    """Returns a metric's name in words: ``denoising loss``."""
-    return name.rpartition(".")[2].replace("_", " ")
-
-
-def measured(value: float | None, metric: str) -> str:
-    """Returns a value of a metric with its unit: ``0.512``, ``412 MB``, ``98.1 ms``."""
-    if value is None or not math.isfinite(value):
-        return NONE
-    unit = METRICS[metric].unit if metric in METRICS else ""
-    if unit == "B":
-        return f"{number(value / 1e6)} MB"
-    if unit == "s" and abs(value) < 1:
-        return f"{number(value * 1e3)} ms"
-    if metric.endswith("codebook_usage"):
-        return f"{number(value * 100)} %"
-    return f"{number(value, 4)} {unit}".rstrip()
-
-
-class Differences:
-    """Writes differences of one metric: as a share of the baseline's mean wherever that is not 0."""
-
-    def __init__(self, contrast: Contrast) -> None:
-        self.is_relative = contrast.baseline_mean > 0
-        self.scale = 100 / contrast.baseline_mean if self.is_relative else 1.0
-        self.unit = " %" if self.is_relative else ""
-
-    def text(self, value: float | None) -> str:
-        """Returns a difference with its sign and unit."""
-        return NONE if value is None else signed(value * self.scale) + self.unit
-
-    def size(self, value: float) -> str:
-        """Returns a difference without its sign."""
-        return number(abs(value) * self.scale, 2) + self.unit
-
-    def interval(self, limits: tuple[float, float] | None, *, is_unsigned: bool = False) -> str:
-        """Returns limits: ``0.4 to 1.0 %`` unsigned, from the smaller; else with signs."""
-        if limits is None:
-            return NONE
-        low, high = limits
-        if is_unsigned:
-            low, high = sorted((abs(low), abs(high)))
-            return f"{number(low * self.scale, 2)} to {number(high * self.scale, 2)}{self.unit}"
-        return f"{signed(low * self.scale)} to {signed(high * self.scale)}{self.unit}"
+MOST_LISTED = 4
+"""Conditions that one sentence lists with their numbers."""
 
 
 def margin_text(findings: Findings) -> str:
@@ -139,8 +65,8 @@ def doubt_text(findings: Findings, contrast: Contrast) -> str:
     """Returns why a contrast is undecided."""
     experiment = findings.experiment
     if contrast.doubt == "no_pairs":
-        rows = experiment.trials[experiment.trials["condition"] == contrast.condition]
-        if len(rows) and (rows["status"] == "diverged").all():
+        statuses = {status_of(record) for record in experiment.records_at(contrast.condition)}
+        if statuses == {"diverged"}:
             return "every one of its trials diverged"
         return "no seed has both it and the baseline completed"
     if contrast.doubt == "one_seed":
@@ -152,7 +78,7 @@ def doubt_text(findings: Findings, contrast: Contrast) -> str:
     limits = contrast.estimate.interval if contrast.estimate else None
     if limits is not None and not limits[0] <= 0 <= limits[1]:
         return f"the interval alone excludes 0, but {len(findings.contrasts)} contrasts were made"
-    return "the seeds and clips differ too much among themselves"
+    return "noise between seeds and clips could explain it"
 
 
 def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) -> str:
@@ -165,7 +91,9 @@ def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) ->
     if prospect.seeds_needed is not None and prospect.seeds_needed > len(contrast.seeds):
         return f"{text}; {prospect.seeds_needed} seeds would find {margin_text(findings)}."
     if prospect.needs_clips:
-        return f"{text}; for {margin_text(findings)} more held-out clips are needed, not only seeds."
+        return (
+            f"{text}; for {margin_text(findings)} more held-out clips are needed, not only seeds."
+        )
     return f"{text}."
 
 
@@ -212,11 +140,12 @@ def cost_sentences(findings: Findings) -> list[str]:
 def _times(ratios: dict[str, float]) -> str:
     """Returns ratios of times: each, or their range where they are many or nearly 1."""
     low, high = min(ratios.values()), max(ratios.values())
-    if 0.95 <= low and high <= 1.05:
+    if low >= 0.95 and high <= 1.05:
         return "the others take as long, to within 5 %"
-    if len(ratios) > 4:
+    if len(ratios) > MOST_LISTED:
         return f"the others take {number(low, 2)} to {number(high, 2)} times as long"
-    return ", ".join(f"{number(ratio, 2)} times with {label}" for label, ratio in ratios.items())
+    parts = (f"{number(ratio, 2)} times as long with {label}" for label, ratio in ratios.items())
+    return ", ".join(parts)
 
 
 def answer(findings: Findings) -> list[str]:
@@ -232,37 +161,64 @@ def answer(findings: Findings) -> list[str]:
 
 
 def _by_verdict(findings: Findings) -> list[str]:
-    experiment = findings.experiment
-    base = experiment.conditions[experiment.baseline or 0]
-    name = metric_text(experiment.primary)
-    sentences: list[str] = []
-    for verdict, claim in (
-        ("better", f"Better than {condition_text(base)} on {name}: "),
-        ("worse", f"Worse than {condition_text(base)} on {name}: "),
-        ("equivalent", f"Equivalent to {condition_text(base)} within {margin_text(findings)}: "),
-        ("undecided", "Undecided: "),
-    ):
-        chosen = [c for c in findings.contrasts if c.verdict == verdict]
-        if chosen:
-            sentences.append(claim + "; ".join(_brief(findings, c) for c in chosen) + ".")
-    if any(c.doubt == "noise" for c in findings.contrasts):
+    """Returns a sentence for each better or worse condition, and one for each other group."""
+    by_verdict = {
+        verdict: [c for c in findings.contrasts if c.verdict == verdict]
+        for verdict in ("better", "worse", "equivalent", "undecided")
+    }
+    sentences = [_decided(findings, c) for c in (*by_verdict["better"], *by_verdict["worse"])]
+    if by_verdict["equivalent"]:
+        listed = "; ".join(_brief(findings, c) for c in by_verdict["equivalent"])
         sentences.append(
-            "What is undecided without a reason beside it differs less than the noise of seeds and "
-            "clips can tell; below is what it would take."
+            f"Equivalent to {_base(findings)} within {margin_text(findings)}: {listed}."
         )
+    noisy = [c for c in by_verdict["undecided"] if c.doubt == "noise"]
+    if noisy:
+        is_short = len(noisy) <= MOST_LISTED
+        texts = [(_brief if is_short else _label)(findings, c) for c in noisy]
+        sentences.append(
+            f"Undecided, since noise between seeds and clips could explain it: {'; '.join(texts)}."
+        )
+    for contrast in by_verdict["undecided"]:
+        if contrast.doubt != "noise":
+            label = _label(findings, contrast)
+            sentences.append(f"Undecided for {label} ({doubt_text(findings, contrast)}).")
     return sentences
 
 
+def _decided(findings: Findings, contrast: Contrast) -> str:
+    """Returns ``num_embeddings 16384 is better than 8192: denoising loss lower by 0.98 % ...``."""
+    condition = findings.experiment.conditions[contrast.condition]
+    estimate = contrast.estimate
+    name = metric_text(findings.experiment.primary)
+    if estimate is None or estimate.interval is None:
+        return f"{condition_text(condition)} is {contrast.verdict} than {_base(findings)}."
+    write = Differences(contrast)
+    return (
+        f"{condition_text(condition)} is {contrast.verdict} than {_base(findings)}: {name} "
+        f"{'lower' if estimate.mean < 0 else 'higher'} by {write.size(estimate.mean)} "
+        f"(95 % interval {write.interval(estimate.interval, is_unsigned=True)})."
+    )
+
+
 def _brief(findings: Findings, contrast: Contrast) -> str:
-    """Returns a contrast as ``16384 (-0.8 %, 95 % interval -1.0 to -0.6 %)``."""
-    label = condition_text(findings.experiment.conditions[contrast.condition], with_names=False)
+    """Returns a contrast as ``16384 (-0.10 %, 95 % interval -0.21 to +0.01 %)``."""
+    label = _label(findings, contrast)
     if contrast.estimate is None or contrast.estimate.interval is None:
-        why = doubt_text(findings, contrast) if contrast.doubt else "no difference between seeds"
-        return f"{label} ({why})"
+        return f"{label} (the same in every seed)"
     write = Differences(contrast)
     interval = write.interval(contrast.estimate.interval)
-    why = f"; {doubt_text(findings, contrast)}" if contrast.doubt not in (None, "noise") else ""
-    return f"{label} ({write.text(contrast.estimate.mean)}, 95 % interval {interval}{why})"
+    return f"{label} ({write.text(contrast.estimate.mean)}, 95 % interval {interval})"
+
+
+def _label(findings: Findings, contrast: Contrast) -> str:
+    return condition_text(findings.experiment.conditions[contrast.condition], with_names=False)
+
+
+def _base(findings: Findings) -> str:
+    experiment = findings.experiment
+    base = experiment.conditions[experiment.baseline or 0]
+    return condition_text(base, with_names=len(experiment.factors) > 1)
 
 
 def _p_after(p: float | None) -> str:

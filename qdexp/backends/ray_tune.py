@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from io import StringIO
@@ -26,7 +26,8 @@ from ray.tune.experiment import Trial as TuneTrial
 from qdexp.backends.stop_signal import StopSignal
 from qdexp.errors import QdexpError, RequestError
 from qdexp.execution.attempt import attempt
-from qdexp.execution.ports import Assignment, Listener, Resources
+from qdexp.execution.ports import Assignment, Listener
+from qdexp.experiment.spec import Resources
 from qdexp.results.outcome import Failure, Outcome, Progress
 
 _REPORT_SECONDS = 0.5
@@ -48,13 +49,13 @@ class RayTuneExecutor:
     """The executor with workers, on a Ray cluster of this machine.
 
     Args:
-        storage: An absolute folder for Tune's own files, which are removed afterwards.
+        storage: A folder for Tune's own files, which are removed afterwards.
         resources: What every trial gets.
         retries: How often a trial whose worker was lost begins again, from its own checkpoint.
     """
 
     def __init__(self, *, storage: Path, resources: Resources, retries: int = 2) -> None:
-        self._storage = storage
+        self._storage = storage.absolute()
         self._resources = resources
         self._retries = retries
 
@@ -70,19 +71,28 @@ class RayTuneExecutor:
         with StopSignal() as stop, local_cluster():
             bundle = _bundle(self._resources)
             stop.check()
-            self._fit(assignments, bundle, _Relay(listener, stop))
+            self._fit(_param_space(assignments), bundle, _Relay(listener, stop))
             stop.check()
 
-    def _fit(
-        self, assignments: Sequence[Assignment], bundle: Mapping[str, float], relay: "_Relay"
-    ) -> None:
+    def _fit(self, param_space: dict[str, Any], bundle: dict[str, float], relay: "_Relay") -> None:
         name = uuid.uuid4().hex
-        content = [
-            {"trial_id": each.trial.trial_id, "assignment": each.to_json()} for each in assignments
-        ]
-        tuner = tune.Tuner(
-            tune.with_resources(_Worker, tune.PlacementGroupFactory([dict(bundle)])),
-            param_space={"content": tune.grid_search(content)},
+        try:
+            # Ray announces lost workers on stdout, whatever log_to_driver says.
+            with redirect_stdout(StringIO()):
+                self._tuner(name, param_space, bundle, relay).fit()
+        except tune.TuneError as error:
+            if isinstance(error.__context__, QdexpError):  # from the listener; Tune wraps it
+                raise error.__context__ from None
+            raise
+        finally:
+            shutil.rmtree(self._storage / name, ignore_errors=True)
+
+    def _tuner(
+        self, name: str, param_space: dict[str, Any], bundle: dict[str, float], relay: "_Relay"
+    ) -> tune.Tuner:
+        return tune.Tuner(
+            tune.with_resources(_Worker, tune.PlacementGroupFactory([bundle])),
+            param_space=param_space,
             tune_config=tune.TuneConfig(
                 reuse_actors=True, trial_name_creator=_name_of, trial_dirname_creator=_name_of
             ),
@@ -95,16 +105,6 @@ class RayTuneExecutor:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        try:
-            # Ray announces lost workers on stdout, whatever log_to_driver says.
-            with redirect_stdout(StringIO()):
-                tuner.fit()
-        except tune.TuneError as error:
-            if isinstance(error.__context__, QdexpError):  # from the listener; Tune wraps it
-                raise error.__context__ from None
-            raise
-        finally:
-            shutil.rmtree(self._storage / name, ignore_errors=True)
 
 
 @contextmanager
@@ -168,6 +168,10 @@ class _Relay(tune.Callback):
         self._stop = stop
         self._ended: set[str] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns nothing: Tune pickles its callbacks for a restore that never comes."""
+        return {}
+
     def on_step_begin(self, **_info: object) -> None:
         self._stop.check()
 
@@ -190,6 +194,13 @@ class _Relay(tune.Callback):
     def _end(self, outcome: Outcome) -> None:
         self._ended.add(outcome.trial_id)
         self._listener.on_outcome(outcome)
+
+
+def _param_space(assignments: Sequence[Assignment]) -> dict[str, Any]:
+    content = [
+        {"trial_id": each.trial.trial_id, "assignment": each.to_json()} for each in assignments
+    ]
+    return {"content": tune.grid_search(content)}
 
 
 def _trial_id(trial: TuneTrial) -> str:

@@ -62,6 +62,7 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         LedgerError: The ledger cannot be written.
     """
     spec = request.read_spec()
+    sys.path.append(str(Path.cwd()))  # a spec's trainable may be a module of the current folder
     with _signals_interrupt():
         done = _conduct(spec, request.runs_folder, executor)
         for note in done.notes:

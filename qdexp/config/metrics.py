@@ -20,6 +20,7 @@ _RANGE = (
 )
 _VQ = ("model.commitment_cost", "model.embedding_dim")
 _HELD_OUT = (*_DATA, "evaluation.num_clips", "evaluation.num_levels")
+_CURVE = (*_DATA, "evaluation.curve_clips", "evaluation.curve_levels", "evaluation.num_levels")
 _BATCH = (*_DATA, "training.batch_size", "training.gradient_accumulation_steps", "model.patch_size")
 _COUNTED = (*_DATA, "evaluation.codebook_tokens")
 
@@ -76,6 +77,18 @@ METRICS: dict[str, Metric] = {
             "lower",
             _HELD_OUT,
             "Mean squared error of the decoded pred_x0, pixels in 0..1.",
+        ),
+        _metric(
+            "eval.curve_denoising_loss",
+            "lower",
+            _CURVE,
+            "eval.denoising_loss on a small fixed subset of clips and levels, during training.",
+        ),
+        _metric(
+            "eval.curve_unquantized_loss",
+            "lower",
+            _CURVE,
+            "The same with the quantizer bypassed.",
         ),
         _metric(
             "eval.codebook_usage",

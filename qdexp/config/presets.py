@@ -14,25 +14,25 @@ PRESETS = ("tiny", "small", "medium", "large", "dmd_optimized")
 
 # fmt: off
 _TABLE: dict[str, tuple[Any, ...]] = {
-    #                                         tiny       small      medium     large      dmd_optimized
-    "model.num_embeddings":                 ( 8192,      4096,      8192,      16384,     8192      ),
-    "model.embedding_dim":                  ( 32,        256,       512,       768,       512       ),
-    "model.hidden_dim":                     ( 64,        512,       1024,      1536,      1024      ),
-    "model.num_layers":                     ( 3,         6,         12,        24,        12        ),
-    "model.num_heads":                      ( 4,         8,         16,        24,        16        ),
-    "model.dropout":                        ( 0.0,       0.1,       0.1,       0.1,       0.0       ),
-    "model.patch_size":                     ( (1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2) ),
-    "model.ema_decay":                      ( 0.9,       0.99,      0.99,      0.99,      0.99      ),
-    "model.dead_code_threshold":            ( 0.3,       0.0,       0.0,       0.0,       0.0       ),
-    "training.num_epochs":                  ( 100,       10,        100,       200,       50        ),
-    "training.max_steps":                   ( 200,       None,      None,      None,      None      ),
-    "training.batch_size":                  ( 4,         4,         4,         2,         4         ),
-    "training.gradient_accumulation_steps": ( 1,         1,         2,         4,         2         ),
-    "training.learning_rate":               ( 2e-3,      1e-4,      1e-4,      5e-5,      5e-5      ),
-    "training.warmup_steps":                ( 20,        100,       1000,      2000,      500       ),
-    "training.quantization_weight":         ( 0.1,       0.1,       0.1,       0.05,      0.05      ),
-    "diffusion.beta_schedule":              ( "linear",  "linear",  "linear",  "cosine",  "cosine"  ),
-    "evaluation.num_clips":                 ( 16,        64,        64,        64,        64        ),
+    #                                        tiny       small      medium     large      dmd_optim.
+    "model.num_embeddings":                 (8192,      4096,      8192,      16384,     8192),
+    "model.embedding_dim":                  (16,        256,       512,       768,       512),
+    "model.hidden_dim":                     (64,        512,       1024,      1536,      1024),
+    "model.num_layers":                     (3,         6,         12,        24,        12),
+    "model.num_heads":                      (4,         8,         16,        24,        16),
+    "model.dropout":                        (0.0,       0.1,       0.1,       0.1,       0.0),
+    "model.patch_size":                     ((1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2)),
+    "model.ema_decay":                      (0.95,      0.99,      0.99,      0.99,      0.99),
+    "model.dead_code_threshold":            (0.3,       0.0,       0.0,       0.0,       0.0),
+    "training.num_epochs":                  (100,       10,        100,       200,       50),
+    "training.max_steps":                   (300,       None,      None,      None,      None),
+    "training.batch_size":                  (4,         4,         4,         2,         4),
+    "training.gradient_accumulation_steps": (1,         1,         2,         4,         2),
+    "training.learning_rate":               (4e-3,      1e-4,      1e-4,      5e-5,      5e-5),
+    "training.warmup_steps":                (20,        100,       1000,      2000,      500),
+    "training.quantization_weight":         (0.1,       0.1,       0.1,       0.05,      0.05),
+    "diffusion.beta_schedule":              ("linear",  "linear",  "linear",  "cosine",  "cosine"),
+    "evaluation.num_clips":                 (16,        64,        64,        64,        64),
 }
 # fmt: on
 

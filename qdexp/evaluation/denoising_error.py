@@ -71,6 +71,7 @@ class DenoisingErrors:
 def noise_levels(schedule: NoiseSchedule, num_levels: int) -> NoiseLevels:
     """Returns levels evenly spaced in log-SNR, and the schedule's timesteps for them."""
     wanted = torch.linspace(LEAST_LOG_SNR, GREATEST_LOG_SNR, num_levels, dtype=torch.float64)
+    wanted = wanted.to(schedule.alphas_cumprod.device)
     return NoiseLevels(log_snr=wanted, timesteps=schedule.timesteps_nearest_to(wanted))
 
 

@@ -13,6 +13,7 @@ from qdexp.experiment.spec import Spec
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome, Progress
+from qdexp.results.provenance import flat
 from qdexp.results.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class _Scribe:
         planned = self._planned[trial_id]
         record = self._ledger.find(trial_id)
         started_at = record.started_at if record and record.started_at else time.time()
-        tags = {f"qdexp.{name}": str(value) for name, value in self._outside.provenance.items()}
+        tags = {f"qdexp.{name}": value for name, value in flat(self._outside.provenance).items()}
         self._outside.tracker.start_trial(planned.trial, planned.condition, tags, started_at)
 
     def _mirror_end(self, outcome: Outcome) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol
 
 from qdexp.config.sections import DataConfig
-from qdexp.experiment.spec import Resources as Resources
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.outcome import Outcome, Progress
 

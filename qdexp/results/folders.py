@@ -29,13 +29,17 @@ def checkpoint_name(step: int) -> str:
     return f"checkpoint_step_{step}.pt"
 
 
-def checkpoint_step(path: Path) -> int | None:
-    """Returns the step of a numbered checkpoint's file name, None for any other file."""
-    match = _NUMBERED.fullmatch(path.name)
-    return int(match[1]) if match else None
+def numbered_checkpoints(folder: Path) -> list[Path]:
+    """Returns a trial's checkpoints before the final one, the furthest training first."""
+    steps = {
+        path: int(match[1])
+        for path in folder.glob("checkpoint_step_*.pt")
+        if (match := _NUMBERED.fullmatch(path.name))
+    }
+    return sorted(steps, key=lambda path: steps[path], reverse=True)
 
 
 def latest_step(folder: Path) -> int | None:
-    """Returns the step of the newest numbered checkpoint in a trial's folder, or None."""
-    steps = [checkpoint_step(path) for path in folder.glob("checkpoint_step_*.pt")]
-    return max((step for step in steps if step is not None), default=None)
+    """Returns the step of the furthest numbered checkpoint in a trial's folder, or None."""
+    matches = [_NUMBERED.fullmatch(path.name) for path in numbered_checkpoints(folder)[:1]]
+    return next((int(match[1]) for match in matches if match), None)

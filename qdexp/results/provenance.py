@@ -4,6 +4,7 @@ import os
 import platform
 import socket
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,18 @@ def driver_provenance() -> dict[str, Any]:
     current folder; both are absent where there is none.
     """
     return {**_revision(), "versions": _versions(), "hardware": _hardware()}
+
+
+def flat(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Returns provenance as one level of texts: ``versions.torch`` and so on."""
+    texts: dict[str, str] = {}
+    for name, value in provenance.items():
+        if isinstance(value, Mapping):
+            inner: Mapping[str, Any] = value
+            texts |= {f"{name}.{key}": str(item) for key, item in inner.items()}
+        else:
+            texts[name] = str(value)
+    return texts
 
 
 def _revision() -> dict[str, Any]:

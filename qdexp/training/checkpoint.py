@@ -16,9 +16,8 @@ from typing import Any
 import torch
 
 from qdexp.errors import CheckpointError
+from qdexp.results.folders import FINAL_CHECKPOINT, numbered_checkpoints
 
-FINAL_NAME = "final_checkpoint.pt"
-STEP_NAME = "checkpoint_step_{step}.pt"
 KEPT = 2
 """Checkpoints that stay in a folder: the newest, and the one before should it be damaged."""
 
@@ -90,11 +89,8 @@ def read(path: Path) -> Checkpoint:
 
 def newest_first(folder: Path) -> list[Path]:
     """Returns the checkpoints in a folder, the furthest training first."""
-    steps = {
-        path: int(path.stem.rpartition("_")[2]) for path in folder.glob(STEP_NAME.format(step="*"))
-    }
-    final = folder / FINAL_NAME
-    return [final] * final.exists() + sorted(steps, key=lambda path: steps[path], reverse=True)
+    final = folder / FINAL_CHECKPOINT
+    return [final] * final.exists() + numbered_checkpoints(folder)
 
 
 def first_whole(paths: Sequence[Path]) -> tuple[Checkpoint | None, list[str]]:

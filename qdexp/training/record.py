@@ -53,16 +53,14 @@ class Record:
         self.interval_seconds += seconds
         self.train_seconds += seconds
 
-    def interval(self) -> dict[str, float]:
-        """Returns the metrics of the interval: means of losses, the last step's codebook."""
-        means = {name: total / self.steps_in_interval for name, total in self.sums.items()}
-        seconds = self.interval_seconds / self.steps_in_interval
-        return self.latest | means | {"cost.step_seconds": seconds}
-
     def close_interval(self, step: int) -> dict[str, float]:
-        """Moves the interval into the history, and returns its metrics."""
-        measured = self.interval()
-        self.add(step, measured)
+        """Moves the interval into the history and returns its metrics, timings excepted.
+
+        Losses are means over its steps; the codebook's usage and perplexity are the last step's.
+        """
+        count = self.steps_in_interval
+        measured = self.latest | {name: total / count for name, total in self.sums.items()}
+        self.add(step, measured | {"cost.step_seconds": self.interval_seconds / count})
         self.sums, self.steps_in_interval, self.interval_seconds = {}, 0, 0.0
         return measured
 

@@ -5,8 +5,9 @@ functions of a state (`train_step`, `curve_point`, `final_measurement`).
 """
 
 import contextlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ from qdexp.diffusion.schedule import noise_schedule
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
+from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name
 from qdexp.results.outcome import Failure, Outcome, Progress
 from qdexp.training import checkpoint, measurement
 from qdexp.training.record import Record
 from qdexp.training.train_step import Course, train_step
 from qdexp.training.training_state import TrainingState, initial_state
+
+Reports = Generator[Progress | Outcome, None, None]
+"""Progress, and the outcome last."""
 
 REPORT_SECONDS = 1.0
 """A report is due after this long, measurements or not, so that the driver sees life."""
@@ -47,7 +52,7 @@ class _Attempt:
         return self.trial.configuration.num_steps
 
 
-def run_trial(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+def run_trial(trial: Trial, workspace: Workspace) -> Reports:
     """Trains and measures a trial: yields its progress, then its outcome.
 
     It goes on from the newest whole checkpoint in the workspace's folder, or else from
@@ -76,8 +81,7 @@ def run_trial(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome
 
 def _open(trial: Trial, workspace: Workspace) -> _Attempt:
     config = trial.configuration
-    torch.set_num_threads(config.training.num_threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device(config.training.num_threads)
     latents = open_latents(workspace.latents)
     schedule = noise_schedule(
         config.diffusion.beta_schedule, config.diffusion.num_train_timesteps
@@ -94,6 +98,18 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
     )
     _resume(attempt, workspace.start_from)
     return attempt
+
+
+def _device(num_threads: int) -> torch.device:
+    """Returns where to compute, made to repeat its numbers."""
+    torch.set_num_threads(num_threads)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    # Where an operation has no such algorithm a warning says so: better than no result.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.cuda.reset_peak_memory_stats()
+    return torch.device("cuda")
 
 
 def _resume(attempt: _Attempt, start_from: Path | None) -> None:
@@ -215,7 +231,7 @@ def _save(attempt: _Attempt, *, final: bool = False) -> None:
     step = attempt.state.step
     if attempt.saved_step == step and not final:
         return
-    name = checkpoint.FINAL_NAME if final else checkpoint.STEP_NAME.format(step=step)
+    name = FINAL_CHECKPOINT if final else checkpoint_name(step)
     checkpoint.save(
         checkpoint.Checkpoint(
             trajectory_id=attempt.trial.trajectory_id,

@@ -329,6 +329,7 @@ def test_new_store_is_whole_or_absent_and_made_without_a_word(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_ui_is_served_over_http_until_it_is_told_to_stop(
     opened: Callable[..., MlflowTracker], runs: Path
 ) -> None:

@@ -204,7 +204,7 @@ def _outcome_tags(outcome: Outcome) -> dict[str, str]:
     if outcome.failure:
         tags["qdexp.reason"] = outcome.failure.reason
         tags["qdexp.failure_kind"] = outcome.failure.kind or ""
-    return tags
+    return {name: value for name, value in tags.items() if value}
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:

@@ -108,7 +108,9 @@ def made() -> type[Made]:
 
 def write_ledger(runs: Path, made: Made) -> Path:
     trials = [
-        (_trial(condition, seed), condition) for seed in made.seeds for condition in made.conditions()
+        (_trial(condition, seed), condition)
+        for seed in made.seeds
+        for condition in made.conditions()
     ]
     definition = made.definition()
     text = SPEC_TEXT.format(**definition)

@@ -48,7 +48,7 @@ SMALL: dict[str, Any] = {
 def make_config() -> Callable[..., Configuration]:
     """Builds the small configuration with some fields changed, ``__`` for the dot."""
 
-    def make(**changes: Any) -> Configuration:
+    def make(**changes: object) -> Configuration:
         return Configuration().replace(
             SMALL | {name.replace("__", "."): value for name, value in changes.items()}
         )
@@ -60,7 +60,7 @@ def make_config() -> Callable[..., Configuration]:
 def make_trial(make_config: Callable[..., Configuration]) -> Callable[..., Trial]:
     """Builds the small trial with some fields changed."""
 
-    def make(seed: int = 0, **changes: Any) -> Trial:
+    def make(seed: int = 0, **changes: object) -> Trial:
         config = make_config(**changes)
         return Trial(configuration=config, seed=seed, data_fingerprint="clips of the tests")
 

@@ -2,7 +2,7 @@
 
 import errno
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for place in range(0, len(whole), 97):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(CheckpointError, match="checkpoint_step_3.pt is damaged"):
+        with pytest.raises(CheckpointError, match="is damaged"):
             checkpoint.read(path)
 
 
@@ -95,7 +95,7 @@ def test_a_full_disk_leaves_the_former_checkpoint_and_no_litter(
     path = save(tmp_path, 3)
     before = path.read_bytes()
 
-    def full(_: dict[str, Any], file: Any) -> None:
+    def full(_: dict[str, object], file: BinaryIO) -> None:
         file.write(b"the beginning")
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -20,7 +20,7 @@ def test_seeds_streams_and_keys_are_told_apart() -> None:
 
 
 def test_a_derived_seed_is_the_same_on_every_machine() -> None:
-    assert randomness.derived_seed(0, "noise", 1) == 0x0
+    assert randomness.derived_seed(0, "noise", 1) == 63987398445591025629683971394930019159
 
 
 def test_every_epoch_shows_every_clip_once_in_another_order() -> None:
@@ -112,9 +112,9 @@ def test_dropout_masks_are_a_function_of_seed_and_step() -> None:
 
 
 def test_drawing_leaves_the_global_generators_alone() -> None:
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
     randomness.noise(0, step=0, shape=(4,))
     randomness.clip_indices(0, step=0, batch=2, num_clips=4)
 
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    assert str(np.random.get_state()) == numpy_state  # noqa: NPY002

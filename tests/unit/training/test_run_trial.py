@@ -56,8 +56,9 @@ def test_a_trial_leaves_the_global_generator_as_it_was_while_it_trains(
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.usefixtures("report_every_step")
 def test_two_trials_interleaved_in_one_process_are_as_if_alone(
-    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish, report_every_step: None
+    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish
 ) -> None:
     trials = [make_trial(seed=0), make_trial(seed=1, model__num_embeddings=32)]
     running = [run_trial(t, make_workspace(f"{i}")) for i, t in enumerate(trials)]
@@ -68,8 +69,9 @@ def test_two_trials_interleaved_in_one_process_are_as_if_alone(
         assert numbers(outcome) == numbers(finish(trial, f"alone {i}"))
 
 
+@pytest.mark.usefixtures("report_every_step")
 def test_a_trial_closed_at_any_report_goes_on_bit_for_bit(
-    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish, report_every_step: None
+    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish
 ) -> None:
     trial = make_trial()
     expected = numbers(finish(trial, "in one go"))
@@ -85,8 +87,9 @@ def test_a_trial_closed_at_any_report_goes_on_bit_for_bit(
         assert numbers(outcome) == expected
 
 
+@pytest.mark.usefixtures("report_every_step")
 def test_a_trial_that_is_stopped_again_and_again_arrives_bit_for_bit(
-    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish, report_every_step: None
+    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish
 ) -> None:
     trial = make_trial()
     for _ in range(4):
@@ -98,8 +101,9 @@ def test_a_trial_that_is_stopped_again_and_again_arrives_bit_for_bit(
     assert numbers(finish(trial, "stopped")) == numbers(finish(trial, "in one go"))
 
 
+@pytest.mark.usefixtures("report_every_step")
 def test_a_trial_whose_process_died_goes_on_from_its_last_checkpoint(
-    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish, report_every_step: None
+    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish
 ) -> None:
     trial = make_trial()
     dying = run_trial(trial, make_workspace("died"))
@@ -224,6 +228,18 @@ def test_progress_reports_are_the_history(
         series = outcome.history[name]
         assert reported == list(zip(series.steps, series.values, strict=True))
         assert series.steps == (3, 6)
+
+
+def test_timings_are_no_progress_since_a_repeated_step_has_others(
+    make_trial: MakeTrial, make_workspace: MakeWorkspace
+) -> None:
+    *progress, outcome = run_trial(make_trial(), make_workspace("a"))
+    assert isinstance(outcome, Outcome)
+
+    reported = {n for report in progress for n in getattr(report, "measurements", {})}
+    assert "train.loss" in reported
+    assert not any(name.startswith("cost.") for name in reported)
+    assert outcome.history["cost.step_seconds"].steps == (3, 6, 8)
 
 
 def test_losses_are_averaged_over_the_interval(make_trial: MakeTrial, finish: Finish) -> None:

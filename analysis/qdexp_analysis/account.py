@@ -1,0 +1,106 @@
+"""The account of every planned trial: what completed, what did not and why, where it ran."""
+
+from collections import Counter
+from typing import Any
+
+from qdexp_analysis.findings import Findings, flat
+from qdexp_analysis.quantities import measured
+from qdexp_analysis.table import Experiment, condition_text, status_of
+
+Row = dict[str, Any]
+
+
+def unfinished(experiment: Experiment) -> str:
+    """Returns a warning if planned trials have no final outcome, or nothing."""
+    statuses = [status_of(record) for record in experiment.records]
+    open_ones = sum(status in ("missing", "cancelled", "pruned") for status in statuses)
+    if not open_ones:
+        return ""
+    return (
+        f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
+        "verdict may still change. The same command again runs what is missing."
+    )
+
+
+def counts_text(experiment: Experiment) -> str:
+    """Returns ``9 trials (8 completed, 1 diverged)``."""
+    counts = Counter(status_of(record) for record in experiment.records)
+    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return f"{len(experiment.records)} trials ({parts})"
+
+
+def completion(experiment: Experiment, condition: int) -> str:
+    """Returns ``3/3``, or ``1/3 (diverged 2)``."""
+    statuses = Counter(status_of(record) for record in experiment.records_at(condition))
+    completed, total = statuses.pop("completed", 0), statuses.total()
+    others = ", ".join(f"{status} {count}" for status, count in statuses.items())
+    return (
+        f"{completed}/{completed + total}"
+        if not others
+        else f"{completed}/{completed + total} ({others})"
+    )
+
+
+def failures(experiment: Experiment) -> list[Row]:
+    """Returns the trials that ended otherwise than completed, with their reasons."""
+    return [
+        {
+            "trial_id": record.trial_id,
+            "label": condition_text(record.condition),
+            "seed": record.trial.seed,
+            "status": record.outcome.status,
+            "step": record.outcome.step,
+            "reason": record.outcome.failure.reason,
+            "kind": (record.outcome.failure.kind or "").replace("_", " "),
+        }
+        for record in experiment.records
+        if record.outcome is not None and record.outcome.failure is not None
+    ]
+
+
+def warnings(experiment: Experiment) -> list[tuple[str, str]]:
+    """Returns what trials warned of, such as a collapsed codebook, each with its trial."""
+    return [
+        (f"{condition_text(record.condition)}, seed {record.trial.seed}", warning)
+        for record in experiment.records
+        if record.outcome is not None
+        for warning in record.outcome.warnings
+    ]
+
+
+def provenance(findings: Findings) -> list[Row]:
+    """Returns what trials ran with: every distinct value of each key."""
+    found: dict[str, list[str]] = {}
+    for record in findings.experiment.records:
+        for key, value in (record.outcome.provenance if record.outcome else {}).items():
+            if key in ("started_at", "finished_at", "resumed_from_step"):
+                continue
+            values = found.setdefault(key, [])
+            if flat(value) not in values:
+                values.append(flat(value))
+    return [
+        {"key": key.replace("_", " "), "values": values, "is_mixed": len(values) > 1}
+        for key, values in found.items()
+    ]
+
+
+def trial_table(findings: Findings) -> list[Row]:
+    """Returns every planned trial by condition and seed, with its value and id."""
+    experiment = findings.experiment
+    rows: list[Row] = []
+    for position, condition in enumerate(experiment.conditions):
+        by_seed = {record.trial.seed: record for record in experiment.records_at(position)}
+        cells: list[Row | None] = []
+        for column, seed in enumerate(experiment.seeds):
+            record = by_seed.get(seed)
+            value = float(findings.scores.means[position, column])
+            cells.append(
+                record
+                and {
+                    "trial_id": record.trial_id,
+                    "status": status_of(record),
+                    "value": measured(value, experiment.primary),
+                }
+            )
+        rows.append({"label": condition_text(condition), "cells": cells})
+    return rows

@@ -1,0 +1,93 @@
+"""Quantities as text: significant digits, signs, units, p values, differences."""
+
+import math
+
+from qdexp.config.metrics import METRICS
+from qdexp_analysis.contrasts import Contrast
+
+MINUS = "\N{MINUS SIGN}"
+NONE = "\N{EN DASH}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Returns a number with so many significant digits, or a dash for one that is not known."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if not -4 <= exponent < 9:
+        return f"{value:.{digits - 1}e}".replace("-", MINUS)
+    text = f"{round(value, digits - 1 - exponent):,.{max(digits - 1 - exponent, 0)}f}"
+    return text.replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """Returns a number with its sign; 0 has none."""
+    text = number(value, digits)
+    return text if value is None or value <= 0 or not math.isfinite(value) else f"+{text}"
+
+
+def p_text(p: float | None) -> str:
+    """Returns a p value: ``0.003``, ``< 0.001``, or a dash."""
+    if p is None:
+        return NONE
+    return "< 0.001" if p < 0.001 else "1" if p > 0.995 else number(p, 2)
+
+
+def metric_text(name: str) -> str:
+    """Returns a metric's name in words: ``denoising loss``."""
+    return name.rpartition(".")[2].replace("_", " ")
+
+
+def measured(value: float | None, metric: str) -> str:
+    """Returns a value of a metric with its unit: ``0.512``, ``412 MB``, ``98.1 ms``."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    unit = METRICS[metric].unit if metric in METRICS else ""
+    if unit == "B":
+        return f"{number(value / 1e6)} MB"
+    if unit == "s" and abs(value) < 1:
+        return f"{number(value * 1e3)} ms"
+    if metric.endswith("codebook_usage"):
+        return f"{number(value * 100)} %"
+    return number(value, 4) if unit == "numbers" else f"{number(value, 4)} {unit}".rstrip()
+
+
+class Differences:
+    """Writes differences in percent of the baseline's mean, or plainly if that is not positive."""
+
+    def __init__(self, contrast: Contrast) -> None:
+        self.is_relative = contrast.baseline_mean > 0
+        self.scale = 100 / contrast.baseline_mean if self.is_relative else 1.0
+        self.unit = " %" if self.is_relative else ""
+        limits = contrast.estimate.interval if contrast.estimate else None
+        self._decimals: int | None = None
+        if limits is not None:
+            half = (limits[1] - limits[0]) / 2 * self.scale
+            self._decimals = min(max(1 - math.floor(math.log10(half)), 0), 9)
+
+    def text(self, value: float) -> str:
+        """Returns a difference with its sign and unit."""
+        return self._signed(value) + self.unit
+
+    def size(self, value: float) -> str:
+        """Returns a difference without its sign."""
+        return self._signed(abs(value)).removeprefix("+") + self.unit
+
+    def _signed(self, value: float) -> str:
+        """Returns a difference to the second digit of its interval's half width."""
+        if self._decimals is None:
+            return signed(value * self.scale)
+        text = f"{value * self.scale:+,.{self._decimals}f}"
+        return text[1:] if float(text.replace(",", "")) == 0 else text.replace("-", MINUS)
+
+    def interval(self, limits: tuple[float, float] | None, *, is_unsigned: bool = False) -> str:
+        """Returns limits: ``0.4 to 1.0 %`` unsigned, from the smaller; else with signs."""
+        if limits is None:
+            return NONE
+        low, high = limits
+        if is_unsigned:
+            low, high = sorted((abs(low), abs(high)))
+            return f"{self._signed(low)} to {self._signed(high)}{self.unit}".replace("+", "")
+        return f"{self._signed(low)} to {self._signed(high)}{self.unit}"

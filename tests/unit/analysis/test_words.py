@@ -1,0 +1,89 @@
+"""Numbers and verdicts as people read them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qdexp_analysis import load
+from qdexp_analysis.document import sentences
+from qdexp_analysis.findings import find
+from qdexp_analysis.quantities import NONE, measured, number, p_text, signed
+from qdexp_analysis.words import answer
+
+Make = Callable[[Any], Path]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (0.99951, "1.00"),
+        (1234.5, "1,230"),
+        (-0.01234, "\N{MINUS SIGN}0.0123"),
+        (0.0000123, "1.23e\N{MINUS SIGN}05"),
+        (float("nan"), NONE),
+        (float("inf"), NONE),
+        (None, NONE),
+    ],
+)
+def test_number_has_three_significant_digits_and_no_negative_zero(
+    value: float | None, text: str
+) -> None:
+    assert number(value) == text
+
+
+def test_signs_units_and_p_values() -> None:
+    assert signed(0.012) == "+0.012"
+    assert measured(0.0981, "cost.step_seconds") == "98.1 ms"
+    assert measured(4.12e8, "cost.peak_memory_bytes") == "412 MB"
+    assert measured(0.5, "eval.codebook_usage") == "50.0 %"
+    assert [p_text(p) for p in (0.0004, 0.0123, 0.999, None)] == ["< 0.001", "0.012", "1", NONE]
+
+
+def test_verdicts_and_answer_state_difference_interval_and_cost(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    findings = find(load("codebook_size", make_ledger(made())))
+    worse, better = sentences(findings)
+    assert worse.startswith("num_embeddings = 4096 against 8192: denoising loss higher by 1.")
+    assert better.endswith("after Holm): better.")
+    assert "95 % interval 0." in better
+    assert answer(findings)[0].startswith("num_embeddings 16384 is better than 8192")
+    assert "1.5 times as long with 16384" in answer(findings)[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seeds": (0,)}, "one seed: no uncertainty can be stated"),
+        (
+            {"statuses": {((4096,), seed): "diverged" for seed in range(3)}},
+            "every one of its trials diverged",
+        ),
+        (
+            {"statuses": {((8192,), seed): "missing" for seed in range(3)}},
+            "no seed has both it and the baseline completed",
+        ),
+        ({"noise": 0.03}, "noise between seeds and clips could explain it"),
+        ({"noise": 0.03}, "is found four times in five"),
+    ],
+)
+def test_what_cannot_be_decided_is_said_in_words(
+    make_ledger: Make, made: type[Any], changes: dict[str, Any], words: str
+) -> None:
+    findings = find(load("codebook_size", make_ledger(made(**changes))))
+    assert words in " ".join(sentences(findings))
+
+
+def test_answer_refuses_to_rank_on_a_metric_that_a_factor_defines(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    weights = {"training.quantization_weight": (0.05, 0.1)}
+    runs = make_ledger(made(factors=weights, baseline=(0.1,), primary="train.loss"))
+    findings = find(load("codebook_size", runs))
+    assert findings.contrasts == ()
+    assert answer(findings)[0].startswith(
+        "No condition is ranked: train.loss contains training.quantization_weight"
+    )
