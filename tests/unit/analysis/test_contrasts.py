@@ -20,11 +20,20 @@ def _scores(
     )
 
 
-def _simulated(draw: np.random.Generator, effect: float) -> Scores:
-    """Returns four conditions that all differ from the first by `effect`."""
-    by_seed = draw.normal(0, 3, (1, 3, 1)) + draw.normal(0, 1, (4, 3, 1))
-    by_clip = draw.normal(0, 3, (1, 1, 12)) + draw.normal(0, 1, (4, 1, 12))
-    values = 100 + by_seed + by_clip + draw.normal(0, 1, (4, 3, 12))
+def _simulated(
+    draw: np.random.Generator, effect: float, *, by_seed: float = 1.0, by_clip: float = 1.0
+) -> Scores:
+    """Returns four conditions that all differ from the first by `effect`, over 3 seeds, 12 clips.
+
+    Args:
+        draw: The source of all noise.
+        effect: The true difference.
+        by_seed: Standard deviation that a seed adds to one condition alone.
+        by_clip: Likewise for a clip.
+    """
+    shared = draw.normal(0, 3, (1, 3, 1)) + draw.normal(0, 3, (1, 1, 12))
+    own = by_seed * draw.normal(size=(4, 3, 1)) + by_clip * draw.normal(size=(4, 1, 12))
+    values = 100 + shared + own + by_seed * draw.normal(size=(4, 3, 12))
     values[1:] += effect
     return Scores(values=values, diverged=np.zeros((4, 3), dtype=bool), direction="lower")
 
@@ -93,11 +102,16 @@ def test_what_cannot_be_judged_is_undecided_with_its_reason(scores: Scores, doub
     assert (contrast.verdict, contrast.doubt, contrast.p) == ("undecided", doubt, None)
 
 
-def test_simulated_experiments_without_effect_rarely_get_a_verdict_and_are_covered() -> None:
+@pytest.mark.parametrize(
+    ("by_seed", "by_clip"), [(1.0, 1.0), (1.0, 0.05), (0.05, 1.0)], ids=["both", "seeds", "clips"]
+)
+def test_simulated_experiments_without_effect_rarely_get_a_verdict_and_are_covered(
+    by_seed: float, by_clip: float
+) -> None:
     draw = np.random.default_rng(2024)
     covered, false_verdicts, number = [], 0, 500
     for _ in range(number):
-        contrasts = judge(_simulated(draw, 0.0), 0, None)
+        contrasts = judge(_simulated(draw, 0.0, by_seed=by_seed, by_clip=by_clip), 0, None)
         false_verdicts += any(c.verdict != "undecided" for c in contrasts)
         for contrast in contrasts:
             assert contrast.estimate is not None
