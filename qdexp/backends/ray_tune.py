@@ -68,7 +68,8 @@ class RayTuneExecutor:
         """
         if not assignments:
             return
-        with StopSignal() as stop, local_cluster():
+        # In this order: while it starts, Ray takes SIGTERM for itself, and would die of it.
+        with local_cluster(), StopSignal() as stop:
             bundle = _bundle(self._resources)
             stop.check()
             self._fit(_param_space(assignments), bundle, _Relay(listener, stop))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from qdexp.errors import InterruptedRunError
 from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.results.folders import runs_folder
 
@@ -132,7 +133,7 @@ def _report(name: str, runs: Path) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Generator[None]:
-    """Lets a scheduler's SIGTERM and SIGUSR1 do what Ctrl-C does, while it is entered."""
+    """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -140,6 +141,10 @@ def _signals_interrupt() -> Generator[None]:
     former = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGUSR1)}
     try:
         yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "stopped: what is finished is kept, and the same command goes on from there"
+        ) from None
     finally:
         for each, handler in former.items():
             signal.signal(each, handler)

@@ -32,7 +32,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "training.warmup_steps":                (20,        100,       1000,      2000,      500),
     "training.quantization_weight":         (0.1,       0.1,       0.1,       0.05,      0.05),
     "diffusion.beta_schedule":              ("linear",  "linear",  "linear",  "cosine",  "cosine"),
-    "evaluation.num_clips":                 (16,        64,        64,        64,        64),
+    "evaluation.num_clips":                 (24,        64,        64,        64,        64),
 }
 # fmt: on
 
