@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 PACKAGES = ("qdexp", "torch", "ray", "mlflow", "numpy", "scikit-learn")
 
@@ -25,8 +25,8 @@ def flat(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Returns provenance as one level of texts: ``versions.torch`` and so on."""
     texts: dict[str, str] = {}
     for name, value in provenance.items():
-        if isinstance(value, Mapping):
-            inner: Mapping[str, Any] = value
+        if isinstance(value, dict):
+            inner = cast("dict[str, Any]", value)
             texts |= {f"{name}.{key}": str(item) for key, item in inner.items()}
         else:
             texts[name] = str(value)
