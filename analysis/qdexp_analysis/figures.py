@@ -134,6 +134,9 @@ def errors_by_level(
                 label=look.label,
             )
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 10 * low:  # too little for the decades' ticks
+        axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("mean squared error")

@@ -1,5 +1,7 @@
 """Verdicts in words: one function each, so that every rendering says the same."""
 
+import math
+
 import numpy as np
 
 from qdexp_analysis.contrasts import Contrast
@@ -137,6 +139,27 @@ def cost_sentences(findings: Findings) -> list[str]:
     return [f"Cost: a training step takes {took} with {base}; {_times(ratios)}.{caution}"]
 
 
+def usage_sentences(findings: Findings) -> list[str]:
+    """Returns how much of the codebook is used, where it was measured and can be compared."""
+    metric = findings.secondary_named("eval.codebook_usage")
+    if metric is None:
+        return []
+    shares = {
+        condition_text(condition, with_names=False): float(share)
+        for condition, share in zip(
+            findings.experiment.conditions, means_over_seeds(metric.scores), strict=True
+        )
+        if math.isfinite(share)
+    }
+    if not shares:
+        return []
+    if len(shares) > MOST_LISTED:
+        low, high = min(shares.values()), max(shares.values())
+        return [f"Codes used: {number(low * 100, 2)} to {number(high * 100, 2)} %."]
+    parts = (f"{number(share * 100, 2)} % with {label}" for label, share in shares.items())
+    return [f"Codes used: {', '.join(parts)}."]
+
+
 def _times(ratios: dict[str, float]) -> str:
     """Returns ratios of times: each, or their range where they are many or nearly 1."""
     low, high = min(ratios.values()), max(ratios.values())
@@ -157,7 +180,7 @@ def answer(findings: Findings) -> list[str]:
         return ["No condition has every factor at its baseline, so nothing can be compared."]
     if not findings.contrasts:
         return ["There is one condition only, so nothing can be compared."]
-    return [*_by_verdict(findings), *cost_sentences(findings)]
+    return [*_by_verdict(findings), *usage_sentences(findings), *cost_sentences(findings)]
 
 
 def _by_verdict(findings: Findings) -> list[str]:
