@@ -7,9 +7,7 @@ that were trained on different ranges.
 
 # pyright: basic
 
-import resource
 import statistics
-import sys
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +26,7 @@ from qdexp.evaluation.denoising_error import (
 )
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 from qdexp.results.outcome import Array
-from qdexp.training import randomness
+from qdexp.training import memory, randomness
 from qdexp.training.record import CurvePoint, Record
 from qdexp.training.training_state import num_parameters
 
@@ -162,7 +160,7 @@ def cost(
         "cost.step_seconds": statistics.median(steps) if steps else record.train_seconds,
         "cost.train_seconds": record.train_seconds,
         "cost.eval_seconds": record.eval_seconds,
-        "cost.peak_memory_bytes": float(_peak_memory_bytes(device)),
+        "cost.peak_memory_bytes": float(memory.peak_bytes(device)),
     }
 
 
@@ -192,11 +190,3 @@ def _array(values: Tensor) -> Array:
 
 def _mean(values: Tensor) -> float:
     return values.double().mean().item()
-
-
-def _peak_memory_bytes(device: torch.device) -> int:
-    """Returns the device's peak, or the process's where the device is the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

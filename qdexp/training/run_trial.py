@@ -21,7 +21,7 @@ from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name
 from qdexp.results.outcome import Failure, Outcome, Progress
-from qdexp.training import checkpoint, measurement
+from qdexp.training import checkpoint, measurement, memory
 from qdexp.training.record import Record
 from qdexp.training.train_step import Course, train_step
 from qdexp.training.training_state import TrainingState, initial_state
@@ -82,6 +82,7 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
 def _open(trial: Trial, workspace: Workspace) -> _Attempt:
     config = trial.configuration
     device = _device(config.training.num_threads)
+    memory.reset_peak(device)
     latents = open_latents(workspace.latents)
     schedule = noise_schedule(
         config.diffusion.beta_schedule, config.diffusion.num_train_timesteps
