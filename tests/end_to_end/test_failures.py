@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,33 +69,42 @@ def test_trial_that_raises_is_recorded_and_the_others_finish(
 
 
 @pytest.mark.slow
-def test_driver_killed_at_any_moment_loses_no_outcome_and_repeats_none(
+@pytest.mark.ray
+@pytest.mark.parametrize("executor", ["inline", "ray"])
+def test_killed_driver_loses_no_outcome_repeats_none_and_mlflow_agrees(
     qdexp,  # noqa: ANN001
     tiny_spec: str,
     tmp_path: Path,
+    executor: str,
 ) -> None:
     spec, runs = tmp_path / "sizes.yaml", tmp_path / "runs"
     spec.write_text(tiny_spec)
     command = [sys.executable, "-m", "qdexp", "run", str(spec), "--runs", str(runs)]
     process = subprocess.Popen(
-        [*command, "--executor", "inline"], stderr=subprocess.PIPE, text=True
+        [*command, "--executor", executor], stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
         if " completed " in line:
             os.kill(process.pid, signal.SIGKILL)
             break
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    process.stderr.close()
+    assert process.wait() == -signal.SIGKILL
     with Ledger(runs) as ledger:
         before = {m.trial_id: m.finished_at for m in ledger.members("sizes") if m.outcome}
     assert before
-    result = qdexp("run", spec, "--runs", runs, "--executor", "inline", "--no-report")
+    result = qdexp("run", spec, "--runs", runs, "--executor", executor, "--no-report")
     assert result.returncode == 0, result.stderr
     with Ledger(runs) as ledger:
         after = {m.trial_id: m.finished_at for m in ledger.members("sizes") if m.outcome}
     assert len(after) == 4
     assert before.items() <= after.items()
+    with closing(sqlite3.connect(runs / "mlflow.db")) as connection:
+        query = (
+            "SELECT t.value, r.status FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid"
+            " WHERE t.key = 'qdexp.trial_id' ORDER BY t.value"
+        )
+        assert connection.execute(query).fetchall() == [(i, "FINISHED") for i in sorted(after)]
 
 
 @pytest.mark.slow
