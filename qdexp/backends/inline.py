@@ -12,6 +12,9 @@ from qdexp.results.outcome import Outcome
 class InlineExecutor:
     """The executor without workers."""
 
+    def check(self) -> None:
+        """Accepts: this process has what it has."""
+
     def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
         """Runs every assignment in its order; a trial's failure is an outcome.
 

@@ -59,6 +59,16 @@ class RayTuneExecutor:
         self._resources = resources
         self._retries = retries
 
+    def check(self) -> None:
+        """Accepts what this machine has; Ray itself is not started for it.
+
+        Raises:
+            RequestError: A trial asks for more CPUs or GPUs.
+        """
+        # Importing torch takes seconds: only a request for GPUs has to wait for it.
+        gpus = _num_gpus() if self._resources.gpus else 0
+        _refuse_infeasible(self._resources, os.cpu_count() or 1, gpus)
+
     def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
         """Runs the assignments, as many at a time as the resources allow.
 
@@ -229,15 +239,27 @@ def _bundle(resources: Resources) -> dict[str, float]:
         RequestError: No machine has so much: Ray would wait for ever.
     """
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most = {kind: max(each.get(kind, 0) for each in machines) for kind in ("CPU", "GPU")}
-    gpus = min(1, most["GPU"]) if resources.gpus is None else resources.gpus
-    if resources.cpus > most["CPU"] or gpus > most["GPU"]:
+    cpus, gpus = (max(each.get(kind, 0) for each in machines) for kind in ("CPU", "GPU"))
+    _refuse_infeasible(resources, cpus, gpus)
+    wanted = min(1, gpus) if resources.gpus is None else resources.gpus
+    return {"CPU": resources.cpus, "GPU": wanted} if wanted else {"CPU": resources.cpus}
+
+
+def _num_gpus() -> int:
+    """Returns the number of GPUs that PyTorch finds here."""
+    import torch  # noqa: PLC0415 - it takes seconds
+
+    return torch.cuda.device_count()
+
+
+def _refuse_infeasible(resources: Resources, cpus: float, gpus: float) -> None:
+    wanted = resources.gpus or 0
+    if resources.cpus > cpus or wanted > gpus:
         raise RequestError(
-            f"expected resources that one machine has (at most {most['CPU']:g} CPUs and "
-            f"{most['GPU']:g} GPUs), found cpus: {resources.cpus}, gpus: {gpus:g}: lower them "
-            "under resources in the spec"
+            f"expected resources that one machine has (at most {cpus:g} CPUs and {gpus:g} GPUs), "
+            f"found cpus: {resources.cpus}, gpus: {wanted:g}: lower them under resources in the "
+            "spec"
         )
-    return {"CPU": resources.cpus, "GPU": gpus} if gpus else {"CPU": resources.cpus}
 
 
 @contextmanager

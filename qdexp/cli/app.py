@@ -36,6 +36,26 @@ Seeds = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        typer.echo(version("qdexp"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def run(
     spec: SpecFile,

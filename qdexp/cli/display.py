@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -18,6 +18,10 @@ from qdexp.results.outcome import Outcome, Progress
 
 PLAIN_SECONDS = 20.0
 """Time between two plain lines about one running trial."""
+
+
+WIDE = 110
+"""Columns from which a running trial's row has a bar."""
 
 
 class PlainDisplay:
@@ -85,8 +89,6 @@ class LiveDisplay:
         """Shows the counts."""
         self._tally.plan(plan)
         self._live.console.print(plan.summary(), highlight=False)
-        if plan.to_run:
-            self._note = "starting workers"
 
     def on_preparation(self, what: str) -> None:
         """Shows what is made."""
@@ -106,19 +108,26 @@ class LiveDisplay:
         colour = {"completed": "green", "diverged": "yellow"}.get(outcome.status, "red")
         self._live.console.print(Text(_ending(outcome, self._tally), style=colour))
 
-    def _draw(self) -> Table:
-        grid = Table.grid(padding=(0, 2))
-        if self._tally.num_to_run:
-            bar = ProgressBar(total=self._tally.num_to_run, completed=self._tally.num_ended)
-            bar.width = 24
-            grid.add_row("trials", bar, f"{self._tally.num_ended}/{self._tally.num_to_run}")
-            grid.add_row("", self._tally.states() + _left(self._tally))
+    def _draw(self) -> Group:
+        tally = self._tally
+        lines: list[Text | Table] = []
+        if tally.num_to_run:
+            done = f"{tally.num_ended}/{tally.num_to_run} trials: {tally.states()}{_left(tally)}"
+            lines.append(Text(done, overflow="ellipsis", no_wrap=True))
         if self._note:
-            grid.add_row("", Text(self._note + " …", style="dim"))
+            lines.append(Text(self._note + " …", style="dim"))
+        lines.append(self._rows())
+        return Group(*lines)
+
+    def _rows(self) -> Table:
+        """Returns a row for each running trial, with a bar where the terminal is wide enough."""
+        grid = Table.grid(padding=(0, 2))
+        is_wide = self._live.console.width >= WIDE
         for trial_id, running in self._tally.running.items():
-            bar = ProgressBar(total=running.num_steps, completed=running.step, width=24)
             facts = ", ".join((_step(running), _speed(running), _loss(running)))
-            grid.add_row(trial_id[:8], bar, facts, Text(running.label, style="dim"))
+            bar = ProgressBar(total=running.num_steps, completed=running.step, width=24)
+            label = Text(running.label, style="dim", overflow="ellipsis", no_wrap=True)
+            grid.add_row(trial_id[:8], *([bar] if is_wide else []), facts, label)
         return grid
 
 
@@ -141,7 +150,8 @@ def _left(tally: Tally) -> str:
 
 
 def _step(running: Running) -> str:
-    return f"step {running.step}/{running.num_steps}"
+    steps = f"step {running.step}/{running.num_steps}"
+    return f"{steps}, measuring" if running.step >= running.num_steps else steps
 
 
 def _speed(running: Running) -> str:

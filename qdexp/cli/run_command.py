@@ -5,13 +5,14 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from qdexp.errors import InterruptedRunError
+from qdexp.errors import ConfigurationError, InterruptedRunError
 from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.results.folders import runs_folder
 
@@ -46,7 +47,9 @@ class Request:
         Raises:
             RequestError: The spec or a change is wrong.
         """
-        return read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
+        spec = read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
+        _check_trainable(spec)
+        return spec
 
     @property
     def runs_folder(self) -> Path:
@@ -63,7 +66,6 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         LedgerError: The ledger cannot be written.
     """
     spec = request.read_spec()
-    sys.path.append(str(Path.cwd()))  # a spec's trainable may be a module of the current folder
     with _signals_interrupt():
         done = _conduct(spec, request.runs_folder, executor)
         for note in done.notes:
@@ -71,6 +73,23 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         if with_report:
             _report(spec.name, request.runs_folder)
     return 1 if done.num_incomplete else 0
+
+
+def _check_trainable(spec: "Spec") -> None:
+    """Accepts a trainable whose module can be found; it is not imported, which may take long."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # it may be a module of the current folder
+    module = spec.trainable.partition(":")[0]
+    try:
+        is_found = find_spec(module) is not None
+    except ModuleNotFoundError:
+        is_found = False
+    if not is_found:
+        raise ConfigurationError(
+            f"{spec.file}: trainable: expected a module that can be imported from {here}, found "
+            f"'{module}'"
+        )
 
 
 def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":

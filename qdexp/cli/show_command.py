@@ -11,6 +11,7 @@ from qdexp.cli.tables import aligned
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Series
+from qdexp.results.provenance import flat
 
 
 def show_trial(prefix: str, *, runs: Path | None) -> None:
@@ -25,7 +26,7 @@ def show_trial(prefix: str, *, runs: Path | None) -> None:
         history = ledger.history(record.trial_id)
         folder = trial_folder(ledger.runs, record.trial_id)
     sections = (
-        _heading(record, experiments),
+        _heading(record, experiments, runs_folder(runs)),
         _measurements(record),
         _history(history),
         _error(record),
@@ -36,11 +37,11 @@ def show_trial(prefix: str, *, runs: Path | None) -> None:
     typer.echo("\n\n".join("\n".join(lines) for lines in map(list, sections) if lines))
 
 
-def _heading(record: TrialRecord, experiments: list[str]) -> Iterator[str]:
+def _heading(record: TrialRecord, experiments: list[str], runs: Path) -> Iterator[str]:
     yield f"trial {record.trial_id}, seed {record.trial.seed}, of {', '.join(experiments)}"
     steps = record.trial.configuration.num_steps
     done = f" after {record.outcome.step} of {steps} steps" if record.outcome else ""
-    yield f"{state_of(record)}{done}; {record.num_starts} attempt(s)"
+    yield f"{state_of(record, runs)}{done}; {record.num_starts} attempt(s)"
     for label, moment in (("started", record.started_at), ("ended", record.finished_at)):
         if moment:
             yield f"{label} {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -50,7 +51,7 @@ def _heading(record: TrialRecord, experiments: list[str]) -> Iterator[str]:
 def _measurements(record: TrialRecord) -> Iterator[str]:
     if record.outcome and record.outcome.measurements:
         yield "measurements"
-        rows = [(f"  {name}", f"{v:.6g}") for name, v in record.outcome.measurements.items()]
+        rows = [(f"  {name}", f"{v:,.6g}") for name, v in record.outcome.measurements.items()]
         yield aligned(("  metric", "value"), rows)
 
 
@@ -83,11 +84,14 @@ def _configuration(record: TrialRecord) -> Iterator[str]:
 
 
 def _provenance(record: TrialRecord) -> Iterator[str]:
-    if record.outcome and record.outcome.provenance:
+    facts = flat(record.outcome.provenance) if record.outcome else {}
+    for shown_above in ("started_at", "finished_at"):
+        facts.pop(shown_above, None)
+    if facts:
         yield "provenance"
         yield aligned(
             ("  fact", "value"),
-            [(f"  {name}", value) for name, value in record.outcome.provenance.items()],
+            [(f"  {name}", value) for name, value in facts.items()],
         )
 
 

@@ -11,6 +11,7 @@ from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 from qdexp.results.folders import latest_step, runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.recorder import is_in_use
 
 
 def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
@@ -32,22 +33,24 @@ def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
         if not names:
             typer.echo(f"no experiments in {ledger.runs}; `qdexp run SPEC` makes one")
         for each, records in members.items():
-            typer.echo(f"{each}: {len(records)} trials: {_counts_in_words(records)}")
+            typer.echo(f"{each}: {len(records)} trials: {_counts_in_words(records, ledger.runs)}")
         if name:
             rows = [_row(record, ledger.runs) for record in members[name]]
             header = ("trial", "outcome", "condition", "seed", "step", "reason")
             typer.echo("\n" + aligned(header, rows))
 
 
-def state_of(record: TrialRecord) -> str:
-    """Returns the outcome's status, or `started` or `waiting` while there is none."""
+def state_of(record: TrialRecord, runs: Path) -> str:
+    """Returns the outcome's status; without one `waiting`, `running` or `interrupted`."""
     if record.outcome:
         return record.outcome.status
-    return "started" if record.num_starts else "waiting"
+    if not record.num_starts:
+        return "waiting"
+    return "running" if is_in_use(runs) else "interrupted"
 
 
-def _counts_in_words(records: list[TrialRecord]) -> str:
-    counts = Counter(state_of(record) for record in records)
+def _counts_in_words(records: list[TrialRecord], runs: Path) -> str:
+    counts = Counter(state_of(record, runs) for record in records)
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
 
 
@@ -55,7 +58,7 @@ def _row(record: TrialRecord, runs: Path) -> tuple[object, ...]:
     failure = record.outcome and record.outcome.failure
     return (
         record.trial_id[:8],
-        state_of(record),
+        state_of(record, runs),
         condition_label(record.condition),
         record.trial.seed,
         f"{_step(record, runs)}/{record.trial.configuration.num_steps}",
@@ -73,11 +76,11 @@ def _step(record: TrialRecord, runs: Path) -> int:
 def _as_json(name: str, records: list[TrialRecord], runs: Path) -> dict[str, Any]:
     return {
         "name": name,
-        "counts": dict(Counter(state_of(record) for record in records)),
+        "counts": dict(Counter(state_of(record, runs) for record in records)),
         "trials": [
             {
                 "trial_id": record.trial_id,
-                "state": state_of(record),
+                "state": state_of(record, runs),
                 "condition": dict(record.condition),
                 "seed": record.trial.seed,
                 "step": _step(record, runs),

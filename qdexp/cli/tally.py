@@ -35,7 +35,8 @@ class Tally:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun = clock()
+        self._durations: list[float] = []
+        self._most_at_once = 0
         self._labels: dict[str, str] = {}
         self._steps: dict[str, int] = {}
         self._resumed: dict[str, int] = {}
@@ -61,8 +62,10 @@ class Tally:
             num_steps=self._steps[trial_id],
             started=self._clock(),
             step=self._resumed[trial_id],
+            first_step=self._resumed[trial_id],
         )
         self.running[trial_id] = running
+        self._most_at_once = max(self._most_at_once, len(self.running))
         return running
 
     def progress(self, trial_id: str, progress: Progress) -> Running:
@@ -71,7 +74,7 @@ class Tally:
         now = self._clock()
         if running.first_seen is None:
             running.first_seen, running.first_step = now, progress.step
-        elif now > running.first_seen and progress.step > running.first_step:
+        elif now > running.first_seen + 1 and progress.step > running.first_step:
             steps = progress.step - running.first_step
             running.steps_per_second = steps / (now - running.first_seen)
         running.step = progress.step
@@ -83,6 +86,8 @@ class Tally:
         self.ended[outcome.status] += 1
         running = self.running.pop(outcome.trial_id, None)
         seconds = self._clock() - running.started if running else 0.0
+        if outcome.status == "completed":
+            self._durations.append(seconds)
         return self._labels[outcome.trial_id], seconds
 
     @property
@@ -91,12 +96,30 @@ class Tally:
         return sum(self.ended.values())
 
     def seconds_left(self) -> float | None:
-        """Returns the time left if the rest goes as fast as so far, or None too early to tell."""
-        parts = [r.step / r.num_steps for r in self.running.values() if r.num_steps]
-        done = self.num_ended + sum(parts)
-        if done < 0.2:
+        """Returns the time left, or None too early to tell.
+
+        A trial takes as long as those that ended; before one has, as long as the furthest running
+        one will take, with a fifth of it for the evaluation after its last step.
+        """
+        whole = self._seconds_of_a_trial()
+        if whole is None:
             return None
-        return (self._clock() - self._begun) * (self.num_to_run - done) / done
+        now = self._clock()
+        left = sum(max(0.0, whole - (now - each.started)) for each in self.running.values())
+        waiting = self.num_to_run - self.num_ended - len(self.running)
+        return (left + waiting * whole) / max(1, len(self.running), self._most_at_once)
+
+    def _seconds_of_a_trial(self) -> float | None:
+        if self._durations:
+            return sum(self._durations) / len(self._durations)
+        now = self._clock()
+        shares = {
+            0.8 * (each.step - each.first_step) / each.num_steps: now - each.started
+            for each in self.running.values()
+            if each.num_steps
+        }
+        share = max(shares, default=0.0)
+        return shares[share] / share if share >= 0.1 else None
 
     def states(self) -> str:
         """Returns the counts in words: ``3 completed, 2 running, 4 waiting``."""

@@ -76,6 +76,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         RequestError: The data or the resources asked for do not exist.
         LedgerError: The ledger cannot be written.
     """
+    outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         plan = plan_of(spec, ledger, outside.dataset)
         recorder.record_plan(
@@ -92,6 +93,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
             try:
                 scribe.catch_up(behind)
                 if assignments:
+                    outside.display.on_preparation("workers")
                     outside.executor.execute(assignments, scribe)
             finally:
                 notes = tuple(outside.tracker.close())

@@ -85,12 +85,19 @@ class Listener(Protocol):
 class Executor(Protocol):
     """Runs trials somewhere."""
 
+    def check(self) -> None:
+        """Accepts to run trials here; called before anything is written.
+
+        Raises:
+            RequestError: The resources asked for do not exist here.
+        """
+        ...
+
     def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
         """Runs every assignment and tells `listener` of each; a trial's failure is an outcome.
 
         Raises:
             InterruptedRunError: A signal stopped it; trials without an outcome are resumable.
-            RequestError: The resources asked for do not exist here.
         """
         ...
 

@@ -88,7 +88,7 @@ def read_document(path: FilePath) -> Document:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        problem = f"expected a readable spec file, found: {error.strerror or error}"
+        problem = f"expected a readable spec file, found: {error.strerror or error}{_hint(path)}"
         raise SpecError(problem, file=file, line=1, column=1) from None
     except UnicodeDecodeError as error:
         problem = f"expected UTF-8 text, found byte {error.object[error.start]:#x}"
@@ -104,6 +104,13 @@ def read_document(path: FilePath) -> Document:
     keys: dict[Path, tuple[int, int]] = {(): (1, 1)}
     plain = _plain(content, (), values, keys)
     return Document(file=file, text=text, content=plain, positions=values, key_positions=keys)
+
+
+def _hint(path: FilePath) -> str:
+    """Returns the spec that a name without folder or ending was probably meant to be."""
+    near = (path.with_suffix(".yaml"), FilePath("experiments") / f"{path.stem}.yaml")
+    existing = [str(candidate) for candidate in near if candidate.is_file()]
+    return f"; did you mean {existing[0]}?" if existing else f" (looked for {path.absolute()})"
 
 
 def parse_scalar(text: str) -> Value:
@@ -130,6 +137,8 @@ def _load(text: str, file: str) -> Value:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         found = (error.problem or error.context or "something else").splitlines()[0]
+        if found.startswith("mapping values are not allowed"):
+            found += "; put a text that contains ': ' into quotes"
         problem = f"expected YAML 1.2, found an error: {found}"
         raise SpecError(problem, file=file, line=line, column=column) from None
     except (YAMLError, ValueError) as error:

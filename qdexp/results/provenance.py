@@ -37,7 +37,8 @@ def _revision() -> dict[str, Any]:
     for folder in (Path(__file__).parent, Path.cwd()):
         commit = _git(folder, "rev-parse", "HEAD")
         if commit:
-            return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+            changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+            return {"commit": commit, "dirty": bool(changes)}
     return {}
 
 

@@ -176,6 +176,21 @@ class Recorder:
             ) from error
 
 
+def is_in_use(runs: Path) -> bool:
+    """Tells whether a driver is writing to the runs folder now."""
+    try:
+        descriptor = os.open(runs / LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _locked(path: Path) -> int:
     """Opens and locks a file, and writes into it who holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,3 +1,4 @@
+# pyright: basic
 """MLflow's own UI over the store of a runs folder."""
 
 import os
@@ -13,6 +14,8 @@ _HOST = "127.0.0.1"
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",  # of MLflow's own dependencies, nothing a reader can act on
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # starts more processes, for models only
 }
 
@@ -35,11 +38,29 @@ def serve(runs: Path, port: int) -> int:
         *(sys.executable, "-m", "mlflow", "server"),
         *("--host", _HOST, "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{database}"),
+        *("--registry-store-uri", f"sqlite:///{database}"),
         *("--default-artifact-root", (runs.absolute() / "mlartifacts").as_uri()),
+        *("--uvicorn-opts", "--log-level warning"),
     ]
+    for name, link in _links(database, port):
+        sys.stderr.write(f"{name}: {link}\n")
+    sys.stderr.write("Ctrl-C stops the server.\n")
     # In a session of its own, Ctrl-C reaches the server once, through us.
     process = subprocess.Popen(command, env=os.environ | _ENVIRONMENT, start_new_session=True)
     return _wait(process)
+
+
+def _links(database: Path, port: int) -> list[tuple[str, str]]:
+    """Returns each experiment's page: MLflow's front page shows other things than trainings."""
+    from mlflow import MlflowClient  # noqa: PLC0415 - it takes seconds
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+    page = f"http://{_HOST}:{port}/#/experiments/{{}}/runs?workflowType=machine_learning"
+    return [
+        (experiment.name, page.format(experiment.experiment_id))
+        for experiment in client.search_experiments()
+        if experiment.name != "Default"
+    ]
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -47,10 +47,23 @@ def test_speed_and_time_left_follow_from_progress() -> None:
     assert (running.steps_per_second, running.loss) == (3.0, 0.5)
     seconds = tally.seconds_left()
     assert seconds is not None
-    assert round(seconds) == round(30 * (3 - 0.6) / 0.6)
+    whole = 30 / (0.8 * 0.6)
+    assert round(seconds) == round(whole - 30 + 2 * whole)
     outcome = Outcome(trial_id=trial_id, status="completed", step=100)
     assert tally.end(outcome) == ("b=1, seed 0", 30.0)
     assert tally.states() == "1 completed, 2 waiting"
+    assert tally.seconds_left() == 2 * 30.0
+
+
+def test_reports_that_arrive_together_give_no_speed() -> None:
+    clock = Clock()
+    tally = Tally(clock)
+    tally.plan(plan_of_four())
+    trial_id = TRIALS[0].trial_id
+    tally.start(trial_id)
+    tally.progress(trial_id, Progress(step=1, num_steps=100))
+    clock.now += 0.001
+    assert tally.progress(trial_id, Progress(step=9, num_steps=100)).steps_per_second is None
 
 
 def test_trial_that_never_started_can_end() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qdexp.config.sections import DataConfig
-from qdexp.errors import InterruptedRunError
+from qdexp.errors import InterruptedRunError, RequestError
 from qdexp.execution.conduct import Collaborators, Conducted, conduct
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Listener
@@ -55,7 +55,12 @@ class FakeExecutor:
 
     def __init__(self, end: Callable[[Assignment], Outcome | None] = completed) -> None:
         self.end = end
+        self.refusal = ""
         self.assignments: list[Assignment] = []
+
+    def check(self) -> None:
+        if self.refusal:
+            raise RequestError(self.refusal)
 
     def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
         for assignment in assignments:
@@ -211,6 +216,14 @@ def test_interruption_keeps_what_is_finished(bench: Bench) -> None:
         bench.conduct(FakeExecutor(lambda assignment: next(ends)(assignment)))
     assert [outcome is not None for outcome in bench.outcomes()] == [True, False, False, False]
     assert bench.conduct(FakeExecutor()).num_run == 3
+
+
+def test_executor_that_cannot_run_here_is_refused_before_anything_is_written(bench: Bench) -> None:
+    executor = FakeExecutor()
+    executor.refusal = "expected at most 2 CPUs, found 64"
+    with pytest.raises(RequestError, match="found 64"):
+        bench.conduct(executor)
+    assert not bench.runs.exists()
 
 
 def test_seed_s_trials_are_neighbours_so_that_early_results_are_paired(bench: Bench) -> None:
