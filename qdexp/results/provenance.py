@@ -5,6 +5,7 @@ import platform
 import socket
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +17,16 @@ def driver_provenance() -> dict[str, Any]:
     """Returns the facts about this driver that every outcome keeps.
 
     ``commit`` and ``dirty`` are of the git checkout that holds the qdexp package, or else of the
-    current folder; both are absent where there is none.
+    current folder; both are absent where there is none. ``session`` is this driver's own: times
+    measured in different sessions may differ because of other load.
     """
-    return {**_revision(), "versions": _versions(), "hardware": _hardware()}
+    session = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC, process {os.getpid()}"
+    return {
+        **_revision(),
+        "session": session,
+        "versions": _versions(),
+        "hardware": _hardware(),
+    }
 
 
 def flat(provenance: Mapping[str, Any]) -> dict[str, str]:
