@@ -25,6 +25,9 @@ class Made:
     Args:
         effects: Relative change of the error, by condition (a tuple of levels).
         statuses: Trials that did not complete, by (levels, seed): a status, or ``missing``.
+        step_factors: Step time as a multiple of the usual, by (levels, seed): what a machine's
+            load does to it.
+        started_at: When a condition's trials ran, if not at 1e9 like all others, by its levels.
         num_clips: Held-out clips; 0 records no arrays, as a user's own trainable may not.
         noise: Standard deviation of a pair's relative difference between seeds.
     """
@@ -44,6 +47,8 @@ class Made:
     )
     primary: str = "eval.denoising_loss"
     statuses: Mapping[tuple[tuple[Any, ...], int], str] = field(default_factory=dict)
+    step_factors: Mapping[tuple[tuple[Any, ...], int], float] = field(default_factory=dict)
+    started_at: Mapping[tuple[Any, ...], float] = field(default_factory=dict)
     num_clips: int = 16
     noise: float = 0.001
     provenance: Mapping[str, Any] = field(
@@ -147,14 +152,18 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
     levels = tuple(condition.values())
     errors = _clip_errors(made, trial.seed, made.effects.get(levels, 0.0), levels)
     codes = trial.configuration.model.num_embeddings
+    measurements = _measurements(errors, codes, trial.seed)
+    measurements["cost.step_seconds"] *= made.step_factors.get((levels, trial.seed), 1.0)
+    start = made.started_at.get(levels, 1.0e9)
     return Outcome(
         trial_id=trial.trial_id,
         status="completed",
         step=200,
-        measurements=_measurements(errors, codes, trial.seed),
+        measurements=measurements,
         history=_history(float(errors.mean()), codes, trial.seed),
         arrays=_arrays(errors, trial) if made.num_clips else {},
-        provenance=dict(made.provenance),
+        provenance={**made.provenance, "pid": trial.seed, "started_at": start}
+        | {"finished_at": start + 60, "resumed_from_step": None},
     )
 
 

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 from qdexp_analysis.intervals import estimate
-from qdexp_analysis.planning import minimum_detectable, power, seeds_needed
+from qdexp_analysis.planning import (
+    clip_variances,
+    clips_suffice,
+    minimum_detectable,
+    power,
+    seeds_needed,
+)
 from scipy import stats
 
 
@@ -70,7 +76,24 @@ def test_seeds_needed_fall_as_the_effect_grows() -> None:
     assert 2 <= few < many
 
 
-def test_no_number_of_seeds_is_suggested_where_clips_are_what_differs() -> None:
+def test_no_number_of_seeds_is_enough_where_clips_are_what_differs() -> None:
     by_clip = np.random.default_rng(0).normal(0, 5, (1, 8))
     differences = by_clip + np.random.default_rng(1).normal(0, 0.01, (3, 8))
     assert seeds_needed(differences, 0.1, 0.05) is None
+    assert not clips_suffice(differences, 0.1, 0.05)
+
+
+def test_clips_are_not_blamed_where_seeds_are_what_differs() -> None:
+    by_seed = np.random.default_rng(0).normal(0, 5, (3, 1))
+    differences = by_seed + np.random.default_rng(1).normal(0, 0.01, (3, 8))
+    assert seeds_needed(differences, 0.1, 0.05) is None
+    assert clips_suffice(differences, 0.1, 0.05)
+
+
+def test_variance_between_clips_leaves_out_the_noise_that_more_seeds_remove() -> None:
+    draw = np.random.default_rng(4)
+    noise = draw.normal(0, 1, (3, 4000))
+    own, rest = clip_variances(draw.normal(0, 2, (1, 4000)) + noise)
+    assert own == pytest.approx(4, rel=0.1)
+    assert rest == pytest.approx(1, rel=0.1)
+    assert clip_variances(noise)[0] < 0.05

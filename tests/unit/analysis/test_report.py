@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from qdexp_analysis import render, write_report
+from qdexp_analysis import appearance, figures, render, write_report
 
 from qdexp.errors import RequestError
 
@@ -149,6 +150,77 @@ def test_mixed_provenance_is_flagged_beside_it(make_ledger: Make, made: type[Any
     runs = make_ledger(made(seeds=(0, 1), statuses=first_stands, provenance={"host": "other"}))
     assert "- host (mixed): builder; other" in render("codebook_size", runs, "md")
     assert "Machines were mixed" in render("codebook_size", runs, "html")
+
+
+def test_provenance_has_neither_processes_nor_times(make_ledger: Make, made: type[Any]) -> None:
+    text = render("codebook_size", make_ledger(made()), "md")
+    provenance = text[text.index("## Provenance") : text.index("## The spec")]
+    assert "- cpu: Xeon" in provenance
+    assert "- versions: python 3.11.2, torch 2.13.0" in provenance
+    assert "mixed" not in provenance
+    assert not {"pid", "started at", "finished at", "resumed from step"} & set(
+        re.findall(r"^- ([a-z ]+)", provenance, re.MULTILINE)
+    )
+
+
+def test_every_cell_of_a_stacked_table_says_what_it_is(make_ledger: Make, made: type[Any]) -> None:
+    page = render("codebook_size", make_ledger(made(statuses=STATUSES)), "html")
+    cells = re.findall(r"<td[^>]*>", page)
+    assert len(cells) > 40
+    assert all('data-label="' in cell or 'class="drawn"' in cell for cell in cells)
+
+
+def test_other_measurements_are_a_table_longer_than_wide(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    few = render("codebook_size", make_ledger(made()), "md")
+    assert "| measurement | 4096 | 8192 | 16384 |" in few
+    levels = tuple(4096 + 64 * k for k in range(12))
+    many = made(name="many", factors={"model.num_embeddings": levels}, baseline=(4096,), seeds=(0,))
+    assert "| condition | pixel error | perplexity |" in render("many", make_ledger(many), "md")
+
+
+def test_planned_contrasts_without_a_result_are_said_to_count(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    missing = {((16384,), seed): "missing" for seed in range(3)}
+    warning = write_report("codebook_size", make_ledger(made(statuses=missing))).summary_lines[0]
+    assert "count all 2 planned contrasts, those without a result included" in warning
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_figures"),
+    [
+        ({"factors": {"model.num_embeddings": (8192,)}}, 5),
+        ({"statuses": {((k,), s): "missing" for k in (4096, 16384) for s in range(3)}}, 5),
+    ],
+    ids=["one condition", "only the baseline"],
+)
+def test_figures_that_compare_are_left_out_without_anything_to_compare(
+    make_ledger: Make, made: type[Any], changes: dict[str, Any], num_figures: int
+) -> None:
+    text = render("codebook_size", make_ledger(made(**changes)), "html")
+    titles = [str(figure) for figure in _page(text).figures]
+    assert len(titles) == num_figures
+    assert not any("every trial" in title or "against the time" in title for title in titles)
+    assert "against the baseline, %" not in text
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.38, 1.0), (0.80, 0.89), (0.02, 1.0), (0.5, 0.52)])
+def test_error_axis_has_at_least_two_numbers(low: float, high: float) -> None:
+    with appearance.styled():
+        figure, (axes,) = appearance.draw(2.0)
+        look = appearance.Look(label="8192", colour=appearance.COLOURS[0], dash="-", marker="o")
+        errors = np.linspace(high, low, 16)[None, None, :]
+        figures.errors_by_level(axes, np.linspace(-4, 5, 16), errors, (look,))
+        figure.canvas.draw()
+        bottom, top = axes.get_ylim()
+        labels = [
+            text.get_text()
+            for text, place in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+            if bottom <= place <= top
+        ]
+    assert len([label for label in labels if label]) >= 2
 
 
 def test_unknown_format_is_refused(make_ledger: Make, made: type[Any]) -> None:

@@ -1,15 +1,19 @@
 """Numbers and verdicts as people read them."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 from qdexp_analysis import load
+from qdexp_analysis.comparability import scores
 from qdexp_analysis.document import sentences
-from qdexp_analysis.findings import find
+from qdexp_analysis.findings import Prospect, find
 from qdexp_analysis.quantities import NONE, measured, number, p_text, signed
-from qdexp_analysis.words import answer
+from qdexp_analysis.words import answer, prospect_text
+from scipy import stats
 
 Make = Callable[[Any], Path]
 
@@ -51,7 +55,7 @@ def test_verdicts_and_answer_state_difference_interval_and_cost(
     assert better.endswith("after Holm): better.")
     assert "95 % interval 0." in better
     assert answer(findings)[0].startswith("num_embeddings 16384 is better than 8192")
-    assert "1.5 times as long with 16384" in answer(findings)[-1]
+    assert "1.5 times as long with 16384 (95 % interval 1." in answer(findings)[-1]
 
 
 @pytest.mark.parametrize(
@@ -96,3 +100,65 @@ def test_answer_says_how_much_of_the_codebook_is_used_and_what_it_costs(
     used = text[text.index("Codes used: ") : text.index("Cost: ")]
     assert used.count(" % with ") == 3
     assert "times as long with 16384" in text
+
+
+WEIGHTS = {"training.quantization_weight": (0.05, 0.1)}
+
+
+def _cost(runs: Path) -> str:
+    return answer(find(load("codebook_size", runs)))[-1]
+
+
+def test_cost_that_load_could_explain_is_not_claimed(make_ledger: Make, made: type[Any]) -> None:
+    load_of_machine = {((0.05,), 0): 1.6, ((0.05,), 1): 0.9, ((0.05,), 2): 1.3}
+    runs = make_ledger(made(factors=WEIGHTS, baseline=(0.1,), step_factors=load_of_machine))
+    assert re.fullmatch(
+        r"Cost: no clear difference in the time of a training step \(about 1\d\d ms\)\.",
+        _cost(runs),
+    )
+
+
+def test_cost_is_not_claimed_from_one_seed(make_ledger: Make, made: type[Any]) -> None:
+    cost = _cost(make_ledger(made(seeds=(0,))))
+    assert cost.startswith("Cost: no clear difference in the time of a training step from one seed")
+
+
+def test_cost_of_trials_measured_at_another_time_is_not_compared(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    slow = {((16384,), seed): 2.0 for seed in range(3)}
+    later = {(16384,): 1.0e9 + 3600}
+    cost = _cost(make_ledger(made(step_factors=slow, started_at=later)))
+    assert "times as long with 16384" not in cost
+    assert "not compared with 16384, measured at another time" in cost
+
+
+def test_cost_interval_is_the_t_interval_of_log_ratios(make_ledger: Make, made: type[Any]) -> None:
+    findings = find(load("codebook_size", make_ledger(made())))
+    assert findings.step_times is not None
+    seconds = scores(findings.experiment, "cost.step_seconds").means
+    expected = stats.ttest_1samp(np.log(seconds[2] / seconds[1]), 0).confidence_interval(0.95)
+    ratio = findings.step_times.ratios[1]
+    assert ratio.interval == pytest.approx(np.exp([expected.low, expected.high]))
+    assert ratio.is_clear
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "advice"),
+    [
+        ("seeds", "0.2 % of the baseline would take more than 100 seeds"),
+        (
+            "clips",
+            "for 0.2 % of the baseline no number of seeds is enough with these 16 clips: "
+            "raise evaluation.num_clips",
+        ),
+    ],
+)
+def test_few_seeds_are_advised_more_seeds_first_and_then_what_stands_in_the_way(
+    make_ledger: Make, made: type[Any], obstacle: Literal["seeds", "clips"], advice: str
+) -> None:
+    findings = find(load("codebook_size", make_ledger(made(noise=0.03))))
+    contrast = findings.contrasts[0]
+    text = prospect_text(findings, contrast, Prospect(minimum_detectable=0.1, obstacle=obstacle))
+    assert text.startswith("More seeds come first: 3 say little of the spread between seeds.")
+    assert advice in text
