@@ -85,8 +85,12 @@ class Configuration(Section):
         """Optimizer steps of the whole training."""
         if self.training.max_steps is not None:
             return self.training.max_steps
-        batch = self.training.batch_size * self.training.gradient_accumulation_steps
-        return self.training.num_epochs * max(1, self.data.num_train_clips // batch)
+        return self.training.num_epochs * max(1, self.data.num_train_clips // self.clips_per_step)
+
+    @property
+    def clips_per_step(self) -> int:
+        """Clips in one optimizer step, over all its micro-batches."""
+        return self.training.batch_size * self.training.gradient_accumulation_steps
 
     def fields(self) -> dict[str, Value]:
         """Returns every field under its dotted name, as plain JSON values."""

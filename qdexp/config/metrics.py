@@ -19,10 +19,21 @@ _RANGE = (
     "diffusion.num_train_timesteps",
 )
 _VQ = ("model.commitment_cost", "model.embedding_dim")
-_HELD_OUT = (*_DATA, "evaluation.num_clips", "evaluation.num_levels")
-_CURVE = (*_DATA, "evaluation.curve_clips", "evaluation.curve_levels", "evaluation.num_levels")
+_HELD_OUT = (
+    *_DATA,
+    "evaluation.num_clips",
+    "evaluation.num_levels",
+    "diffusion.num_train_timesteps",  # few timesteps cannot hit the noise levels
+)
+_CURVE = (
+    *_DATA,
+    *_RANGE,  # a mean over the levels of the trial's own range
+    "evaluation.curve_clips",
+    "evaluation.curve_levels",
+    "evaluation.num_levels",
+)
 _BATCH = (*_DATA, "training.batch_size", "training.gradient_accumulation_steps", "model.patch_size")
-_COUNTED = (*_DATA, "evaluation.codebook_tokens")
+_COUNTED = (*_HELD_OUT, "evaluation.codebook_tokens", "model.patch_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +75,8 @@ METRICS: dict[str, Metric] = {
             "eval.denoising_loss",
             "lower",
             _HELD_OUT,
-            "Mean squared error of pred_x0 on held-out clips over noise levels even in log-SNR.",
+            "Mean squared error of pred_x0 on held-out clips, over noise levels even in log-SNR "
+            "inside the trained range.",
         ),
         _metric(
             "eval.unquantized_loss",
@@ -106,13 +118,13 @@ METRICS: dict[str, Metric] = {
         _metric(
             "train.loss",
             "lower",
-            (*_DATA, *_RANGE, *_VQ, "training.quantization_weight"),
+            (*_DATA, *_RANGE, *_VQ, "training.quantization_weight", "model.dropout"),
             "denoising_loss + quantization_weight x vq_loss, on training batches.",
         ),
         _metric(
             "train.denoising_loss",
             "lower",
-            (*_DATA, *_RANGE),
+            (*_DATA, *_RANGE, "model.dropout"),
             "Mean squared error of pred_x0 on training batches, at sampled timesteps.",
         ),
         _metric(
@@ -124,7 +136,7 @@ METRICS: dict[str, Metric] = {
         _metric(
             "train.codebook_usage",
             "higher",
-            (*_BATCH, *_RANGE),
+            (*_BATCH, *_RANGE, "model.num_embeddings"),
             "Fraction of the codes used by one training batch; bounded by its tokens.",
         ),
         _metric(
@@ -135,7 +147,13 @@ METRICS: dict[str, Metric] = {
             "codes",
         ),
         _metric("cost.parameters", "neither", (), "Trained parameters and code values.", "numbers"),
-        _metric("cost.step_seconds", "lower", (), "Median time of an optimizer step.", "s"),
+        _metric(
+            "cost.step_seconds",
+            "lower",
+            (),
+            "Median time of an optimizer step.",
+            "s",
+        ),
         _metric("cost.train_seconds", "lower", (), "Time spent in optimizer steps.", "s"),
         _metric("cost.eval_seconds", "lower", (), "Time spent in evaluation.", "s"),
         _metric("cost.peak_memory_bytes", "lower", (), "Greatest memory of the process.", "B"),

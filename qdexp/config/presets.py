@@ -22,7 +22,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "model.num_heads":                      (4,         8,         16,        24,        16),
     "model.dropout":                        (0.0,       0.1,       0.1,       0.1,       0.0),
     "model.patch_size":                     ((1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2)),
-    "model.ema_decay":                      (0.95,      0.99,      0.99,      0.99,      0.99),
+    "model.ema_decay":                      (0.98,      0.99,      0.99,      0.99,      0.99),
     "model.dead_code_threshold":            (0.3,       0.0,       0.0,       0.0,       0.0),
     "training.num_epochs":                  (100,       10,        100,       200,       50),
     "training.max_steps":                   (300,       None,      None,      None,      None),

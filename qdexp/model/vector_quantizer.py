@@ -12,7 +12,7 @@ Axes: n tokens, k codes, d dimensions of a code.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,7 +22,7 @@ SCORES_PER_BLOCK = 2**20
 """Distances held at once by the code search: 4 MiB, which stay in cache."""
 
 EPSILON = 1e-5
-"""Laplace smoothing of the cluster sizes (van den Oord et al., 2017, appendix A.1)."""
+"""Laplace smoothing of the cluster sizes, as in the authors' own implementation (Sonnet)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +84,15 @@ class VectorQuantizer(nn.Module):
         self.register_buffer("code_sums", torch.zeros_like(self.codebook))
 
     @torch.no_grad()
-    def set_codebook(self, codes: Float[Tensor, "k d"]) -> None:
-        """Starts the moving averages at `codes`, each as if one token had been seen there."""
+    def set_codebook(self, codes: Float[Tensor, "k d"], *, cluster_size: float) -> None:
+        """Starts the moving averages at `codes`, as if each had been seen `cluster_size` times.
+
+        With a uniform code's share of a step, a code that is never used dies at the same step in
+        codebooks of all sizes.
+        """
         self.codebook.copy_(codes)
-        self.code_sums.copy_(codes)
-        self.cluster_size.fill_(1)
+        self.code_sums.copy_(codes * cluster_size)
+        self.cluster_size.fill_(cluster_size)
 
     def forward(self, z: Float[Tensor, "*tokens d"]) -> Quantization:
         """Returns the nearest codes of `z`, the commitment loss, and the batch's statistics."""
@@ -105,34 +109,37 @@ class VectorQuantizer(nn.Module):
         )
 
     @torch.no_grad()
-    def update(self, statistics: CodeStatistics, quantiles: Float64[Tensor, " k"]) -> None:
+    def update(self, statistics: CodeStatistics, order: Int[Tensor, " n"]) -> None:
         """Moves the codebook: once for each optimizer step.
 
         Args:
-            statistics: Of all tokens of that step.
-            quantiles: Uniform numbers in [0, 1); should a code be dead, its number says which
-                of the batch's tokens replaces it.
+            statistics: Of all n tokens of that step.
+            order: A permutation of them: in it they replace dead codes, row by row.
         """
         self.cluster_size.lerp_(statistics.counts, 1 - self.ema_decay)
         self.code_sums.lerp_(statistics.sums, 1 - self.ema_decay)
         if self.dead_code_threshold > 0:
-            self._replace_dead_codes(statistics.tokens, quantiles)
+            self._replace_dead_codes(statistics.tokens[order])
         total = self.cluster_size.sum()
         smoothed = (self.cluster_size + EPSILON) / (total + len(self.codebook) * EPSILON) * total
         self.codebook.copy_(self.code_sums / smoothed[:, None])
 
-    def _replace_dead_codes(
-        self, tokens: Float[Tensor, "n d"], quantiles: Float64[Tensor, " k"]
-    ) -> None:
-        """Gives every dead code a token of the batch and the cluster size of a uniform code.
+    def _replace_dead_codes(self, tokens: Float[Tensor, "n d"]) -> None:
+        """Gives every dead code a token of its own and the cluster size of a uniform code.
 
         Sum and size are both reset: with an old size the code would die again at the next step.
+        Where more codes are dead than there are tokens, the rest wait: of two equal codes one is
+        never the nearest.
         """
         uniform_size = len(tokens) / len(self.codebook)
         is_dead = self.cluster_size < self.dead_code_threshold * uniform_size
-        drawn = tokens[(quantiles * len(tokens)).long()]
-        self.cluster_size.copy_(torch.where(is_dead, uniform_size, self.cluster_size))
-        self.code_sums.copy_(torch.where(is_dead[:, None], drawn * uniform_size, self.code_sums))
+        rank = is_dead.cumsum(0) - 1
+        is_replaced = is_dead & (rank < len(tokens))
+        drawn = tokens[rank.clamp(0, len(tokens) - 1)]
+        self.cluster_size.copy_(torch.where(is_replaced, uniform_size, self.cluster_size))
+        self.code_sums.copy_(
+            torch.where(is_replaced[:, None], drawn * uniform_size, self.code_sums)
+        )
 
 
 def nearest_codes(

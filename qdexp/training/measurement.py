@@ -8,6 +8,7 @@ that were trained on different ranges.
 # pyright: basic
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -64,16 +65,19 @@ def held_out(
     config: Configuration, latents: Latents, schedule: NoiseSchedule, device: torch.device
 ) -> HeldOut:
     """Returns the first `evaluation.num_clips` held-out clips, each with its own noise."""
-    x_0 = latents.held_out[: config.evaluation.num_clips]
+    x_0 = latents.held_out[: config.evaluation.num_clips].to(device)
+    clips = with_noise(x_0, latents.decode)
+    levels = noise_levels(schedule, config.evaluation.num_levels)
+    return HeldOut(config=config, schedule=schedule, levels=levels, clips=clips)
+
+
+def with_noise(x_0: Tensor, decode: Callable[[Tensor], Tensor]) -> HeldOutClips:
+    """Returns held-out clips (n, c, t, h, w), each with the noise that is its own everywhere."""
     noise = [
         randomness.evaluation_noise(clip=clip, shape=tuple(x_0.shape[1:]))
         for clip in range(len(x_0))
     ]
-    clips = HeldOutClips(
-        latents=x_0.to(device), noise=torch.stack(noise).to(device), decode=latents.decode
-    )
-    levels = noise_levels(schedule, config.evaluation.num_levels)
-    return HeldOut(config=config, schedule=schedule, levels=levels, clips=clips)
+    return HeldOutClips(latents=x_0, noise=torch.stack(noise).to(x_0.device), decode=decode)
 
 
 def curve_point(model: QuantizedDiffusionPredictor, on: HeldOut, step: int) -> CurvePoint:
@@ -101,12 +105,12 @@ def curve_scalars(point: CurvePoint, on: HeldOut) -> dict[str, float]:
 
 
 def final_measurement(model: QuantizedDiffusionPredictor, on: HeldOut) -> Measurement:
-    """Measures every clip at every level, and the codebook on the first `codebook_tokens` tokens.
+    """Measures every clip at every level, and the codebook on `codebook_tokens` of the tokens.
 
-    Those are counted clip by clip, level by level, frame, row and column.
+    Those are spread evenly over all: clip by clip, level by level, frame, row and column.
     """
     errors = denoising_errors(model, on.schedule, on.levels, on.clips)
-    tokens = errors.indices.flatten()[: on.config.evaluation.codebook_tokens]
+    tokens = evenly_spread(errors.indices.flatten(), on.config.evaluation.codebook_tokens)
     counts = code_counts(tokens, on.config.model.num_embeddings)
     inside = _is_trained(on.config, on.levels)
     scalars = {
@@ -133,11 +137,18 @@ def collapse_warnings(perplexity: float, config: Configuration) -> tuple[str, ..
     greatest = min(config.model.num_embeddings, config.evaluation.codebook_tokens)
     if perplexity >= COLLAPSED_SHARE * greatest:
         return ()
+    also = "" if config.model.dead_code_threshold else ", or set model.dead_code_threshold"
     return (
         f"the codebook collapsed: perplexity {perplexity:.1f} of at most {greatest}; lower "
         "model.commitment_cost, raise model.ema_decay, model.num_embeddings or the diversity of "
-        "the training data, or set model.dead_code_threshold",
+        f"the training data{also}",
     )
+
+
+def evenly_spread(values: Tensor, count: int) -> Tensor:
+    """Returns `count` of the values, the first and the last among them, at even distances."""
+    places = torch.linspace(0, len(values) - 1, count, dtype=torch.float64)
+    return values[places.round().long()]
 
 
 def curve_arrays(curve: list[CurvePoint]) -> dict[str, Array]:

@@ -95,9 +95,9 @@ def initial_codes(seed: int, *, shape: tuple[int, int]) -> Tensor:
     return _normal(generator(seed, "codebook", shape[1]), shape)
 
 
-def replacement_quantiles(seed: int, *, step: int, num_embeddings: int) -> Tensor:
-    """Returns a uniform number in [0, 1) for every code, smaller codebooks first."""
-    return torch.from_numpy(generator(seed, "dead_codes", step).random(num_embeddings))
+def replacement_order(seed: int, *, step: int, num_tokens: int) -> Tensor:
+    """Returns the order in which a step's tokens replace dead codes: the same for all codebooks."""
+    return torch.from_numpy(generator(seed, "dead_codes", step).permutation(num_tokens))
 
 
 @contextmanager

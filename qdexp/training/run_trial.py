@@ -124,8 +124,9 @@ def _resume(attempt: _Attempt, start_from: Path | None) -> None:
         attempt.state.load(found.state)
         attempt.record = Record.from_plain(found.record)
         attempt.resumed_from_step = found.step
-        if _evaluation_fields(found.configuration) != _evaluation_fields(_fields(attempt.trial)):
+        if _curve_fields(found.configuration) != _curve_fields(_fields(attempt.trial)):
             attempt.record.drop_evaluation()
+            warnings = [*warnings, "held-out curves begin where another trial was continued"]
     attempt.record.warnings += warnings
 
 
@@ -255,5 +256,7 @@ def _fields(trial: Trial) -> dict[str, Any]:
     return trial.configuration.fields()
 
 
-def _evaluation_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name.startswith("evaluation.")}
+def _curve_fields(fields: dict[str, Any]) -> list[Any]:
+    """Returns what decides at which points and on what held-out curves are measured."""
+    names = ("curve_steps", "curve_clips", "curve_levels", "num_levels")
+    return [fields[f"evaluation.{name}"] for name in names]

@@ -59,10 +59,10 @@ def train_step(state: TrainingState, course: Course) -> dict[str, float]:
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(training, state.step)
     state.optimizer.step()
-    quantiles = randomness.replacement_quantiles(
-        course.seed, step=state.step, num_embeddings=course.config.model.num_embeddings
+    order = randomness.replacement_order(
+        course.seed, step=state.step, num_tokens=len(statistics.tokens)
     )
-    state.model.quantizer.update(statistics, quantiles.to(course.device))
+    state.model.quantizer.update(statistics, order.to(course.device))
     state.step += 1
     measured["train.codebook_usage"] = codebook_usage(statistics.counts)
     measured["train.perplexity"] = perplexity(statistics.counts)
@@ -72,7 +72,7 @@ def train_step(state: TrainingState, course: Course) -> dict[str, float]:
 def draw_batch(course: Course, step: int) -> Batch:
     """Returns all clips of an optimizer step, a function of seed and step."""
     config = course.config
-    size = config.training.batch_size * config.training.gradient_accumulation_steps
+    size = config.clips_per_step
     clips = randomness.clip_indices(course.seed, step=step, batch=size, num_clips=len(course.clips))
     x_0 = course.clips[clips].to(course.device)
     trained = (config.diffusion.min_step, config.diffusion.max_step)

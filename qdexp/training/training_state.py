@@ -49,7 +49,11 @@ def initial_state(config: Configuration, seed: int, device: torch.device) -> Tra
             values = randomness.initial_values(seed, name=name, shape=tuple(parameter.shape))
             parameter.copy_(initial_deviation(name, parameter) * values)
     shape = (config.model.num_embeddings, config.model.embedding_dim)
-    model.quantizer.set_codebook(randomness.initial_codes(seed, shape=shape))
+    tokens = config.tokens_per_clip * config.clips_per_step
+    model.quantizer.set_codebook(
+        randomness.initial_codes(seed, shape=shape),
+        cluster_size=tokens / config.model.num_embeddings,
+    )
     model.to(device)
     return TrainingState(model=model, optimizer=_optimizer(model, config.training))
 

@@ -34,7 +34,7 @@ def model() -> QuantizedDiffusionPredictor:
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    made.quantizer.set_codebook(torch.randn(32, 8, generator=generator))
+    made.quantizer.set_codebook(torch.randn(32, 8, generator=generator), cluster_size=1.0)
     return made
 
 

@@ -31,7 +31,7 @@ def predictor(patch: tuple[int, int, int] = (1, 2, 2)) -> QuantizedDiffusionPred
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    model.quantizer.set_codebook(torch.randn(32, 8, generator=generator))
+    model.quantizer.set_codebook(torch.randn(32, 8, generator=generator), cluster_size=1.0)
     return model
 
 

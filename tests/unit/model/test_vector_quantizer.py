@@ -24,7 +24,7 @@ def quantizer(*, decay: float = 0.9, threshold: float = 0.0, codes: int = K) -> 
             num_embeddings=codes, embedding_dim=D, ema_decay=decay, dead_code_threshold=threshold
         )
     )
-    made.set_codebook(normal(codes, D, seed=1))
+    made.set_codebook(normal(codes, D, seed=1), cluster_size=1.0)
     return made
 
 
@@ -32,9 +32,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def uniform(count: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.rand(count, generator=generator, dtype=torch.float64)
+def order(count: int = TOKENS, seed: int = 0) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
 def statistics(tokens: Tensor, indices: Tensor, codes: int = K) -> CodeStatistics:
@@ -108,7 +107,7 @@ def test_an_update_is_one_step_of_the_moving_averages_with_laplace_smoothing() -
     vq, tokens = quantizer(decay=0.9), normal(TOKENS, D)
     old = vq.codebook.clone()
     seen = vq(tokens).statistics
-    vq.update(seen, uniform(K))
+    vq.update(seen, order())
 
     size = 0.9 * torch.ones(K) + 0.1 * seen.counts
     sums = 0.9 * old + 0.1 * seen.sums
@@ -121,8 +120,8 @@ def test_statistics_of_micro_batches_add_up_to_those_of_the_batch() -> None:
     whole, parts = quantizer(threshold=0.5), quantizer(threshold=0.5)
     tokens = normal(TOKENS, D)
     added = [parts(part).statistics for part in tokens.split(10)]
-    whole.update(whole(tokens).statistics, uniform(K))
-    parts.update(added[0] + added[1] + added[2] + added[3], uniform(K))
+    whole.update(whole(tokens).statistics, order())
+    parts.update(added[0] + added[1] + added[2] + added[3], order())
 
     torch.testing.assert_close(parts.codebook, whole.codebook)
     torch.testing.assert_close(parts.cluster_size, whole.cluster_size)
@@ -131,23 +130,52 @@ def test_statistics_of_micro_batches_add_up_to_those_of_the_batch() -> None:
 def test_a_dead_code_becomes_a_token_and_lives_on_after_the_next_step() -> None:
     vq = quantizer(decay=0.5, threshold=0.3)
     vq.cluster_size[7] = 0.0
-    tokens, quantiles = normal(TOKENS, D), uniform(K)
+    tokens, first = normal(TOKENS, D), order()[0]
     elsewhere = statistics(tokens, torch.zeros(TOKENS, dtype=torch.long))
-    vq.update(elsewhere, quantiles)
-    token = tokens[math.floor(quantiles[7].item() * TOKENS)]
+    vq.cluster_size[:7] = vq.cluster_size[8:] = 100.0
+    vq.update(elsewhere, order())
     uniform_size = TOKENS / K
 
     assert vq.cluster_size[7].item() == pytest.approx(uniform_size)
-    torch.testing.assert_close(vq.code_sums[7], token * uniform_size)
-    torch.testing.assert_close(vq.codebook[7], token, rtol=1e-4, atol=1e-4)
-    vq.update(elsewhere, uniform(K, seed=9))
-    torch.testing.assert_close(vq.codebook[7], token, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(vq.code_sums[7], tokens[first] * uniform_size)
+    torch.testing.assert_close(vq.codebook[7], tokens[first], rtol=1e-4, atol=1e-4)
+    vq.update(elsewhere, order(seed=9))
+    torch.testing.assert_close(vq.codebook[7], tokens[first], rtol=1e-4, atol=1e-4)
+
+
+def test_dead_codes_become_different_tokens_and_those_too_many_wait() -> None:
+    vq = quantizer(threshold=0.3, codes=TOKENS + 5)
+    vq.cluster_size.zero_()
+    codes = len(vq.codebook)
+    nothing = CodeStatistics(
+        counts=torch.zeros(codes), sums=torch.zeros(codes, D), tokens=normal(TOKENS, D)
+    )
+    vq.update(nothing, order())
+
+    assert len(vq.codebook[:TOKENS].unique(dim=0)) == TOKENS
+    assert (vq.cluster_size[:TOKENS] > 0).all()
+    assert (vq.cluster_size[TOKENS:] == 0).all()
+
+
+@pytest.mark.parametrize("codes", [8, 32])
+def test_a_code_that_is_never_used_dies_at_the_same_step_whatever_the_codebook_s_size(
+    codes: int,
+) -> None:
+    vq = quantizer(decay=0.9, threshold=0.3, codes=codes)
+    vq.set_codebook(normal(codes, D), cluster_size=TOKENS / codes)
+    before = vq.codebook[-1].clone()
+    elsewhere = statistics(normal(TOKENS, D), torch.zeros(TOKENS, dtype=torch.long), codes)
+    lives = 0
+    while torch.allclose(vq.codebook[-1], before, rtol=1e-3, atol=1e-3):
+        vq.update(elsewhere, order(seed=lives))
+        lives += 1
+    assert lives == math.ceil(math.log(0.3) / math.log(0.9))
 
 
 def test_a_threshold_of_zero_replaces_nothing() -> None:
     vq = quantizer(threshold=0.0)
     vq.cluster_size[7] = 0.0
-    vq.update(statistics(normal(TOKENS, D), torch.zeros(TOKENS, dtype=torch.long)), uniform(K))
+    vq.update(statistics(normal(TOKENS, D), torch.zeros(TOKENS, dtype=torch.long)), order())
 
     assert vq.cluster_size[7] == 0
 
@@ -156,16 +184,16 @@ def test_the_threshold_is_a_share_of_what_a_uniform_code_would_get() -> None:
     for codes in (8, 16):
         vq = quantizer(decay=0.0, threshold=0.9, codes=codes)
         evenly = statistics(normal(64, D), torch.arange(64) % codes, codes)
-        vq.update(evenly, uniform(codes))
+        vq.update(evenly, order(64))
         alive = vq.codebook.clone()
         torch.testing.assert_close(vq.code_sums, evenly.sums)
 
-        vq.update(statistics(normal(64, D), torch.arange(64) % (codes // 2), codes), uniform(codes))
+        vq.update(statistics(normal(64, D), torch.arange(64) % (codes // 2), codes), order(64))
         assert not torch.allclose(vq.codebook[codes // 2 :], alive[codes // 2 :])
 
 
 def test_a_smaller_codebook_draws_the_beginning_of_a_larger_ones_replacements() -> None:
-    tokens, quantiles = normal(TOKENS, D), uniform(K)
+    tokens = normal(TOKENS, D)
     small, large = quantizer(threshold=0.3, codes=6), quantizer(threshold=0.3, codes=K)
     for vq in (small, large):
         vq.cluster_size.zero_()
@@ -173,7 +201,7 @@ def test_a_smaller_codebook_draws_the_beginning_of_a_larger_ones_replacements() 
         nothing = CodeStatistics(
             counts=torch.zeros(codes), sums=torch.zeros(codes, D), tokens=tokens
         )
-        vq.update(nothing, quantiles[:codes])
+        vq.update(nothing, order())
 
     torch.testing.assert_close(small.codebook, large.codebook[:6], rtol=1e-4, atol=1e-5)
 

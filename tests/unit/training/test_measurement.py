@@ -7,6 +7,7 @@ import torch
 
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Array, Outcome
+from qdexp.training import measurement
 from qdexp.training.measurement import collapse_warnings
 
 MakeTrial = Callable[..., Trial]
@@ -101,3 +102,18 @@ def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTri
     (warning,) = collapse_warnings(2.9, config)
     assert "perplexity 2.9 of at most 300" in warning
     assert "commitment_cost" in warning
+
+
+def test_the_codes_that_are_counted_are_spread_over_all_clips() -> None:
+    chosen = measurement.evenly_spread(torch.arange(1000), 11)
+
+    assert chosen.tolist() == [0, 100, 200, 300, 400, 500, 599, 699, 799, 899, 999]
+    assert measurement.evenly_spread(torch.arange(7), 7).tolist() == list(range(7))
+
+
+def test_a_clips_noise_is_its_own_whatever_else_is_measured() -> None:
+    few = measurement.with_noise(torch.zeros(2, 3, 2, 4, 4), lambda latents: latents)
+    many = measurement.with_noise(torch.zeros(5, 3, 2, 4, 4), lambda latents: latents)
+
+    assert torch.equal(few.noise, many.noise[:2])
+    assert not torch.equal(many.noise[0], many.noise[1])

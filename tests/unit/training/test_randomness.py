@@ -65,13 +65,12 @@ def test_a_smaller_codebook_is_the_beginning_of_a_larger_one() -> None:
     assert torch.equal(small, large[:100])
 
 
-def test_a_smaller_codebooks_replacements_are_the_beginning_of_a_larger_ones() -> None:
-    small = randomness.replacement_quantiles(0, step=4, num_embeddings=100)
-    large = randomness.replacement_quantiles(0, step=4, num_embeddings=1000)
+def test_tokens_replace_dead_codes_in_an_order_of_their_own_at_each_step() -> None:
+    first = randomness.replacement_order(0, step=4, num_tokens=100)
 
-    assert torch.equal(small, large[:100])
-    assert (large >= 0).all()
-    assert (large < 1).all()
+    assert torch.equal(first, randomness.replacement_order(0, step=4, num_tokens=100))
+    assert not torch.equal(first, randomness.replacement_order(0, step=5, num_tokens=100))
+    assert first.sort().values.tolist() == list(range(100))
 
 
 def test_initial_values_belong_to_name_and_shape() -> None:

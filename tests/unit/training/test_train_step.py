@@ -9,8 +9,9 @@ from qdexp.config.configuration import Configuration
 from qdexp.config.revision import RESULTS_REVISION
 from qdexp.diffusion.schedule import noise_schedule
 from qdexp.errors import DivergedError
+from qdexp.evaluation.denoising_error import noise_levels
 from qdexp.model.vector_quantizer import CodeStatistics, VectorQuantizer
-from qdexp.training import randomness
+from qdexp.training import measurement, randomness
 from qdexp.training.denoising import Batch, denoising_losses
 from qdexp.training.train_step import Course, draw_batch, learning_rate, train_step
 from qdexp.training.training_state import TrainingState, initial_state, num_parameters
@@ -21,12 +22,19 @@ CPU = torch.device("cpu")
 GOLDEN_REVISION = 1
 GOLDEN_LOSSES = [
     1.5213265419006348,
-    1.437870740890503,
-    1.4590423107147217,
-    1.6046020984649658,
-    1.501558542251587,
-    1.5142171382904053,
+    1.4338666200637817,
+    1.4193239212036133,
+    1.5290617942810059,
+    1.4467740058898926,
+    1.4385828971862793,
 ]
+GOLDEN_MEASUREMENT = {
+    "eval.codebook_usage": 0.546875,
+    "eval.perplexity": 23.391854201217633,
+    "eval.denoising_loss": 1.3649161717231246,
+    "eval.unquantized_loss": 1.532085232872123,
+    "eval.pixel_error": 1.3649161717231246,
+}
 
 
 def started(config: Configuration) -> tuple[TrainingState, Course]:
@@ -40,9 +48,21 @@ def started(config: Configuration) -> tuple[TrainingState, Course]:
 def test_the_golden_trajectory_moves_only_with_the_revision(make_config: MakeConfig) -> None:
     state, course = started(make_config())
     losses = [train_step(state, course)["train.loss"] for _ in range(6)]
+    clips = randomness.noise(98, step=0, shape=(4, 16, 2, 4, 4))
+    held_out = measurement.with_noise(clips, lambda latents: latents)
+    measured = measurement.final_measurement(
+        state.model,
+        measurement.HeldOut(
+            config=course.config,
+            schedule=course.schedule,
+            clips=held_out,
+            levels=noise_levels(course.schedule, course.config.evaluation.num_levels),
+        ),
+    ).scalars
 
-    assert GOLDEN_REVISION == RESULTS_REVISION, "commit the losses of the new revision"
+    assert GOLDEN_REVISION == RESULTS_REVISION, "commit the numbers of the new revision"
     assert losses == pytest.approx(GOLDEN_LOSSES, rel=1e-5), "raise RESULTS_REVISION"
+    assert measured == pytest.approx(GOLDEN_MEASUREMENT, rel=1e-5), "raise RESULTS_REVISION"
 
 
 def test_four_micro_batches_are_one_big_batch_codebook_included(make_config: MakeConfig) -> None:
@@ -73,10 +93,11 @@ def test_the_codebook_is_updated_once_for_each_optimizer_step(
     seen: list[float] = []
     update = VectorQuantizer.update
 
-    def counted(self: VectorQuantizer, statistics: CodeStatistics, quantiles: torch.Tensor) -> None:
-        update(self, statistics, quantiles)
+    def counted(self: VectorQuantizer, statistics: CodeStatistics, order: torch.Tensor) -> None:
+        update(self, statistics, order)
         seen.append(self.cluster_size.sum().item())
 
+    state.model.quantizer.cluster_size.fill_(1)
     monkeypatch.setattr(VectorQuantizer, "update", counted)
     train_step(state, course)
 
