@@ -61,14 +61,17 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """Draws running trials in place in a terminal; what ended scrolls away above."""
+    """Draws running trials in place in a terminal; what ended scrolls away above.
 
-    def __init__(self) -> None:
+    Args:
+        console: The terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
         self._tally = Tally()
+        self._console = console
         self._note = ""
-        self._live = Live(
-            console=Console(stderr=True), get_renderable=self._draw, refresh_per_second=4
-        )
+        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         """Begins to draw."""
@@ -88,7 +91,7 @@ class LiveDisplay:
     def on_plan(self, plan: Plan) -> None:
         """Shows the counts."""
         self._tally.plan(plan)
-        self._live.console.print(plan.summary(), highlight=False)
+        self._console.print(plan.summary(), highlight=False)
 
     def on_preparation(self, what: str) -> None:
         """Shows what is made."""
@@ -106,7 +109,7 @@ class LiveDisplay:
     def on_outcome(self, outcome: Outcome) -> None:
         """Takes a row away and leaves a line above."""
         colour = {"completed": "green", "diverged": "yellow"}.get(outcome.status, "red")
-        self._live.console.print(Text(_ending(outcome, self._tally), style=colour))
+        self._console.print(Text(_ending(outcome, self._tally), style=colour))
 
     def _draw(self) -> Group:
         tally = self._tally
@@ -120,14 +123,22 @@ class LiveDisplay:
         return Group(*lines)
 
     def _rows(self) -> Table:
-        """Returns a row for each running trial, with a bar where the terminal is wide enough."""
+        """Returns a row for each running trial, with a bar where the terminal is wide enough.
+
+        Where it is too narrow for all, the label is what gives way.
+        """
+        running = self._tally.running
+        facts = {key: f"{_step(r)}, {_speed(r)}, {_loss(r)}" for key, r in running.items()}
+        is_wide = self._console.width >= WIDE
         grid = Table.grid(padding=(0, 2))
-        is_wide = self._live.console.width >= WIDE
-        for trial_id, running in self._tally.running.items():
-            facts = ", ".join((_step(running), _speed(running), _loss(running)))
-            bar = ProgressBar(total=running.num_steps, completed=running.step, width=24)
-            label = Text(running.label, style="dim", overflow="ellipsis", no_wrap=True)
-            grid.add_row(trial_id[:8], *([bar] if is_wide else []), facts, label)
+        grid.add_column(min_width=8)
+        if is_wide:
+            grid.add_column(min_width=24)
+        grid.add_column(min_width=max(map(len, facts.values()), default=0))
+        for key, trial in running.items():
+            bar = ProgressBar(total=trial.num_steps, completed=trial.step, width=24)
+            label = Text(trial.label, style="dim", overflow="ellipsis", no_wrap=True)
+            grid.add_row(key[:8], *([bar] if is_wide else []), facts[key], label)
         return grid
 
 

@@ -6,6 +6,7 @@ import typer
 
 from qdexp.cli.durations import in_words
 from qdexp.cli.run_command import Request
+from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned
 from qdexp.execution.planning import mean_seconds, plan_of
 from qdexp.experiment.identity import canonical_json
@@ -28,7 +29,13 @@ def show_plan(request: Request, *, as_json: bool) -> None:
         typer.echo(canonical_json(_as_json(plan, seconds)))
         return
     rows = [
-        (p.trial.trial_id[:8], p.state, condition_label(p.condition), p.trial.seed, p.reason)
+        (
+            p.trial.trial_id[:8],
+            p.state,
+            condition_label(p.condition),
+            p.trial.seed,
+            one_line(p.reason),
+        )
         for p in plan.trials
     ]
     rows += [

@@ -5,6 +5,7 @@ from typing import Literal
 
 import typer
 
+from qdexp.cli.tables import wrapped
 from qdexp.errors import RequestError
 from qdexp.results.folders import runs_folder
 
@@ -23,7 +24,7 @@ def write(
     if form is None and out is None:
         files = qdexp_analysis.write_report(name, runs_folder(runs))
         for line in files.summary_lines:
-            typer.echo(line)
+            typer.echo(wrapped(line))
         typer.echo(files.html)
         return
     text = qdexp_analysis.render(name, runs_folder(runs), form or "html")

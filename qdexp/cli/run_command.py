@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from qdexp.cli.tables import wrapped
 from qdexp.errors import ConfigurationError, InterruptedRunError
 from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.results.folders import runs_folder
@@ -122,12 +123,14 @@ def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
 
 @contextmanager
 def _display() -> "Generator[Display]":
+    from rich.console import Console
+
     from qdexp.cli.display import LiveDisplay, PlainDisplay
 
     if not sys.stderr.isatty():
         yield PlainDisplay()
         return
-    with LiveDisplay() as display:
+    with LiveDisplay(Console(stderr=True)) as display:
         yield display
 
 
@@ -146,7 +149,7 @@ def _report(name: str, runs: Path) -> None:
 
     files = write_report(name, runs)
     for line in files.summary_lines:
-        typer.echo(line)
+        typer.echo(wrapped(line))
     typer.echo(f"report: {files.html}")
 
 

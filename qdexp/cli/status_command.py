@@ -13,6 +13,8 @@ from qdexp.results.folders import latest_step, runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.recorder import is_in_use
 
+REASON_WIDTH = 100
+
 
 def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
     """Prints the trials of one experiment, or the counts of all.
@@ -62,8 +64,14 @@ def _row(record: TrialRecord, runs: Path) -> tuple[object, ...]:
         condition_label(record.condition),
         record.trial.seed,
         f"{_step(record, runs)}/{record.trial.configuration.num_steps}",
-        failure.reason if failure else "",
+        one_line(failure.reason) if failure else "",
     )
+
+
+def one_line(reason: str) -> str:
+    """Returns a reason as a table shows it: one line, cut after `REASON_WIDTH` characters."""
+    line = " ".join(reason.split())
+    return line if len(line) <= REASON_WIDTH else f"{line[: REASON_WIDTH - 1]}…"
 
 
 def _step(record: TrialRecord, runs: Path) -> int:

@@ -1,5 +1,8 @@
-"""Tables for terminals and files alike."""
+"""Tables and sentences for terminals and files alike."""
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 
 
@@ -12,3 +15,10 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         for row in cells
     ]
     return "\n".join(lines)
+
+
+def wrapped(sentence: str) -> str:
+    """Returns a sentence broken between words where stdout is a terminal; a file gets one line."""
+    if not sys.stdout.isatty():
+        return sentence
+    return textwrap.fill(sentence, shutil.get_terminal_size().columns, subsequent_indent="  ")

@@ -26,7 +26,8 @@ class Document:
         file: The path as the user gave it, for messages.
         text: The whole text.
         content: The top-level mapping, as dicts, lists and scalars of plain types.
-        positions: (line, column), from 1, of every value; of every key under ``(*path, KEY)``.
+        positions: (line, column), from 1, of every value.
+        key_positions: (line, column), from 1, of every key.
     """
 
     file: str
@@ -95,15 +96,14 @@ def read_document(path: FilePath) -> Document:
         line = error.object[: error.start].count(b"\n") + 1
         raise SpecError(problem, file=file, line=line, column=1) from None
     _refuse_tabs(text, file)
-    content = _load(text, file)
-    if not isinstance(content, Mapping):
+    content, plain = _read(text, file)
+    if not isinstance(content, dict):
         found = "nothing" if content is None else f"{type(content).__name__} {content!r}"
         problem = f"expected `key: value` lines, found {found[:60]}"
         raise SpecError(problem, file=file, line=1, column=1)
-    values: dict[Path, tuple[int, int]] = {(): (1, 1)}
-    keys: dict[Path, tuple[int, int]] = {(): (1, 1)}
-    plain = _plain(content, (), values, keys)
-    return Document(file=file, text=text, content=plain, positions=values, key_positions=keys)
+    return Document(
+        file=file, text=text, content=content, positions=plain.values, key_positions=plain.keys
+    )
 
 
 def _hint(path: FilePath) -> str:
@@ -117,9 +117,10 @@ def parse_scalar(text: str) -> Value:
     """Returns what a YAML document of this one text says, as plain data.
 
     Raises:
-        SpecError: It is not YAML; the file is called ``--set``.
+        SpecError: It is not YAML, or no plain data; the file is called ``--set``.
     """
-    return _plain(_load(text, "--set"), (), {}, {})
+    content, _ = _read(text, "--set")
+    return content
 
 
 def _refuse_tabs(text: str, file: str) -> None:
@@ -128,6 +129,16 @@ def _refuse_tabs(text: str, file: str) -> None:
         if "\t" in indent and line.strip():
             problem = "expected spaces, found a tab; YAML is indented with spaces only"
             raise SpecError(problem, file=file, line=number, column=indent.index("\t") + 1)
+
+
+def _read(text: str, file: str) -> "tuple[Value, _Plain]":
+    """Returns what a text says, and the positions of its parts."""
+    plain = _Plain(file)
+    try:
+        return plain.part(_load(text, file), ()), plain
+    except RecursionError:
+        problem = "expected a few levels of nesting, found more than can be read"
+        raise SpecError(problem, file=file, line=1, column=1) from None
 
 
 def _load(text: str, file: str) -> Value:
@@ -146,35 +157,70 @@ def _load(text: str, file: str) -> Value:
         raise SpecError(problem, file=file, line=1, column=1) from None
 
 
-def _plain(
-    node: Value,
-    path: Path,
-    values: dict[Path, tuple[int, int]],
-    keys: dict[Path, tuple[int, int]],
-) -> Value:
-    """Turns ruamel's node into plain data and notes the position of each part."""
-    marks: Any = getattr(node, "lc", None)
-    if isinstance(node, Mapping):
+_Marks = Mapping[Any, tuple[int, ...]]
+"""Line and column, from 1, of each item, or of each key and then of its value."""
+
+
+class _Plain:
+    """Turns ruamel's nodes into plain data and notes the position of each part."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.values: dict[Path, tuple[int, int]] = {(): (1, 1)}
+        self.keys: dict[Path, tuple[int, int]] = {(): (1, 1)}
+
+    def part(self, node: Value, path: Path) -> Value:
+        """Returns the plain data of a node whose own position is noted already."""
+        if isinstance(node, Mapping):
+            return self._mapping(node, path)
+        if isinstance(node, list):
+            marks = _marks(node)
+            return [self._item(item, marks, (*path, i)) for i, item in enumerate(node)]
+        if isinstance(node, bool) or node is None:
+            return node
+        if isinstance(node, str):
+            return self._text(node, self.values[path])
+        for kind in (int, float):
+            if isinstance(node, kind):
+                return kind(node)
+        problem = f"expected a text, a number, true, false, a list or `key: value`, found {node!r}"
+        raise self._error(f"{problem[:200]}; put a text into quotes", self.values[path])
+
+    def _mapping(self, node: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+        marks = _marks(node)
         content: dict[str, Any] = {}
         for key, value in node.items():
-            inner = (*path, str(key))
-            keys[inner] = _from_one(marks.key(key))
+            # What `<<` merged in stands elsewhere: an error points at the mapping it came into.
+            line, column, *at_value = marks.get(key, self.values[path])
+            position = line, column
+            name = self._text(str(key), position)
+            inner = (*path, name)
+            self.keys[inner] = position
             # ruamel places a missing value on the next line: an error points at its key instead.
-            values[inner] = keys[inner] if value is None else _from_one(marks.value(key))
-            content[str(key)] = _plain(value, inner, values, keys)
+            has_place = bool(at_value) and value is not None
+            self.values[inner] = (at_value[0], at_value[1]) if has_place else position
+            content[name] = self.part(value, inner)
         return content
-    if isinstance(node, Sequence) and not isinstance(node, str):
-        for index in range(len(node)):
-            keys[*path, index] = values[*path, index] = _from_one(marks.item(index))
-        return [_plain(item, (*path, index), values, keys) for index, item in enumerate(node)]
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+
+    def _item(self, node: Value, marks: _Marks, path: Path) -> Value:
+        line, column = marks.get(path[-1], self.values[path[:-1]])
+        self.keys[path] = self.values[path] = line, column
+        return self.part(node, path)
+
+    def _text(self, text: str, position: tuple[int, int]) -> str:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            problem = f"expected Unicode text, found half of a surrogate pair in {text!a}"
+            raise self._error(problem, position) from None
+        return str(text)
+
+    def _error(self, problem: str, position: tuple[int, int]) -> SpecError:
+        line, column = position
+        return SpecError(problem, file=self._file, line=line, column=column)
 
 
-def _from_one(position: tuple[int, int]) -> tuple[int, int]:
-    line, column = position
-    return line + 1, column + 1
+def _marks(node: Value) -> _Marks:
+    """Returns where ruamel, which counts from 0, saw the parts of a mapping or a list."""
+    seen = getattr(getattr(node, "lc", None), "data", None) or {}
+    return {part: tuple(number + 1 for number in mark) for part, mark in seen.items()}

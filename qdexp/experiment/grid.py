@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 """From the part of a spec that says what is varied to the conditions that are compared."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,10 +14,14 @@ from qdexp.errors import ConfigurationError, SpecError, nearest
 from qdexp.experiment.designs import baseline_condition, full_factorial
 from qdexp.experiment.document import Document
 from qdexp.experiment.factor import Factor
+from qdexp.experiment.identity import WITHOUT_EFFECT
 from qdexp.experiment.trial import Condition, condition_label
 from qdexp.experiment.where import Predicate, WhereError, parse_where
 
 DESIGNS = {"full_factorial": full_factorial}
+
+MAX_CONDITIONS = 10_000
+"""Combinations of levels that a spec may have: the design is made whole, in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +105,20 @@ class _GridReader:
             found = "none" if factors is None else repr(factors)
             expected = "at least one field with its levels and baseline"
             self._fail(f"factors: expected {expected}, found {found}: an empty grid", "factors")
-        return tuple(self._factor(field) for field in factors)
+        read = tuple(self._factor(field) for field in factors)
+        combinations = math.prod(len(factor.levels) for factor in read)
+        if combinations > MAX_CONDITIONS:
+            problem = f"expected at most {MAX_CONDITIONS} combinations of levels"
+            self._fail(f"factors: {problem}, found {combinations}: vary less", "factors")
+        return read
 
     def _factor(self, field: str) -> Factor:
         path = ("factors", field)
         self._known_field(field, path)
+        if field in WITHOUT_EFFECT:
+            problem = f"expected a field that changes results, found '{field}', which changes no "
+            problem += "result, so its levels cannot be compared"
+            raise self._document.key_error(problem, path)
         content = self._document.mapping(path, ("levels", "baseline"))
         written = content.get("levels")
         if not isinstance(written, list) or not written:

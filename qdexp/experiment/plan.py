@@ -89,7 +89,12 @@ def make_plan(
         asked: The trials asked for, each with its condition.
         known: What is known, by trial id; ids that are missing are new.
         former: Trials asked for once and no more.
+
+    Raises:
+        ValueError: Two conditions ask for one trial.
     """
+    if len({trial.trial_id for trial, _ in asked}) != len(asked):
+        raise ValueError(f"{experiment}: expected trials of different ids, found one twice")
     replaced = {(condition_label(f.condition), f.trial.seed): f for f in former}
     planned: list[PlannedTrial] = []
     for trial, condition in asked:

@@ -20,6 +20,8 @@ from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 DEFAULT_PRIMARY = "eval.denoising_loss"
+MAX_SEEDS = 1000
+MAX_TRIALS = 100_000
 
 _KEYS = (
     "name", "question", "preset", "set", "factors", "design", "where", "seeds", "metrics",
@@ -55,8 +57,9 @@ def parse_overrides(assignments: Sequence[str], num_seeds: int | None) -> Overri
         if not equals:
             raise ConfigurationError(f"--set: expected FIELD=VALUE, found '{assignment}'")
         fields[field.strip()] = check_value(field.strip(), yaml.parse_scalar(text))
-    if num_seeds is not None and num_seeds < 1:
-        raise ConfigurationError(f"--seeds: expected a number from 1, found {num_seeds}")
+    if num_seeds is not None and not 1 <= num_seeds <= MAX_SEEDS:
+        problem = f"expected a number from 1 to {MAX_SEEDS}, found {num_seeds}"
+        raise ConfigurationError(f"--seeds: {problem}")
     return Overrides(fields=fields, num_seeds=num_seeds)
 
 
@@ -87,7 +90,7 @@ class _Reader:
             name=self._name(),
             question=self._text("question", "a question in words"),
             grid=grid,
-            seeds=self._seeds(),
+            seeds=self._seeds(len(grid.conditions)),
             metrics=self._metrics(grid.factors),
             resources=self._resources(),
             trainable=self._trainable(),
@@ -109,16 +112,27 @@ class _Reader:
             self._fail(f"name: expected letters, digits, '_' and '-', found '{name}'", "name")
         return name
 
-    def _seeds(self) -> tuple[int, ...]:
+    def _seeds(self, num_conditions: int) -> tuple[int, ...]:
+        seeds = self._listed_seeds()
+        num_trials = num_conditions * len(seeds)
+        if num_trials > MAX_TRIALS:
+            problem = f"expected at most {MAX_TRIALS} trials, found {num_trials}"
+            how = f"{num_conditions} conditions x {len(seeds)} seeds"
+            self._fail(f"factors: {problem} ({how}): vary less", "factors")
+        return seeds
+
+    def _listed_seeds(self) -> tuple[int, ...]:
         if self._overrides.num_seeds is not None:
             return tuple(range(self._overrides.num_seeds))
         seeds = self._content.get("seeds", 3)
-        if type(seeds) is int and 1 <= seeds <= 1000:
+        if type(seeds) is int and 1 <= seeds <= MAX_SEEDS:
             return tuple(range(seeds))
         listed: list[Value] = seeds if isinstance(seeds, list) else []
         are_valid = all(type(seed) is int and seed >= 0 for seed in listed)
         if not listed or not are_valid or len(set(listed)) != len(listed):
-            expected = "a number of seeds from 1 to 1000, or a list of different seeds from 0"
+            expected = (
+                f"a number of seeds from 1 to {MAX_SEEDS}, or a list of different seeds from 0"
+            )
             self._fail(f"seeds: expected {expected}, found {seeds!r}", "seeds")
         return tuple(listed)
 
@@ -180,7 +194,12 @@ class _Reader:
 
     def _trainable(self) -> str:
         name = self._content.get("trainable", DEFAULT_TRAINABLE)
-        if not isinstance(name, str) or not re.fullmatch(r"[\w.]+:\w+", name):
+        if not isinstance(name, str) or not _is_trainable(name):
             problem = f"trainable: expected package.module:function, found {name!r}"
             self._fail(problem, "trainable")
         return name
+
+
+def _is_trainable(name: str) -> bool:
+    module, _, function = name.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), function))

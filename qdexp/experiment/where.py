@@ -13,11 +13,14 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
 
-from qdexp.config.configuration import Value, field_names
+from qdexp.config.configuration import Configuration, Value, field_names, split_field
 from qdexp.config.presets import preset
 from qdexp.errors import nearest
+
+if TYPE_CHECKING:
+    from qdexp.config.sections import Section
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -37,6 +40,7 @@ _TOKEN = re.compile(
 )
 _KINDS: dict[type, str] = {bool: "truth value", int: "number", float: "number", str: "text"}
 _WORDS = frozenset({"and", "or", "not"})
+_MAX_DEPTH = 50
 
 
 class WhereError(Exception):
@@ -76,6 +80,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens = _tokens(text)
         self._next = 0
+        self._depth = 0
 
     def expression(self) -> Predicate:
         return self._joined("or", self._term, any)
@@ -96,6 +101,14 @@ class _Parser:
         return lambda fields: combine([holds(fields) for holds in parts])
 
     def _factor(self) -> Predicate:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            self._fail(f"at most {_MAX_DEPTH} levels of 'not' and '('")
+        predicate = self._unnested()
+        self._depth -= 1
+        return predicate
+
+    def _unnested(self) -> Predicate:
         if self._take("not"):
             inner = self._factor()
             return lambda fields: not inner(fields)
@@ -114,6 +127,8 @@ class _Parser:
             compares.append(_COMPARISONS[token.text])
             operands.append(self._operand())
             _refuse_unlike(operands[-2], operands[-1], token)
+            _refuse_no_choice(operands[-2], operands[-1])
+            _refuse_no_choice(operands[-1], operands[-2])
         if not compares:
             self._fail("a comparison (<, <=, >, >=, ==, !=)")
 
@@ -129,18 +144,18 @@ class _Parser:
     def _operand(self) -> "_Operand":
         token = self._token
         if token.kind == "number":
-            return _Operand(constant=float(self._advance().text))
+            return _Operand(constant=float(self._advance().text), offset=token.offset)
         if token.kind == "text":
-            return _Operand(constant=self._advance().text[1:-1])
+            return _Operand(constant=self._advance().text[1:-1], offset=token.offset)
         if token.kind == "word" and token.text not in _WORDS:
             self._advance()
             if token.text in ("true", "false"):
-                return _Operand(constant=token.text == "true")
+                return _Operand(constant=token.text == "true", offset=token.offset)
             if token.text not in field_names():
                 hint = nearest(token.text, field_names())
                 problem = f"expected a configuration field, found '{token.text}'{hint}"
                 raise WhereError(problem, token.offset)
-            return _Operand(field=token.text)
+            return _Operand(field=token.text, offset=token.offset)
         self._fail("a field, a number or a quoted text")
 
     @property
@@ -166,6 +181,7 @@ class _Parser:
 
 @dataclass(frozen=True, kw_only=True)
 class _Operand:
+    offset: int
     field: str | None = None
     constant: Any = None
 
@@ -182,6 +198,21 @@ def _refuse_unlike(left: _Operand, right: _Operand, token: _Token) -> None:
     if kinds[0] != "number" and token.text not in ("==", "!="):
         problem = f"expected == or != between two {kinds[0]}s, found '{token.text}'"
         raise WhereError(problem, token.offset)
+
+
+def _refuse_no_choice(left: _Operand, right: _Operand) -> None:
+    """Refuses a field of named choices beside a text that is none of them."""
+    choices = _choices(left.field) if left.field else ()
+    if choices and right.field is None and right.constant not in choices:
+        problem = f"expected one of {', '.join(choices)} for {left.field}, found '{right.constant}'"
+        raise WhereError(problem + nearest(right.constant, choices), right.offset)
+
+
+def _choices(field: str) -> tuple[str, ...]:
+    section, name = split_field(field)
+    config: Section = getattr(Configuration(), section)
+    annotation = type(config).model_fields[name].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
 
 
 def _kind(operand: _Operand) -> str:

@@ -4,14 +4,30 @@ import os
 import re
 from pathlib import Path
 
+from qdexp.errors import RequestError
+
 DEFAULT_RUNS = "runs"
 FINAL_CHECKPOINT = "final_checkpoint.pt"
 _NUMBERED = re.compile(r"checkpoint_step_(\d+)\.pt")
 
 
 def runs_folder(given: Path | None) -> Path:
-    """Returns the absolute runs folder: as given, or ``$QDEXP_RUNS``, or ``runs`` here."""
-    return (given or Path(os.environ.get("QDEXP_RUNS") or DEFAULT_RUNS)).absolute()
+    """Returns the absolute runs folder: as given, or ``$QDEXP_RUNS``, or ``runs`` here.
+
+    Raises:
+        RequestError: It, or a folder that it would be in, is a file or may not be entered.
+    """
+    runs = (given or Path(os.environ.get("QDEXP_RUNS") or DEFAULT_RUNS)).absolute()
+    try:
+        standing = next(path for path in (runs, *runs.parents) if path.exists())
+    except PermissionError as error:
+        problem = f"expected a folder that can be read, found {runs}: {error.strerror}"
+        raise RequestError(f"--runs: {problem}") from None
+    if not standing.is_dir():
+        raise RequestError(
+            f"--runs: expected a folder, found a file: {standing}; choose another with --runs"
+        )
+    return runs
 
 
 def trial_folder(runs: Path, trial_id: str) -> Path:

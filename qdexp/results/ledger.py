@@ -4,6 +4,7 @@ One SQLite file under the runs folder is the truth; MLflow and the reports are m
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -92,14 +93,13 @@ class Ledger:
     def _connect(self, path: Path) -> sqlite3.Connection:
         try:
             if not path.exists():
-                connection = sqlite3.connect(":memory:")
-                connection.executescript(schema.TABLES)
-                return connection
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30
-            )
+                return _empty()
+            connection = sqlite3.connect(_uri(path), uri=True, timeout=30)
+            if schema.is_blank(connection):
+                connection.close()
+                return _empty()
             schema.check_version(connection, str(path))
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{path}: expected a ledger, found: {error}") from error
         return connection
 
@@ -234,6 +234,23 @@ class Ledger:
             raise LedgerError(
                 f"{self.runs / schema.LEDGER_FILE}: expected a readable ledger, found: {error}"
             ) from error
+
+
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(schema.TABLES)
+    return connection
+
+
+def _uri(path: Path) -> str:
+    """Returns how SQLite opens the file to read it.
+
+    A reader of a write-ahead log creates files beside it. Where it may not, and where there is no
+    log, nobody writes: the file is immutable.
+    """
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    is_immutable = not has_log and not os.access(path.parent, os.W_OK)
+    return f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if is_immutable else "")
 
 
 def _record(condition: Condition, row: Row, *, is_asked_for: bool = False) -> TrialRecord:

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -53,8 +53,7 @@ class Recorder:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        (num_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if num_tables == 0:
+        if schema.is_blank(connection):
             version = f"PRAGMA user_version = {schema.SCHEMA_VERSION};"
             connection.executescript(f"BEGIN; {schema.TABLES} {version} COMMIT;")
         schema.check_version(connection, str(self._path))
@@ -72,7 +71,13 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        """Folds the write-ahead log into the file and lets the next driver in."""
+        """Folds the write-ahead log into the file and lets the next driver in.
+
+        Without the log, readers need to create nothing beside the file.
+        """
+        with suppress(sqlite3.OperationalError):  # somebody reads now: the log stays, which is safe
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
         os.close(self._lock)
 
@@ -150,12 +155,12 @@ class Recorder:
             )
 
     def record_mirrored(self, experiment: str) -> None:
-        """Records that the tracker shows the last outcome of each of the experiment's trials."""
+        """Records that the tracker shows the last outcome of each trial that is asked for."""
         with self._transaction() as write:
             write.execute(
                 "INSERT OR IGNORE INTO mirrored SELECT m.experiment, max(o.outcome_id)"
                 " FROM members m JOIN outcomes o ON o.trial_id = m.trial_id"
-                " WHERE m.experiment = ? GROUP BY m.trial_id",
+                " WHERE m.experiment = ? AND m.asked_for GROUP BY m.trial_id",
                 (experiment,),
             )
 

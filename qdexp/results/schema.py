@@ -72,6 +72,13 @@ CREATE TABLE blocks (
 """
 
 
+def is_blank(connection: sqlite3.Connection) -> bool:
+    """Tells whether nothing was ever committed: the file was made and its writer then killed."""
+    (num_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return num_tables == 0 and version == 0
+
+
 def check_version(connection: sqlite3.Connection, path: str) -> None:
     """Refuses a ledger written by a newer qdexp.
 

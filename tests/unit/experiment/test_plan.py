@@ -1,5 +1,7 @@
 """A plan says what would be done with every trial, and why."""
 
+import pytest
+
 from qdexp.config.presets import preset
 from qdexp.experiment.plan import Former, Known, Plan, make_plan
 from qdexp.experiment.trial import Trial
@@ -64,3 +66,8 @@ def test_level_no_longer_asked_for_leaves_an_orphan() -> None:
     assert [orphan.condition for orphan in result.orphans] == [{FIELD: 128}]
     assert result.counts() == {"new": 1, "orphaned": 1}
     assert result.summary() == "1 trials: 1 new, 1 orphaned"
+
+
+def test_two_conditions_of_one_trial_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected trials of different ids"):
+        plan([64, 64])

@@ -90,6 +90,35 @@ WRONG = {
         "  diffusion.min_step: {levels: [20, 990], baseline: 20}\n", "6:1", "exclude it by `where`"),
     "values in set that do not fit": ("training.max_steps: 50", "model.num_heads: 5", "5:3",
         "model.num_heads: expected a divisor of model.hidden_dim, found 5 for 64"),
+    "factor that changes no result": ("diffusion.min_step: {levels: [20, 50], baseline: 20}",
+        "training.checkpoint_every_steps: {levels: [5, 9], baseline: 5}", "8:3",
+        "changes no result, so its levels cannot be compared"),
+    "too many conditions": ("levels: [20, 50]", f"levels: {list(range(20, 20 + 5001))}", "7:3",
+        "expected at most 10000 combinations of levels, found 10002"),
+    "too many trials": (GOOD[GOOD.index("  diffusion.min"):GOOD.index("metrics:")],
+        f"  diffusion.min_step: {{levels: {list(range(60))}, baseline: 20}}\nseeds: 1000\n", "7:3",
+        "expected at most 100000 trials, found 120000 (120 conditions x 1000 seeds)"),
+    "where nested deeply": ("where: diffusion.min_step < diffusion.max_step",
+        f"where: {'(' * 3000}1 < 2{')' * 3000}", "9:58", "at most 50 levels of 'not' and '('"),
+    "where with many nots": ("where: ", f"where: {'not ' * 5000}", "9:208", "at most 50 levels"),
+    "where with a choice that there is not": ("diffusion.min_step < diffusion.max_step",
+        "diffusion.beta_schedule == 'lineer'", "9:35",
+        "expected one of linear, cosine for diffusion.beta_schedule, found 'lineer'; "
+        "did you mean 'linear'?"),
+    "YAML nested deeply": ("[64, 128]", "{a: " * 1000 + "1" + "}" * 1000, "1:1", "levels of nesting"),
+    "half of a surrogate pair": ("Does size matter?", r'"\uD800"', "2:11", r"found half of a surrogate"),
+    "key with half of a surrogate pair": ("seeds:", r'"\uD800":', "10:1", "half of a surrogate"),
+    "binary question": ("Does size matter?", "!!binary aGVsbG8=", "2:11", "found b'hello'"),
+    "date for a name": ("name: sizes", "name: 2026-01-02", "1:7", "put a text into quotes"),
+    "set of levels": ("[64, 128]", "!!set {64, 128}", "7:34", "expected a text, a number"),
+    "object of Python": ("preset: tiny", "preset: !!python/object/apply:os.system [ls]", "3:9",
+        "expected a preset's name, found ['ls']"),
+    "unknown field merged in": ("training.max_steps: 50", "<<: {max_step: 50}", "5:3",
+        "found 'max_step'"),
+    "wrong value merged in": ("training.max_steps: 50", "<<: {training.max_steps: no}", "5:3",
+        "found 'no'"),
+    "trainable of no names": ("seeds: 2", 'trainable: "..:f"', "10:12",
+        "expected package.module:function, found '..:f'"),
     "trainable without a function": ("seeds: 2", "trainable: module", "10:12",
         "expected package.module:function"),
 }  # fmt: skip
@@ -140,6 +169,30 @@ def test_where_leaves_conditions_out(tmp_path: Path) -> None:
     assert len(spec.grid.conditions) == 3
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["<<: {training.max_steps: 50}", "<<: {training.max_steps: 9}\n  training.max_steps: 50"],
+)
+def test_merged_mapping_is_read_as_if_it_stood_there(tmp_path: Path, change: str) -> None:
+    path = written(tmp_path, GOOD.replace("training.max_steps: 50", change))
+    assert read_spec(path).grid.set == {"training.max_steps": 50}
+
+
+def test_ordered_mapping_is_read_as_a_mapping(tmp_path: Path) -> None:
+    text = GOOD.replace("set:\n  training", "set: !!omap\n  - training")
+    assert read_spec(written(tmp_path, text)).grid.set == {"training.max_steps": 50}
+
+
+def test_merge_key_in_an_override_is_data() -> None:
+    with pytest.raises(ConfigurationError, match="expected a valid integer"):
+        parse_overrides(["training.max_steps={<<: {a: 1}}"], None)
+
+
+def test_trainable_is_a_dotted_name(tmp_path: Path) -> None:
+    path = written(tmp_path, GOOD + "trainable: my_package.module_2:run\n")
+    assert read_spec(path).trainable == "my_package.module_2:run"
+
+
 def test_numbers_are_of_yaml_1_2(tmp_path: Path) -> None:
     text = GOOD.replace("training.max_steps: 50", "training.learning_rate: 1e-4")
     spec = read_spec(written(tmp_path, text))
@@ -165,7 +218,8 @@ def test_command_line_overrides_the_spec(tmp_path: Path) -> None:
         (["training.max_steps"], None, "expected FIELD=VALUE"),
         (["training.max_step=3"], None, "did you mean 'training.max_steps'?"),
         (["training.max_steps=many"], None, "found 'many'"),
-        ([], 0, "expected a number from 1, found 0"),
+        ([], 0, "expected a number from 1 to 1000, found 0"),
+        ([], 3_000_000_000, "expected a number from 1 to 1000, found 3000000000"),
     ],
 )
 def test_wrong_override_is_refused(assignments: list[str], seeds: int | None, message: str) -> None:

@@ -45,6 +45,8 @@ def test_expression_holds(text: str, holds: bool) -> None:  # noqa: FBT001
         ("[1 for x in y]", 0),
         ("lambda: 1", 6),
         ("diffusion.beta_schedule < 'linear'", 24),
+        ("diffusion.beta_schedule == 'lineer'", 27),
+        ("'lineer' != diffusion.beta_schedule", 0),
     ],
 )
 def test_anything_else_is_refused_at_its_character(text: str, offset: int) -> None:
@@ -61,6 +63,10 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
     except WhereError as error:
         offset = error.offset
     assert 0 <= offset <= len(text)
+
+
+def test_nesting_within_the_limit_is_read() -> None:
+    assert parse_where("(" * 49 + "1 < 2" + ")" * 49 + " and " + "not " * 48 + "1 < 2")(FIELDS)
 
 
 def test_comparison_with_a_length_that_epochs_decide_does_not_hold() -> None:

@@ -116,6 +116,68 @@ def test_folder_without_a_ledger_reads_as_empty_and_stays_untouched(tmp_path: Pa
     assert not (tmp_path / "none").exists()
 
 
+def test_only_trials_that_are_asked_for_count_as_mirrored(tmp_path: Path) -> None:
+    other = Trial(configuration=preset("tiny"), seed=1, data_fingerprint="d")
+    with Recorder(tmp_path) as recorder, Ledger(tmp_path) as ledger:
+        asked(recorder, TRIAL, other)
+        recorder.record_outcome(COMPLETED)
+        asked(recorder, other, text="changed")
+        recorder.record_mirrored("sizes")
+        asked(recorder, TRIAL, other)
+        assert [record.trial for record in ledger.unmirrored("sizes")] == [TRIAL]
+        recorder.record_mirrored("sizes")
+        assert ledger.unmirrored("sizes") == []
+
+
+def test_readers_of_a_finished_run_leave_nothing_behind(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder:
+        asked(recorder, TRIAL)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with Ledger(tmp_path) as ledger:
+        assert ledger.experiments() == ["sizes"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert before == ["driver.lock", schema.LEDGER_FILE]
+
+
+def test_reader_sees_what_is_recorded_while_it_reads_and_after(tmp_path: Path) -> None:
+    Recorder(tmp_path).close()
+    with Ledger(tmp_path) as ledger:
+        with Recorder(tmp_path) as recorder:
+            asked(recorder, TRIAL)
+            assert ledger.experiments() == ["sizes"]
+            recorder.record_outcome(COMPLETED)
+        assert ledger.trial(TRIAL.trial_id).outcome is not None
+        with Recorder(tmp_path) as recorder:
+            recorder.record_outcome(FAILED)
+        record = ledger.trial(TRIAL.trial_id)
+        assert record.outcome is not None
+        assert record.outcome.status == "failed"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written_is_read(tmp_path: Path) -> None:
+    with Recorder(tmp_path) as recorder:
+        asked(recorder, TRIAL)
+    connection = sqlite3.connect(tmp_path / schema.LEDGER_FILE)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    tmp_path.chmod(0o555)
+    try:
+        with Ledger(tmp_path) as ledger:
+            assert ledger.experiments() == ["sizes"]
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_ledger_whose_writer_died_before_its_first_commit_reads_as_empty(tmp_path: Path) -> None:
+    (tmp_path / schema.LEDGER_FILE).touch()
+    with Ledger(tmp_path) as ledger:
+        assert ledger.experiments() == []
+    with Recorder(tmp_path) as recorder, Ledger(tmp_path) as ledger:
+        asked(recorder, TRIAL)
+        assert ledger.experiments() == ["sizes"]
+
+
 def test_second_writer_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     with Recorder(tmp_path), pytest.raises(LedgerInUseError, match=f"process {os.getpid()} on"):
         Recorder(tmp_path)

@@ -1,0 +1,56 @@
+"""What a person sees while trials run, in a terminal and without one."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from qdexp.cli.display import LiveDisplay, PlainDisplay
+from qdexp.config.presets import preset
+from qdexp.execution.conduct import Display
+from qdexp.experiment.plan import make_plan
+from qdexp.experiment.trial import Trial
+from qdexp.results.outcome import Failure, Outcome, Progress
+
+TRIALS = [Trial(configuration=preset("tiny"), seed=s, data_fingerprint="d") for s in range(3)]
+PLAN = make_plan("e", [(trial, {"model.num_embeddings": 8192}) for trial in TRIALS], {}, [])
+FAILED = Failure(reason="ValueError: the disk is on fire", kind="exception")
+
+
+def play(display: Display) -> None:
+    first, second, _ = (trial.trial_id for trial in TRIALS)
+    loss = {"train.denoising_loss": 0.25}
+    display.on_plan(PLAN)
+    display.on_preparation("workers")
+    display.on_start(first)
+    display.on_progress(first, Progress(step=30, num_steps=300, measurements=loss))
+    display.on_start(second)
+    display.on_outcome(Outcome(trial_id=second, status="failed", step=0, failure=FAILED))
+    display.on_progress(first, Progress(step=300, num_steps=300))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_live_display_shows_the_plan_each_running_trial_and_what_ended(width: int) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    with LiveDisplay(console) as display:
+        play(display)
+    text = screen.getvalue()
+    assert "3 trials: 3 new" in text
+    assert "1/3 trials: 1 failed, 1 running, 1 waiting" in text
+    assert "step 300/300, measuring" in text
+    assert "loss 0.25" in text
+    assert "ValueError: the disk is on fire" in text.replace("\n", " ")
+    assert ("━" in text) == (width == 160)
+
+
+def test_plain_display_prints_a_line_for_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
+    play(PlainDisplay())
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert lines[0] == "3 trials: 3 new"
+    assert lines[1] == "preparing workers"
+    assert lines[2].endswith("started    num_embeddings=8192, seed 0")
+    assert "failed  num_embeddings=8192, seed 1 in 0 s: ValueError: the disk is on fire" in lines[4]
+    assert lines[5].startswith("1 failed, 1 running, 1 waiting")

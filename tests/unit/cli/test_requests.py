@@ -1,0 +1,41 @@
+"""A wrong request is refused by every command, before anything is written."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from qdexp.cli.app import app, exit_code
+from qdexp.cli.status_command import one_line
+from qdexp.errors import RequestError
+
+SPEC = """\
+name: sizes
+question: Does size matter?
+preset: tiny
+factors:
+  model.num_embeddings: {levels: [64, 128], baseline: 64}
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["run", "SPEC"], ["plan", "SPEC"], ["status"], ["show", "a"], ["report", "sizes"], ["ui"]],
+    ids=lambda command: command[0],
+)
+def test_file_for_a_runs_folder_is_a_wrong_request(tmp_path: Path, command: list[str]) -> None:
+    spec, file = tmp_path / "spec.yaml", tmp_path / "file"
+    spec.write_text(SPEC)
+    file.touch()
+    words = [str(spec) if word == "SPEC" else word for word in command]
+    error = CliRunner().invoke(app, [*words, "--runs", str(file)]).exception
+    assert isinstance(error, RequestError)
+    assert "expected a folder, found a file" in str(error)
+    assert exit_code(error) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "spec.yaml"]
+
+
+def test_reason_in_a_table_is_one_short_line() -> None:
+    assert one_line("ValueError: no\n  at all") == "ValueError: no at all"
+    assert one_line("x" * 100) == "x" * 100
+    assert one_line("x" * 101) == "x" * 99 + "…"
