@@ -1,6 +1,7 @@
 """The account of every planned trial: what completed, what did not and why, where it ran."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from qdexp_analysis.findings import Findings, flat
@@ -9,16 +10,26 @@ from qdexp_analysis.table import Experiment, condition_text, status_of
 
 Row = dict[str, Any]
 
+_UNSHOWN = ("pid", "started_at", "finished_at", "resumed_from_step")
 
-def unfinished(experiment: Experiment) -> str:
+
+def unfinished(findings: Findings) -> str:
     """Returns a warning if planned trials have no final outcome, or nothing."""
+    experiment = findings.experiment
     statuses = [status_of(record) for record in experiment.records]
     open_ones = sum(status in ("missing", "cancelled", "pruned") for status in statuses)
     if not open_ones:
         return ""
-    return (
+    text = (
         f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
         "verdict may still change. The same command again runs what is missing."
+    )
+    num_contrasts = len(findings.contrasts)
+    if num_contrasts < 2 or all(contrast.seeds for contrast in findings.contrasts):
+        return text
+    return (
+        f"{text} Holm's correction and the detectable differences already count all "
+        f"{num_contrasts} planned contrasts, those without a result included."
     )
 
 
@@ -72,16 +83,32 @@ def provenance(findings: Findings) -> list[Row]:
     """Returns what trials ran with: every distinct value of each key."""
     found: dict[str, list[str]] = {}
     for record in findings.experiment.records:
-        for key, value in (record.outcome.provenance if record.outcome else {}).items():
-            if key in ("started_at", "finished_at", "resumed_from_step"):
-                continue
+        for key, value in _shown(record.outcome.provenance if record.outcome else {}).items():
             values = found.setdefault(key, [])
-            if flat(value) not in values:
-                values.append(flat(value))
+            if value not in values:
+                values.append(value)
     return [
-        {"key": key.replace("_", " "), "values": values, "is_mixed": len(values) > 1}
+        {
+            "key": key.replace("_", " "),
+            "values": values,
+            "is_mixed": len(values) > 1 and key != "session",
+        }
         for key, values in found.items()
     ]
+
+
+def _shown(recorded: Mapping[str, Any]) -> dict[str, str]:
+    """Returns provenance for readers: what ran, and on what; neither processes nor times.
+
+    Hardware has a line for each part; versions, which may repeat a package, share one.
+    """
+    rest = {key: value for key, value in recorded.items() if key not in _UNSHOWN}
+    versions, hardware = rest.pop("versions", {}), rest.pop("hardware", {})
+    if rest.pop("dirty", False) and "commit" in rest:
+        rest["commit"] = f"{rest['commit']} with uncommitted changes"
+    if versions:
+        rest["versions"] = flat(versions)
+    return {key: flat(value) for key, value in (hardware | rest).items() if key not in versions}
 
 
 def trial_table(findings: Findings) -> list[Row]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from qdexp.config.metrics import METRICS
+from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
 from qdexp_analysis.table import Experiment, status_of
 
@@ -16,6 +17,9 @@ CLIP_ERRORS = {
 }
 """Metrics that are a mean over noise levels and clips, and the array that is averaged."""
 
+RANGE_FIELDS = ("diffusion.min_step", "diffusion.max_step", "diffusion.beta_schedule")
+"""Fields that decide which noise levels a trial is trained on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
@@ -23,10 +27,12 @@ class Levels:
 
     Args:
         log_snr: Each level, log of the signal's variance over the noise's.
+        timesteps: Each level's timestep, one row for each noise schedule that was measured.
         is_shared: The levels inside the trained timestep range of every condition.
     """
 
     log_snr: Float[np.ndarray, " levels"]
+    timesteps: Float[np.ndarray, "schedules levels"]
     is_shared: Bool[np.ndarray, " levels"]
 
 
@@ -47,13 +53,29 @@ def refusal(experiment: Experiment, metric: str) -> str | None:
     levels = shared_levels(experiment)
     if metric in CLIP_ERRORS and levels is not None and not levels.is_shared.any():
         return f"no noise level of {metric} is inside the trained timestep range of all conditions"
+    ranged = range_factors(experiment)
+    has_completed = any(status_of(record) == "completed" for record in experiment.records)
+    if metric in CLIP_ERRORS and ranged and has_completed and _by_clip(experiment, metric) is None:
+        return (
+            f"{metric} is a mean over each condition's own trained noise levels, which "
+            f"{_listed(ranged)} changes, and errors by level were not recorded alike"
+        )
     return None
 
 
+def range_factors(experiment: Experiment) -> list[str]:
+    """Returns the fields that this experiment varies among those that decide what is trained on."""
+    return [factor.field for factor in experiment.factors if factor.field in RANGE_FIELDS]
+
+
 def shared_levels(experiment: Experiment) -> Levels | None:
-    """Returns the noise levels of the evaluation, or None where they were not recorded alike."""
+    """Returns the noise levels of the evaluation, or None where they were not recorded alike.
+
+    The range of every planned trial counts, completed or not: what the metric means must not
+    depend on which trials are done. Only a schedule that no trial has measured yet cannot count.
+    """
     log_snr: Float[np.ndarray, " levels"] | None = None
-    is_shared = np.array(True)
+    timesteps: dict[tuple[str, int], Float[np.ndarray, " levels"]] = {}
     for record in experiment.records:
         arrays = experiment.arrays.get(record.trial_id, {})
         if "eval.level_log_snr" not in arrays or "eval.level_timesteps" not in arrays:
@@ -62,10 +84,16 @@ def shared_levels(experiment: Experiment) -> Levels | None:
         if log_snr is not None and not _same(levels, log_snr):
             return None
         log_snr = levels
-        timesteps = arrays["eval.level_timesteps"]
-        trained = record.trial.configuration.diffusion
-        is_shared = is_shared & (timesteps >= trained.min_step) & (timesteps <= trained.max_step)
-    return None if log_snr is None else Levels(log_snr=log_snr, is_shared=is_shared)
+        timesteps[_schedule(record)] = arrays["eval.level_timesteps"]
+    if log_snr is None:
+        return None
+    is_shared = np.ones(log_snr.shape, dtype=bool)
+    for record in experiment.records:
+        if _schedule(record) in timesteps:
+            steps, trained = timesteps[_schedule(record)], record.trial.configuration.diffusion
+            is_shared &= (steps >= trained.min_step) & (steps <= trained.max_step)
+    rows = np.stack(list(timesteps.values()))
+    return Levels(log_snr=log_snr, timesteps=rows, is_shared=is_shared)
 
 
 def scores(experiment: Experiment, metric: str) -> Scores:
@@ -85,6 +113,11 @@ def level_errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s 
     """Returns an error by condition, seed and noise level, or None where it was not recorded."""
     errors = _errors(experiment, metric)
     return None if errors is None else errors.mean(axis=3)
+
+
+def _schedule(record: TrialRecord) -> tuple[str, int]:
+    diffusion = record.trial.configuration.diffusion
+    return diffusion.beta_schedule, diffusion.num_train_timesteps
 
 
 def _by_clip(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s c"] | None:

@@ -17,6 +17,7 @@ from qdexp_analysis.account import (
     warnings,
 )
 from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.effects import has_effects
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.quantities import (
     NONE,
@@ -27,6 +28,7 @@ from qdexp_analysis.quantities import (
     p_text,
     signed,
 )
+from qdexp_analysis.reproduction import run_command, settings_text
 from qdexp_analysis.table import condition_text
 from qdexp_analysis.words import answer, effect_sentence, margin_text, verdict_sentence
 
@@ -44,15 +46,16 @@ def document(findings: Findings) -> dict[str, Any]:
         "metric_words": metric_text(experiment.primary),
         "factors": experiment.factors,
         "answer": answer(findings),
-        "unfinished": unfinished(experiment),
+        "unfinished": unfinished(findings),
         "counts": counts_text(experiment),
         "verdicts": _verdicts(findings),
         "sentences": sentences(findings),
-        "effects": [effect_sentence(findings, effect) for effect in findings.effects],
+        "effects": _effects(findings),
         "intervals": [_intervals(findings, i) for i in range(len(findings.contrasts))],
         "secondary": _secondary(findings),
         "not_comparable": list(findings.not_comparable),
         "left_out": _left_out(findings),
+        "not_judged": _not_judged(findings),
         "incomplete_pairs": _incomplete_pairs(findings),
         "failures": failures(experiment),
         "warnings": warnings(experiment),
@@ -63,6 +66,8 @@ def document(findings: Findings) -> dict[str, Any]:
         "trials": trial_table(findings),
         "spec_file": experiment.spec.file,
         "spec_text": experiment.spec.text,
+        "command": run_command(experiment.spec),
+        "settings": settings_text(experiment.spec),
     }
 
 
@@ -152,21 +157,25 @@ def _intervals(findings: Findings, position: int) -> Row:
     if estimate.new_clips is not None:
         row["new_clips"] = write.interval(estimate.new_clips.interval(estimate.mean))
     if prospect.minimum_detectable is not None:
-        row["detectable"] = write.size(prospect.minimum_detectable)
+        row["detectable"] = "about " + write.size(prospect.minimum_detectable)
     return row
 
 
-def _secondary(findings: Findings) -> dict[str, list[Any]]:
-    """Returns the other measurements: a column for each metric, a row for each condition."""
+def _secondary(findings: Findings) -> dict[str, Any]:
+    """Returns the other measurements as a table, its longer side downwards to keep it narrow."""
+    metrics = [metric_text(metric.name) for metric in findings.secondary]
+    conditions = [condition_text(c, with_names=False) for c in findings.experiment.conditions]
+    by_metric = [[_cell(m, k) for k in range(len(conditions))] for m in findings.secondary]
+    if len(conditions) <= len(metrics):
+        corner, columns, rows, cells = "measurement", conditions, metrics, by_metric
+    else:
+        corner, columns, rows = "condition", metrics, conditions if metrics else []
+        cells = list(zip(*by_metric, strict=True))
     return {
-        "metrics": [metric_text(metric.name) for metric in findings.secondary],
+        "corner": corner,
+        "columns": columns,
         "rows": [
-            {
-                "label": condition_text(condition, with_names=False),
-                "colour": position,
-                "cells": [_cell(metric, position) for metric in findings.secondary],
-            }
-            for position, condition in enumerate(findings.experiment.conditions)
+            {"label": label, "cells": of_row} for label, of_row in zip(rows, cells, strict=True)
         ],
     }
 
@@ -195,6 +204,39 @@ def _left_out(findings: Findings) -> str:
     )
 
 
+def _not_judged(findings: Findings) -> list[str]:
+    """Returns a sentence for each end of the trained range that no evaluated level can judge."""
+    if findings.levels is None:
+        return []
+    steps = findings.levels.timesteps
+    ends = {
+        "diffusion.min_step": ("cleanest", steps.min(), "down to"),
+        "diffusion.max_step": ("noisiest", steps.max(), "from"),
+    }
+    sentences: list[str] = []
+    for factor in findings.experiment.factors:
+        low, high = (min(factor.levels), max(factor.levels)) if factor.field in ends else (0, 0)
+        # Each end belongs to its range: a level at the narrower one is trained on by all.
+        inner = steps - 0.5 if factor.name == "max_step" else steps + 0.5
+        if low == high or ((low < inner) & (inner < high)).any():
+            continue
+        which, step, path = ends[factor.field]
+        sentences.append(
+            f"No evaluated noise level lies between {factor.name} {low} and {high} (the {which} is "
+            f"at timestep {int(step)}): {factor.name} is judged only by what training on fewer "
+            f"timesteps frees, not by what sampling {path} there would lose."
+        )
+    return sentences
+
+
+def _effects(findings: Findings) -> list[str]:
+    num_diverged = int(findings.scores.diverged.sum())
+    if findings.refused or not num_diverged or not has_effects(findings.experiment.factors):
+        return [effect_sentence(findings, effect) for effect in findings.effects]
+    trials = "trial" if num_diverged == 1 else "trials"
+    return [f"Not estimated: {num_diverged} {trials} diverged, and the others alone would mislead."]
+
+
 def _incomplete_pairs(findings: Findings) -> list[str]:
     planned = len(findings.experiment.seeds)
     return [
@@ -205,7 +247,7 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
     ]
 
 
-def _measurement(findings: Findings) -> dict[str, str]:
+def _measurement(findings: Findings) -> Row:
     experiment = findings.experiment
     has_clips = findings.scores.values.shape[2] > 1
     levels = findings.levels
@@ -214,7 +256,16 @@ def _measurement(findings: Findings) -> dict[str, str]:
         "clips": str(findings.scores.values.shape[2]) if has_clips else "",
         "levels": "" if levels is None else str(int(levels.is_shared.sum())),
         "margin": margin_text(findings),
+        "is_same_wider": any(_is_same_wider(contrast) for contrast in findings.contrasts),
+        "most_pairs": max((len(contrast.seeds) for contrast in findings.contrasts), default=0),
     }
+
+
+def _is_same_wider(contrast: Contrast) -> bool:
+    """Tells whether the interval that leaves the clips out is the wider of the two."""
+    errors = contrast.estimate.errors if contrast.estimate else ()
+    widths = [high - low for low, high in (error.interval(0.0) for error in errors)]
+    return len(widths) == 2 and widths[0] > widths[1]
 
 
 def _definitions(findings: Findings) -> list[tuple[str, str]]:

@@ -40,10 +40,13 @@ class Effect:
 def factorial_effects(
     scores: Scores, conditions: Sequence[Condition], factors: Sequence[Factor]
 ) -> tuple[Effect, ...]:
-    """Returns the effects of ordered factors and of their pairs; none for a single factor."""
+    """Returns the effects of ordered factors and of their pairs; none for a single factor.
+
+    None either where a trial diverged: the seeds in which all completed are a biased choice.
+    """
     ordered = [factor for factor in factors if factor.is_ordered]
     seeds = scores.is_complete.all(axis=0)
-    if len(factors) < 2 or not ordered or not seeds.any():
+    if not has_effects(factors) or scores.diverged.any() or not seeds.any():
         return ()
     terms = [(f,) for f in ordered] + list(itertools.combinations(ordered, 2))
     columns = [
@@ -62,6 +65,11 @@ def factorial_effects(
         Effect(factors=term, estimate=e, p=corrected)
         for term, e, corrected in zip(terms, estimates, p, strict=True)
     )
+
+
+def has_effects(factors: Sequence[Factor]) -> bool:
+    """Tells whether factors can have effects over all levels of the others."""
+    return len(factors) > 1 and any(factor.is_ordered for factor in factors)
 
 
 def _position(factor: Factor, conditions: Sequence[Condition]) -> Float[np.ndarray, " k"]:

@@ -8,10 +8,13 @@ import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from qdexp_analysis.appearance import INK, MUTED, RULE, SHADE, Look
 from qdexp_analysis.contrasts import Contrast, Margin
+
+LEVELS = "log-SNR (noise on the left, nearly clean on the right)"
+"""The label of an axis of noise levels."""
 
 
 def forest(
@@ -83,10 +86,13 @@ def learning_curves(axes: Axes, history: pd.DataFrame, looks: Sequence[Look], un
         steps, values = by_seed.index.to_numpy(dtype=float), by_seed.to_numpy(dtype=float)
         low, high, mean = (of(values, axis=1) for of in (np.nanmin, np.nanmax, np.nanmean))
         axes.fill_between(steps, low, high, color=look.colour, alpha=0.16, linewidth=0)
-        sns.lineplot(x=steps, y=mean, ax=axes, color=look.colour, linestyle=look.dash)
+        marker = look.marker if len(steps) == 1 else None  # a line of one point is invisible
+        line = {"color": look.colour, "linestyle": look.dash, "marker": marker}
+        sns.lineplot(x=steps, y=mean, ax=axes, **line)
         ends.append((float(steps[-1]), float(mean[-1]), look))
     _label_ends(axes, ends)
     axes.set_xlabel("optimizer step")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_ylabel(unit)
     return axes
 
@@ -119,27 +125,28 @@ def errors_by_level(
     log_snr: Float[np.ndarray, " levels"],
     errors: Float[np.ndarray, "k s levels"],
     looks: Sequence[Look],
+    *,
+    is_labelled: bool = False,
 ) -> Axes:
     """Draws the error at each noise level on a logarithmic scale, from noise to clean."""
+    ends: list[tuple[float, float, Look]] = []
     for row, look in enumerate(looks):
         completed = errors[row][~np.isnan(errors[row]).any(axis=1)]
-        if len(completed):
-            axes.plot(
-                log_snr,
-                completed.mean(axis=0),
-                color=look.colour,
-                linestyle=look.dash,
-                marker=look.marker,
-                markersize=2.5,
-                label=look.label,
-            )
+        if not len(completed):
+            continue
+        mean = completed.mean(axis=0)
+        line = {"color": look.colour, "linestyle": look.dash, "marker": look.marker}
+        axes.plot(log_snr, mean, markersize=2.5, **line)
+        ends.append((float(log_snr[-1]), float(mean[-1]), look))
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    if high < 10 * low:  # too little for the decades' ticks
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+    is_narrow = high < 10 * low  # too little for ticks by decade
+    axes.yaxis.set_major_locator(MaxNLocator(4) if is_narrow else LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_ylabel("mean squared error")
+    if is_labelled:
+        _label_ends(axes, ends)
     return axes
 
 
@@ -163,7 +170,7 @@ def differences_by_level(
         ends.append((float(log_snr[-1]), float(shares.mean(axis=0)[-1]), look))
     _label_ends(axes, ends)
     axes.set_ylabel("against the baseline, %")
-    axes.set_xlabel("log-SNR (noise on the left, nearly clean on the right)")
+    axes.set_xlabel(LEVELS)
     return axes
 
 
@@ -196,7 +203,7 @@ def quality_against_cost(
         axes.scatter(x.mean(), y.mean(), s=54, color=look.colour, marker=look.marker)
         means.append((float(x.mean()), float(y.mean()), look))
     axes.margins(0.16)
-    _label_ends(axes, means)
+    _label_points(axes, means)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     return axes
 
@@ -217,22 +224,55 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float, Look]]) -> None:
     """Writes each line's label beside its end, moved apart so that none covers another."""
     if not ends:
         return
-    low, high = axes.get_ylim()
-    gap = (high - low) * 0.085
-    ordered = sorted(ends, key=lambda end: end[1])
-    centre = float(np.mean([y for _, y, _ in ordered]))
+    gap = 0.085  # of the axes' height
+    axes.autoscale_view()  # else the limits are those of empty axes
+    to_share = axes.transScale + axes.transLimits
+    placed = sorted(
+        (float(to_share.transform((x, y))[1]), x, i) for i, (x, y, _) in enumerate(ends)
+    )
     heights: list[float] = []
-    for _, y, _ in ordered:
-        heights.append(max(y, heights[-1] + gap) if heights else y)
-    shift = max(float(np.mean(heights)) - centre, heights[-1] - high + gap / 2)
-    shift = min(shift, heights[0] - low - gap / 2)
-    for (x, _, look), height in zip(ordered, heights, strict=True):
+    for height, *_ in placed:
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    centre = float(np.mean([height for height, *_ in placed]))
+    shift = max(float(np.mean(heights)) - centre, heights[-1] - 1 + gap / 2)
+    shift = min(shift, heights[0] - gap / 2)
+    for (_, x, i), height in zip(placed, heights, strict=True):
         axes.annotate(
-            look.label,
+            ends[i][2].label,
             (x, height - shift),
             (6, 0),
+            xycoords=("data", "axes fraction"),
             textcoords="offset points",
             va="center",
-            color=look.colour,
+            color=ends[i][2].colour,
             annotation_clip=False,
         )
+
+
+def _label_points(axes: Axes, points: Sequence[tuple[float, float, Look]]) -> None:
+    """Writes each point's label beside it, on the side where it covers least."""
+    axes.autoscale_view()  # else the limits are those of empty axes
+    to_share = axes.transScale + axes.transLimits
+    places = [tuple(to_share.transform((x, y))) for x, y, _ in points]
+    taken = [(x - 0.015, x + 0.015, y - 0.03, y + 0.03) for x, y in places]
+    for (x, y), (*_, look) in zip(places, points, strict=True):
+        width, height = 0.02 * len(look.label), 0.075
+        left, right, low, high = x + 0.025, x - 0.025 - width, y - 0.035 - height, y + 0.035
+        across = [(side, y - height / 2) for side in (left, right)]
+        sides = [*across, *((side, end) for end in (high, low) for side in (left, x, right))]
+        boxes = [(a, a + width, b, b + height) for a, b in sides]
+        box = min(boxes, key=lambda box: sum(_overlap(box, other) for other in taken))
+        taken.append(box)
+        axes.text(
+            box[0],
+            (box[2] + box[3]) / 2,
+            look.label,
+            va="center",
+            color=look.colour,
+            transform=axes.transAxes,
+        )
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Tells whether two boxes (left, right, low, high) share a point."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]

@@ -1,6 +1,7 @@
 """What an experiment found: everything that words, tables and figures say, computed once."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -9,7 +10,13 @@ from qdexp_analysis.comparability import CLIP_ERRORS, Levels, refusal, scores, s
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.intervals import Estimate
-from qdexp_analysis.planning import family_level, minimum_detectable, seeds_needed
+from qdexp_analysis.planning import (
+    clips_suffice,
+    family_level,
+    minimum_detectable,
+    seeds_needed,
+)
+from qdexp_analysis.step_times import StepTimes, step_times
 from qdexp_analysis.table import Experiment
 
 PROVENANCE_KEYS = ("commit", "dirty", "versions", "hardware", "host", "device", "num_threads")
@@ -22,12 +29,13 @@ class Prospect:
     Args:
         minimum_detectable: The true difference found with 80 % power, or None if unknown.
         seeds_needed: Seeds that would find the smallest effect of interest, or None.
-        needs_clips: Whether no number of seeds is enough, because the clips differ too much.
+        obstacle: Why no number of seeds is given: it is above `MOST_SEEDS`, or no number is
+            enough because the clips differ too much; None where neither is so.
     """
 
     minimum_detectable: float | None = None
     seeds_needed: int | None = None
-    needs_clips: bool = False
+    obstacle: Literal["seeds", "clips"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +60,7 @@ class Findings:
         prospects: What more trials could decide, for each contrast.
         effects: Factorial effects, for several factors.
         levels: The noise levels, if recorded; None otherwise.
+        step_times: The times of training steps, or None where they were not measured.
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
         mixed: Provenance that differs between trials, by key.
@@ -65,6 +74,7 @@ class Findings:
     prospects: tuple[Prospect, ...]
     effects: tuple[Effect, ...]
     levels: Levels | None
+    step_times: StepTimes | None
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
@@ -78,6 +88,11 @@ class Findings:
     def num_left_out(self) -> int:
         """Noise levels that some condition was not trained on."""
         return 0 if self.levels is None else int((~self.levels.is_shared).sum())
+
+    @property
+    def has_mixed_machines(self) -> bool:
+        """Tells whether trials ran on different machines, so that times do not compare."""
+        return bool({"hardware", "host", "device"} & set(self.mixed))
 
     def secondary_named(self, name: str) -> SecondaryMetric | None:
         """Returns a secondary metric, or None if it was not measured or cannot be compared."""
@@ -105,6 +120,7 @@ def find(experiment: Experiment) -> Findings:
         if refused
         else factorial_effects(primary, experiment.conditions, experiment.factors),
         levels=shared_levels(experiment) if experiment.primary in CLIP_ERRORS else None,
+        step_times=step_times(experiment),
         secondary=tuple(
             _secondary(experiment, name)
             for name in _in_order(experiment, measured)
@@ -132,8 +148,12 @@ def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> 
     if margin is None or contrast.verdict != "undecided":
         return Prospect(minimum_detectable=detectable)
     scale = abs(contrast.baseline_mean) if margin.is_relative else 1.0
-    needed = seeds_needed(contrast.differences, margin.value * scale, level)
-    return Prospect(minimum_detectable=detectable, seeds_needed=needed, needs_clips=needed is None)
+    effect = margin.value * scale
+    if not clips_suffice(contrast.differences, effect, level):
+        return Prospect(minimum_detectable=detectable, obstacle="clips")
+    needed = seeds_needed(contrast.differences, effect, level)
+    obstacle = "seeds" if needed is None else None
+    return Prospect(minimum_detectable=detectable, seeds_needed=needed, obstacle=obstacle)
 
 
 def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:

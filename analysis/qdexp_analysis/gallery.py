@@ -7,7 +7,7 @@ import pandas as pd
 
 from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
-from qdexp_analysis.comparability import level_errors, refusal, scores
+from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.quantities import metric_text
 from qdexp_analysis.words import margin_text
@@ -46,6 +46,11 @@ def pictures(findings: Findings) -> tuple[Picture, ...]:
     return tuple(picture for picture in drawn if picture is not None)
 
 
+def _num_completed(findings: Findings) -> int:
+    """Returns the number of conditions that have a completed trial."""
+    return int(findings.scores.is_complete.any(axis=1).sum())
+
+
 def _factors(findings: Findings) -> str:
     return " / ".join(factor.name for factor in findings.experiment.factors)
 
@@ -66,7 +71,7 @@ def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 
 def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
-    if not findings.scores.is_complete.any():
+    if _num_completed(findings) < 2:
         return None
     figure, (axes,) = draw(2.5)
     name = metric_text(findings.experiment.primary)
@@ -96,11 +101,11 @@ def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) 
     figures.learning_curves(axes, pd.DataFrame(history), look, name)
     title = f"{name.capitalize()} {where}"
     caption = "Line: mean over seeds. Band: from the lowest seed to the highest."
-    reason = refusal(findings.experiment, metric) if metric.startswith("train.") else None
-    if reason is not None:
+    reason = refusal(findings.experiment, metric)
+    if reason is not None and metric.startswith("eval.") and range_factors(findings.experiment):
+        caption += " Each condition over its own trained levels: not for ranking."
+    elif reason is not None:
         caption += f" Not for ranking: {reason}."
-    elif metric.startswith("eval.") and findings.num_left_out:
-        caption += " The subset includes noise levels that some conditions were not trained on."
     section = "codebook" if metric == "train.perplexity" else "learning"
     return Picture(section=section, title=title, caption=caption, svg=svg(figure, title))
 
@@ -120,6 +125,8 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     figure, (left, right) = draw(0.9 + 0.3 * len(look), num_columns=2)
     figures.bounded_values(left, 100 * usage, 100 * bounds / codes, look)
     figures.bounded_values(right, perplexity, bounds, look)
+    left.set_xticks([0, 50, 100])
+    left.set_xlim(0, 112)
     left.set_title("Codes used, %", color=INK)
     right.set_title("Perplexity, codes", color=INK)
     right.tick_params(labelleft=False)
@@ -137,17 +144,21 @@ def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     errors = level_errors(experiment, experiment.primary)
     if levels is None or errors is None:
         return None
-    has_differences = experiment.baseline is not None and len(look) > 1
+    has_differences = any(contrast.seeds for contrast in findings.contrasts)
     rows = 2 if has_differences else 1
     figure, axes = draw(1.9 * rows + 0.4, num_rows=rows)
-    figures.errors_by_level(axes[0], levels.log_snr, errors, look)
+    figures.errors_by_level(axes[0], levels.log_snr, errors, look, is_labelled=not has_differences)
     if has_differences and experiment.baseline is not None:
         figures.differences_by_level(axes[1], levels.log_snr, errors, look, experiment.baseline)
         axes[0].tick_params(labelbottom=False)
+    else:
+        axes[0].set_xlabel(figures.LEVELS)
     for panel in axes:
         figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
     title = f"{metric_text(experiment.primary).capitalize()} by noise level"
-    caption = "Above, the error itself; below, the difference, with a band over seeds."
+    caption = "Mean over seeds."
+    if has_differences:
+        caption = "Above, the error itself; below, the difference, with a band over seeds."
     if findings.num_left_out:
         caption += (
             " Shaded levels lie outside the trained timestep range of at least one condition: "
@@ -158,7 +169,7 @@ def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     metric = findings.secondary_named("cost.step_seconds")
-    if metric is None or findings.refused is not None or not findings.scores.is_complete.any():
+    if metric is None or findings.refused is not None or _num_completed(findings) < 2:
         return None
     figure, (axes,) = draw(2.6)
     figures.quality_against_cost(axes, 1000 * metric.scores.means, findings.scores.means, look)
@@ -166,6 +177,8 @@ def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     axes.set_ylabel(metric_text(findings.experiment.primary))
     title = f"{metric_text(findings.experiment.primary).capitalize()} against the time of a step"
     caption = "Faint: trials. Bold: means of conditions."
-    if {"hardware", "host", "device"} & set(findings.mixed):
+    if findings.has_mixed_machines:
         caption += " Machines were mixed, so times are no fair comparison."
+    elif findings.step_times is not None and findings.step_times.num_sessions > 1:
+        caption += " Trials ran at different times, perhaps beside other load."
     return Picture(section="cost", title=title, caption=caption, svg=svg(figure, title))

@@ -1,4 +1,6 @@
-"""What more trials could decide: the detectable difference, and how many seeds to add."""
+"""What more trials could decide: the detectable difference, and what to add."""
+
+import math
 
 import numpy as np
 from jaxtyping import Float
@@ -46,16 +48,18 @@ def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: fl
         level: The test's two-sided level.
 
     Returns:
-        The number, or None if it is above `MOST_SEEDS`: then more clips are needed first.
+        The number, or None if it is above `MOST_SEEDS`.
     """
     num_seeds, num_clips = differences.shape
     df = num_seeds - 1
     variance = float(differences.mean(axis=1).var(ddof=1)) * df / float(stats.chi2.ppf(0.2, df))
-    by_clip = float(differences.mean(axis=0).var(ddof=1)) / num_clips if num_clips > 1 else 0.0
+    own, rest = clip_variances(differences)
 
     def suffices(number: int) -> bool:
-        error = crossed_error(variance / number, number, by_clip, max(num_clips, 2))
-        return power(error, effect, level) >= POWER
+        by_seed, by_clip = variance / number, (own + rest / number) / num_clips
+        same = StandardError(value=math.sqrt(by_seed), df=number - 1)
+        new = crossed_error(by_seed, number, by_clip, max(num_clips, 2))
+        return all(power(error, effect, level) >= POWER for error in (same, new))
 
     low, high = 1, MOST_SEEDS
     if not suffices(high):
@@ -64,3 +68,27 @@ def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: fl
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle) else (middle, high)
     return high
+
+
+def clips_suffice(differences: Float[np.ndarray, "s c"], effect: float, level: float) -> bool:
+    """Tells whether these clips could find `effect` with power `POWER`, given seeds without end."""
+    num_clips = differences.shape[1]
+    own, _ = clip_variances(differences)
+    if own == 0:
+        return True
+    error = StandardError(value=math.sqrt(own / num_clips), df=num_clips - 1)
+    return power(error, effect, level) >= POWER
+
+
+def clip_variances(differences: Float[np.ndarray, "s c"]) -> tuple[float, float]:
+    """Returns the variances of ``clip_c`` and ``rest_sc``, from the mean squares; 0 for one clip.
+
+    The means over S seeds vary by ``clip + rest / S`` between clips: more seeds remove the rest.
+    """
+    num_seeds, num_clips = differences.shape
+    if num_clips < 2:
+        return 0.0, 0.0
+    by_clip = differences.mean(axis=0)
+    residuals = differences - by_clip - differences.mean(axis=1, keepdims=True) + by_clip.mean()
+    rest = float((residuals**2).sum()) / ((num_seeds - 1) * (num_clips - 1))
+    return max(float(by_clip.var(ddof=1)) - rest / num_seeds, 0.0), rest

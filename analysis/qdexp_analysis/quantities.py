@@ -40,18 +40,22 @@ def metric_text(name: str) -> str:
     return name.rpartition(".")[2].replace("_", " ")
 
 
-def measured(value: float | None, metric: str) -> str:
-    """Returns a value of a metric with its unit: ``0.512``, ``412 MB``, ``98.1 ms``."""
+def measured(value: float | None, metric: str, digits: int = 3) -> str:
+    """Returns a value of a metric with its unit: ``0.5120``, ``412 MB``, ``98.1 ms``.
+
+    Plain numbers and counts have one digit more than `digits`.
+    """
     if value is None or not math.isfinite(value):
         return NONE
     unit = METRICS[metric].unit if metric in METRICS else ""
     if unit == "B":
-        return f"{number(value / 1e6)} MB"
+        return f"{number(value / 1e6, digits)} MB"
     if unit == "s" and abs(value) < 1:
-        return f"{number(value * 1e3)} ms"
+        return f"{number(value * 1e3, digits)} ms"
     if metric.endswith("codebook_usage"):
-        return f"{number(value * 100)} %"
-    return number(value, 4) if unit == "numbers" else f"{number(value, 4)} {unit}".rstrip()
+        return f"{number(value * 100, digits)} %"
+    text = number(value, digits + 1)
+    return text if unit in ("numbers", "codes") else f"{text} {unit}".rstrip()
 
 
 class Differences:

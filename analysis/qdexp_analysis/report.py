@@ -54,14 +54,22 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
     Raises:
         NotFoundError: The ledger has no experiment of this name.
         LedgerError: The ledger cannot be read.
+        RequestError: The folder cannot be written.
     """
     findings = find(load(name, runs))
     folder = out_folder or runs / "reports" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    paths: dict[Format, Path] = {}
-    for format_, file in _FILES.items():
-        paths[format_] = folder / file
-        _write(paths[format_], _rendered(findings, format_))
+    paths = {format_: folder / file for format_, file in _FILES.items()}
+    texts = {format_: _rendered(findings, format_) for format_ in _FILES}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for format_, path in paths.items():
+            _write(path, texts[format_])
+    except OSError as error:
+        raise RequestError(
+            f"report: expected a folder that can be written, found {folder}: {error.strerror}; "
+            f"every outcome is kept: clear the way, or name a file with `qdexp report {name} "
+            "--out`, or another folder with --runs"
+        ) from None
     return ReportFiles(
         html=paths["html"],
         markdown=paths["md"],
@@ -88,6 +96,8 @@ def _rendered(findings: Findings, format_: Format) -> str:
     if format_ == "csv":
         return _csv(findings.experiment)
     content: dict[str, Any] = document(findings)
+    for exact in ("command", "spec_text"):  # to be copied: _unbroken leaves Markup as it is
+        content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
     if format_ == "html":
         drawn = pictures(findings)
         content["pictures"] = {
@@ -98,7 +108,6 @@ def _rendered(findings: Findings, format_: Format) -> str:
             ]
             for section in ("verdicts", "learning", "codebook", "levels", "cost")
         }
-        content["spec_text"] = Markup.escape(findings.experiment.spec.text)
         looks = appearance.looks(findings.experiment)
         content["looks"] = [appearance.COLOURS.index(look.colour) for look in looks]
     return _environment().get_template(f"report.{format_}.j2").render(content)
@@ -160,7 +169,7 @@ def _csv_cell(value: object) -> object:
 
 
 def _summary(findings: Findings) -> tuple[str, ...]:
-    warning = unfinished(findings.experiment)
+    warning = unfinished(findings)
     return (*([warning] if warning else []), *(sentences(findings) or answer(findings)))
 
 

@@ -1,17 +1,23 @@
 """Verdicts in words: one function each, so that every rendering says the same."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.effects import Effect
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
+from qdexp_analysis.planning import MOST_SEEDS
 from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_text, signed
+from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
 from qdexp_analysis.table import condition_text, status_of
 
 MOST_LISTED = 4
 """Conditions that one sentence lists with their numbers."""
+
+FEW_SEEDS = 3
+"""Seeds from which a t interval is so wide that more of them are the first advice."""
 
 
 def margin_text(findings: Findings) -> str:
@@ -84,18 +90,24 @@ def doubt_text(findings: Findings, contrast: Contrast) -> str:
 
 
 def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) -> str:
-    """Returns what it would take to decide an undecided contrast."""
+    """Returns what it would take to decide an undecided contrast: more seeds where they are few."""
     if prospect.minimum_detectable is None:
         return "More seeds are needed."
-    write = Differences(contrast)
-    detectable = write.size(prospect.minimum_detectable)
-    text = f"With these trials a true difference of {detectable} is found four times in five"
-    if prospect.seeds_needed is not None and prospect.seeds_needed > len(contrast.seeds):
-        return f"{text}; {prospect.seeds_needed} seeds would find {margin_text(findings)}."
-    if prospect.needs_clips:
+    num_seeds, num_clips = contrast.differences.shape
+    detectable = Differences(contrast).size(prospect.minimum_detectable)
+    text = f"With these trials a true difference of about {detectable} is found four times in five"
+    if num_seeds <= FEW_SEEDS:
+        text = f"More seeds come first: {num_seeds} say little of the spread between seeds. {text}"
+    margin = margin_text(findings)
+    if prospect.obstacle == "clips":
         return (
-            f"{text}; for {margin_text(findings)} more held-out clips are needed, not only seeds."
+            f"{text}; for {margin} no number of seeds is enough with these {num_clips} clips: "
+            "raise evaluation.num_clips."
         )
+    if prospect.obstacle == "seeds":
+        return f"{text}; {margin} would take more than {MOST_SEEDS} seeds."
+    if prospect.seeds_needed is not None and prospect.seeds_needed > num_seeds:
+        return f"{text}; {prospect.seeds_needed} seeds would find {margin}."
     return f"{text}."
 
 
@@ -119,24 +131,28 @@ def effect_sentence(findings: Findings, effect: Effect) -> str:
 
 
 def cost_sentences(findings: Findings) -> list[str]:
-    """Returns how many times as long a step of each condition takes as the baseline's."""
-    metric = findings.secondary_named("cost.step_seconds")
-    experiment, baseline = findings.experiment, findings.experiment.baseline
-    if metric is None or baseline is None:
+    """Returns how many times as long as the baseline's a step takes, where that is clear."""
+    times = findings.step_times
+    if times is None or not times.ratios:
         return []
-    seconds = means_over_seeds(metric.scores)
-    conditions = experiment.conditions
-    ratios = {
-        condition_text(conditions[k], with_names=False): float(seconds[k] / seconds[baseline])
-        for k in range(len(seconds))
-        if k != baseline and seconds[k] > 0 and seconds[baseline] > 0
-    }
-    if not ratios:
-        return []
-    took = measured(float(seconds[baseline]), "cost.step_seconds")
-    base = condition_text(conditions[baseline], with_names=False)
-    caution = " Machines were mixed: no fair comparison." if _mixed_machines(findings) else ""
-    return [f"Cost: a training step takes {took} with {base}; {_times(ratios)}.{caution}"]
+    took = measured(times.seconds, STEP_SECONDS, digits=2)
+    clear = [ratio for ratio in times.ratios if ratio.is_clear]
+    apart = [ratio for ratio in times.ratios if not ratio.num_pairs]
+    unclear = [ratio for ratio in times.ratios if ratio.num_pairs and not ratio.is_clear]
+    caution = " Machines were mixed: no fair comparison." if findings.has_mixed_machines else ""
+    if not clear and not apart:
+        seeds = "" if any(ratio.num_pairs > 1 for ratio in unclear) else " from one seed"
+        what = f"no clear difference in the time of a training step{seeds}"
+        return [f"Cost: {what} (about {took}).{caution}"]
+    parts = [f"a training step takes {took} with {_base(findings)}", *_times(findings, clear)]
+    if unclear:
+        parts.append(f"no clear difference with {_conditions(findings, unclear)}")
+    if apart:
+        parts.append(
+            f"not compared with {_conditions(findings, apart)}, measured at another time, perhaps "
+            "beside other load"
+        )
+    return [f"Cost: {'; '.join(parts)}.{caution}"]
 
 
 def usage_sentences(findings: Findings) -> list[str]:
@@ -153,22 +169,50 @@ def usage_sentences(findings: Findings) -> list[str]:
     }
     if not shares:
         return []
+    budgets = {
+        record.trial.configuration.evaluation.codebook_tokens
+        for record in findings.experiment.records
+    }
+    over = f", over {budgets.pop():,} held-out tokens" if len(budgets) == 1 else ""
     if len(shares) > MOST_LISTED:
         low, high = min(shares.values()), max(shares.values())
-        return [f"Codes used: {number(low * 100, 2)} to {number(high * 100, 2)} %."]
+        return [f"Codes used{over}: {number(low * 100, 2)} to {number(high * 100, 2)} %."]
     parts = (f"{number(share * 100, 2)} % with {label}" for label, share in shares.items())
-    return [f"Codes used: {', '.join(parts)}."]
+    return [f"Codes used{over}: {', '.join(parts)}."]
 
 
-def _times(ratios: dict[str, float]) -> str:
-    """Returns ratios of times: each, or their range where they are many or nearly 1."""
-    low, high = min(ratios.values()), max(ratios.values())
-    if low >= 0.95 and high <= 1.05:
-        return "the others take as long, to within 5 %"
+def _times(findings: Findings, clear: Sequence[StepRatio]) -> list[str]:
+    """Returns ratios of times with their intervals, or their range where they are many."""
+    if len(clear) > MOST_LISTED:
+        ratios = [ratio.ratio for ratio in clear]
+        low, high = number(min(ratios), 2), number(max(ratios), 2)
+        return [f"clearly different with {len(clear)} others: {low} to {high} times as long"]
+    return [
+        f"{_ratio(ratio)} with {_label(findings, ratio)} (95 % interval {_limits(ratio)})"
+        for ratio in clear
+    ]
+
+
+def _ratio(ratio: StepRatio) -> str:
+    return f"{number(ratio.ratio, _digits(ratio))} times as long"
+
+
+def _limits(ratio: StepRatio) -> str:
+    assert ratio.interval is not None
+    low, high = (number(limit, _digits(ratio)) for limit in ratio.interval)
+    return f"{low} to {high}"
+
+
+def _digits(ratio: StepRatio) -> int:
+    """Returns two digits, or three where a limit that excludes 1 would be written as 1."""
+    assert ratio.interval is not None
+    return 3 if any(float(f"{limit:.1e}") == 1 for limit in ratio.interval) else 2
+
+
+def _conditions(findings: Findings, ratios: Sequence[StepRatio]) -> str:
     if len(ratios) > MOST_LISTED:
-        return f"the others take {number(low, 2)} to {number(high, 2)} times as long"
-    parts = (f"{number(ratio, 2)} times as long with {label}" for label, ratio in ratios.items())
-    return ", ".join(parts)
+        return f"{len(ratios)} others"
+    return ", ".join(_label(findings, ratio) for ratio in ratios)
 
 
 def answer(findings: Findings) -> list[str]:
@@ -234,8 +278,8 @@ def _brief(findings: Findings, contrast: Contrast) -> str:
     return f"{label} ({write.text(contrast.estimate.mean)}, 95 % interval {interval})"
 
 
-def _label(findings: Findings, contrast: Contrast) -> str:
-    return condition_text(findings.experiment.conditions[contrast.condition], with_names=False)
+def _label(findings: Findings, of: Contrast | StepRatio) -> str:
+    return condition_text(findings.experiment.conditions[of.condition], with_names=False)
 
 
 def _base(findings: Findings) -> str:
@@ -247,7 +291,3 @@ def _base(findings: Findings) -> str:
 def _p_after(p: float | None) -> str:
     text = p_text(p)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _mixed_machines(findings: Findings) -> bool:
-    return bool({"hardware", "host", "device"} & set(findings.mixed))

@@ -9,22 +9,26 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray._private import services
 from ray.tune.experiment import Trial as TuneTrial
 
 from qdexp.backends.stop_signal import StopSignal
-from qdexp.errors import QdexpError, RequestError
+from qdexp.errors import InterruptedRunError, QdexpError, RequestError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment, Listener
 from qdexp.experiment.spec import Resources
@@ -78,6 +82,8 @@ class RayTuneExecutor:
         """
         if not assignments:
             return
+        for leftover in self._storage.glob("[0-9a-f]" * 32):  # of drivers that were killed
+            shutil.rmtree(leftover, ignore_errors=True)
         # In this order: while it starts, Ray takes SIGTERM for itself, and would die of it.
         with local_cluster(), StopSignal() as stop:
             bundle = _bundle(self._resources)
@@ -126,14 +132,14 @@ def local_cluster() -> Iterator[None]:
         return
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    with _python_path_of_this_process():
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-        )
     try:
+        with _python_path_of_this_process(), _groups_of_their_own(), _sigterm_interrupts():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+            )
         yield
     finally:
         ray.shutdown()
@@ -260,6 +266,41 @@ def _refuse_infeasible(resources: Resources, cpus: float, gpus: float) -> None:
             f"found cpus: {resources.cpus}, gpus: {wanted:g}: lower them under resources in the "
             "spec"
         )
+
+
+@contextmanager
+def _groups_of_their_own() -> Iterator[None]:
+    """Starts Ray's processes where a signal to this process's group does not reach them.
+
+    Schedulers send one before they kill; without a cluster, nothing could be saved then.
+    """
+    popen = services.ConsolePopen
+    services.ConsolePopen = partial(popen, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = popen
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Makes an interruption of Ray's own answer to SIGTERM, and gives the handler back after it.
+
+    Raises:
+        InterruptedRunError: A SIGTERM came, and Ray took it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as error:
+        raise InterruptedRunError(
+            "stopped by SIGTERM while Ray started: the same command starts again"
+        ) from error
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 @contextmanager

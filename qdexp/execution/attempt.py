@@ -7,12 +7,13 @@ import platform
 import time
 import traceback
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from qdexp.errors import DivergedError, RequestError
 from qdexp.execution.ports import Assignment, Trainable
+from qdexp.execution.reports import one_line, plain_outcome, plain_progress, several_lines
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress, Series, Status
 
 Reports = Generator[Progress | Outcome, None, None]
@@ -22,32 +23,20 @@ Reports = Generator[Progress | Outcome, None, None]
 def attempt(assignment: Assignment) -> Reports:
     """Runs a trial in this process: yields its progress, then its outcome, last and always.
 
-    Closing it closes the trainable's generator, and then there is no outcome.
+    What it yields is plain: it can be stored and sent, whatever the trainable made it of. Closing
+    it closes the trainable's generator, and then there is no outcome, even if that raises.
     """
     started_at = time.time()
     seen = _Seen(trial_id=assignment.trial.trial_id)
+    reports = _reports(assignment)
     try:
-        with closing(_reports(assignment)) as reports:
-            for report in reports:
-                if isinstance(report, Outcome):
-                    outcome = _examined(report, seen.trial_id)
-                    break
-                seen.add(report)
-                yield report
-            else:
-                raise RuntimeError(
-                    f"expected an outcome as the last report of {assignment.trial.trainable}, "
-                    "found none: yield one when the training ends"
-                )
-    except DivergedError as error:
-        failure = Failure(reason=str(error), step=error.step, traceback=_traceback(error))
-        outcome = seen.outcome("diverged", failure)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  a worker's failure is an outcome
-        failure = Failure(
-            reason=_reason(error), kind=_kind(error), step=seen.step, traceback=_traceback(error)
-        )
-        outcome = seen.outcome("failed", failure)
-    yield replace(outcome, provenance=outcome.provenance | _worker(started_at))
+        while isinstance(report := _next(reports, seen), Progress):
+            yield report
+    except GeneratorExit:
+        with suppress(Exception, SystemExit, GeneratorExit):
+            reports.close()
+        raise
+    yield replace(report, provenance=report.provenance | _worker(started_at))
 
 
 def trainable_from_name(name: str) -> Trainable:
@@ -82,7 +71,20 @@ class _Seen:
         for name, value in progress.measurements.items():
             self.points.setdefault(name, []).append((progress.step, value))
 
-    def outcome(self, status: Status, failure: Failure) -> Outcome:
+    def failed(self, error: BaseException) -> Outcome:
+        message = _message(error)
+        trace = several_lines("".join(traceback.format_exception(error)))
+        if isinstance(error, DivergedError):
+            step = error.step if type(error.step) is int and 0 <= error.step < 2**53 else self.step
+            failure = Failure(reason=one_line(message), step=step, traceback=trace)
+            return self._outcome("diverged", failure)
+        first = message.partition("\n")[0]
+        reason = f"{type(error).__name__}: {first}" if first else type(error).__name__
+        kind = _kind(error, message)
+        failure = Failure(reason=one_line(reason), kind=kind, step=self.step, traceback=trace)
+        return self._outcome("failed", failure)
+
+    def _outcome(self, status: Status, failure: Failure) -> Outcome:
         history = {
             name: Series(steps=tuple(s for s, _ in points), values=tuple(v for _, v in points))
             for name, points in self.points.items()
@@ -96,10 +98,34 @@ class _Seen:
         )
 
 
-def _reports(assignment: Assignment) -> Reports:
+def _reports(assignment: Assignment) -> Generator[object, None, None]:
     # Delegation passes close() on, and takes any iterator, also one that cannot be closed.
     trainable = trainable_from_name(assignment.trial.trainable)
     yield from trainable(assignment.trial, assignment.workspace)
+
+
+def _next(reports: Generator[object, None, None], seen: _Seen) -> Progress | Outcome:
+    """Returns the trainable's next report, or the outcome that its failure is."""
+    try:
+        for report in reports:
+            if isinstance(report, Progress):
+                progress = plain_progress(report)
+                seen.add(progress)
+                return progress
+            outcome = _examined(plain_outcome(report), seen.trial_id)
+            reports.close()
+            return outcome
+        raise RuntimeError(
+            "expected an outcome as the last report of the trainable, found none: yield one when "
+            "the training ends"
+        )
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  a worker's failure is an outcome
+        outcome = seen.failed(error)
+        with suppress(Exception, SystemExit, GeneratorExit):
+            reports.close()
+        return outcome
 
 
 def _examined(outcome: Outcome, trial_id: str) -> Outcome:
@@ -115,25 +141,25 @@ def _examined(outcome: Outcome, trial_id: str) -> Outcome:
     ]
     if outcome.status != "completed" or not broken:
         return outcome
-    failure = Failure(reason=f"{', '.join(broken)} after the last step", step=outcome.step)
+    failure = Failure(
+        reason=one_line(f"{', '.join(broken)} after the last step"), step=outcome.step
+    )
     return replace(outcome, status="diverged", failure=failure)
 
 
-def _kind(error: BaseException) -> FailureKind:
+def _kind(error: BaseException, message: str) -> FailureKind:
     # By name, since this module does not import torch, whose CPU allocator has no class of its own.
     names = {cls.__name__ for cls in type(error).__mro__}
-    if names & {"MemoryError", "OutOfMemoryError"} or "DefaultCPUAllocator" in str(error):
+    if names & {"MemoryError", "OutOfMemoryError"} or "DefaultCPUAllocator" in message:
         return "out_of_memory"
     return "exception"
 
 
-def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+def _message(error: BaseException) -> str:
+    try:
+        return str(error).strip()
+    except Exception:  # noqa: BLE001  whatever it does, it is the trainable's failure
+        return "its message cannot be shown"
 
 
 def _worker(started_at: float) -> dict[str, str | int | float]:

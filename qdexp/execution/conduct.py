@@ -60,7 +60,7 @@ class Conducted:
     Args:
         num_run: Outcomes that this run recorded.
         num_incomplete: Trials of the experiment whose outcome is not `completed`.
-        notes: What could not be mirrored, in words.
+        notes: What could not be mirrored or drawn, in words.
     """
 
     num_run: int
@@ -99,6 +99,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
                 notes = tuple(outside.tracker.close())
             if not notes:
                 recorder.record_mirrored(spec.name)
+            notes += tuple(scribe.notes)
         members = [member for member in ledger.members(spec.name) if member.is_asked_for]
     completed = [m for m in members if m.outcome and m.outcome.status == "completed"]
     return Conducted(
@@ -141,6 +142,7 @@ class _Scribe:
         self._ledger = ledger
         self._outside = outside
         self.num_outcomes = 0
+        self.notes: list[str] = []
 
     def on_start(self, trial_id: str) -> None:
         self._recorder.record_start(trial_id, time.time())
@@ -177,6 +179,14 @@ class _Scribe:
         self._outside.tracker.start_trial(planned.trial, planned.condition, tags, started_at)
 
     def _mirror_end(self, outcome: Outcome) -> None:
+        self._outside.tracker.end_trial(outcome, self._pictures(outcome))
+
+    def _pictures(self, outcome: Outcome) -> Sequence[Path]:
+        """Draws an outcome; one that cannot be drawn is as good a result as any other."""
         folder = trial_folder(self._ledger.runs, outcome.trial_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._outside.tracker.end_trial(outcome, self._outside.draw(outcome, folder))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return self._outside.draw(outcome, folder)
+        except (OSError, ValueError, ArithmeticError) as error:
+            self.notes.append(f"the pictures of trial {outcome.trial_id}: {error}")
+            return ()

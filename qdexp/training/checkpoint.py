@@ -53,11 +53,13 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
+    buffer = BytesIO()  # written by torch.save, a file would turn OSError into RuntimeError
+    torch.save(vars(checkpoint), buffer)
+    body = buffer.getbuffer()
     try:
-        with temporary.open("w+b") as file:
-            torch.save(vars(checkpoint), file)
-            file.seek(0)
-            file.write(hashlib.file_digest(file, "sha256").digest())
+        with temporary.open("wb") as file:
+            file.write(body)
+            file.write(hashlib.sha256(body).digest())
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -213,6 +215,19 @@ class ExecutorContract:
         assert heard.outcomes == {}
         assert signal.getsignal(signal.SIGTERM) is before
 
+    def test_cleanup_that_raises_hides_no_interruption(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        class Stopping(Heard):
+            def on_progress(self, trial_id: str, progress: Progress) -> None:
+                super().on_progress(trial_id, progress)
+                signal.raise_signal(signal.SIGTERM)
+
+        heard = Stopping()
+        with pytest.raises(InterruptedRunError, match="SIGTERM"):
+            executor.execute([assignment(tmp_path, "is_slow_and_fails_to_clean_up")], heard)
+        assert heard.outcomes == {}
+
     def test_what_a_listener_raises_ends_the_run_as_it_is(
         self, executor: Executor, tmp_path: Path
     ) -> None:
@@ -346,6 +361,37 @@ class TestRayTune(ExecutorContract):
     def test_nothing_of_tune_is_left_behind(self, heard: Heard, storage: Path) -> None:
         assert heard.outcomes
         assert list(storage.iterdir()) == []
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_signal_to_the_whole_process_group_closes_trials_and_leaves_none_of_ray(
+    tmp_path: Path,
+) -> None:
+    leftover = tmp_path / "ray" / ("0" * 32)
+    leftover.mkdir(parents=True)
+    code = (
+        "import os, sys; from pathlib import Path; sys.path[:0] = sys.argv[2:]\n"
+        "from test_executors import Heard, Resources, assignment\n"
+        "from qdexp.backends.ray_tune import RayTuneExecutor\n"
+        "folder = Path(sys.argv[1])\n"
+        "one = assignment(folder, 'asks_its_driver_to_stop', start_from=folder / "
+        "f'SIGTERM--{os.getpid()}')\n"
+        "executor = RayTuneExecutor(storage=folder / 'ray', resources=Resources())\n"
+        "executor.execute([one], Heard())\n"
+    )
+    here = str(Path(__file__).parent)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), here],
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert "InterruptedRunError: stopped by SIGTERM" in done.stderr
+    assert list(tmp_path.glob("*/was_closed"))
+    assert list((tmp_path / "ray").iterdir()) == []
 
 
 def without_costs(metrics: Mapping[str, object]) -> dict[str, object]:

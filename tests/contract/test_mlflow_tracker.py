@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -304,6 +305,38 @@ def test_what_cannot_be_mirrored_is_said_and_stops_nothing_else(
     assert "0" * 16 in problems[1]
     statuses = {run.data.params["seed"]: run.info.status for run in store.runs("trial")}
     assert statuses["1"] == "FINISHED"
+
+
+def test_store_that_cannot_be_opened_is_said_once_and_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database at all, and longer than a header" * 10)
+    tracker = MlflowTracker(tmp_path)
+    tracker.open_experiment("codebook_size", "")
+    tracker.log("0" * 16, Progress(step=0, num_steps=1))
+    (problem,) = tracker.close()
+    assert "cannot be opened: file is not a database" in problem
+
+
+def test_path_that_mlflow_misreads_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    runs = tmp_path / "w ë?i#r%20d"
+    runs.mkdir()
+    tracker = MlflowTracker(runs)
+    tracker.open_experiment("codebook_size", "")
+    (problem,) = tracker.close()
+    assert "expected a path without %, ?, #" in problem
+    assert list(tmp_path.rglob("*")) == [runs]
+
+
+@pytest.mark.parametrize("name", ["my=metric(é)", "..", "/a//b", "", "x" * 300])
+def test_metric_is_mirrored_whatever_its_name(
+    opened: Callable[..., MlflowTracker], store: Store, name: str
+) -> None:
+    tracker = opened()
+    tracker.start_trial(trial(), CONDITION, {}, STARTED_AT)
+    tracker.end_trial(replace(outcome(trial()), measurements={name: 0.5}), [])
+    assert tracker.close() == ()
+    (run,) = store.runs("trial")
+    assert run.info.status == "FINISHED"
+    assert 0.5 in run.data.metrics.values()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -3,6 +3,10 @@
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Workspace
@@ -71,6 +75,67 @@ def goes_on_after_its_outcome(trial: Trial, workspace: Workspace) -> Iterator[Pr
     yield from completes(trial, workspace)
 
 
+def is_slow_and_fails_to_clean_up(
+    _trial: Trial, _workspace: Workspace
+) -> Iterator[Progress | Outcome]:
+    try:
+        while True:
+            sum(range(100_000))  # a step takes a while
+            yield Progress(step=1, num_steps=NUM_STEPS)
+    finally:
+        raise ValueError("the toy cannot be closed")
+
+
+def measures_with_numpy(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    half: Any = np.float32(0.5)
+    yield Progress(step=np.int64(1), num_steps=2, measurements={"train.toy": half})
+    yield _completed(trial, {"eval.toy": half})
+
+
+def steps_by_halves(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    step: Any = 0.5
+    yield Progress(step=step, num_steps=2)
+
+
+def steps_beyond_64_bits(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield Progress(step=2**70, num_steps=2)
+
+
+def measures_a_word(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    word: Any = "low"
+    yield Progress(step=0, num_steps=2, measurements={"train.toy": word})
+
+
+def warns_of_nothing(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    nothing: Any = (None,)
+    yield replace(_completed(trial, {}), warnings=nothing)
+
+
+def comes_from_an_object(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield replace(_completed(trial, {}), provenance={"made_by": object()})
+
+
+def reports_none(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    none: Any = None
+    yield none
+
+
+def raises_what_cannot_be_shown(
+    _trial: Trial, _workspace: Workspace
+) -> Iterator[Progress | Outcome]:
+    class UnspeakableError(BaseException):
+        def __str__(self) -> str:
+            raise TypeError
+
+    raise UnspeakableError
+    yield
+
+
+def raises_control_characters(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    raise ValueError("\x1b[2J\ud800" + "x" * 5_000)
+    yield
+
+
 def loses_its_worker_once(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
     yield from _steps(trial, 2)
     marker = workspace.folder / "was_lost"
@@ -89,10 +154,12 @@ def loses_every_worker(trial: Trial, _workspace: Workspace) -> Iterator[Progress
 def asks_its_driver_to_stop(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
     """Sends the signal named in `start_from` to the driver, whose pid is the name's other part.
 
+    A negative one stands for the driver's process group.
+
     It then waits to be closed, and leaves a file that says so.
     """
     assert workspace.start_from is not None
-    name, pid = workspace.start_from.name.split("-")
+    name, pid = workspace.start_from.name.split("-", maxsplit=1)
     workspace.folder.mkdir(parents=True, exist_ok=True)
     try:
         yield from _steps(trial, 1)

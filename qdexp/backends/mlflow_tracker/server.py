@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from qdexp.backends.mlflow_tracker.location import database_address, database_file
 from qdexp.errors import NotFoundError, RequestError
 
 _HOST = "127.0.0.1"
@@ -25,24 +26,25 @@ def serve(runs: Path, port: int) -> int:
 
     Raises:
         NotFoundError: The runs folder has no MLflow store.
-        RequestError: The port is taken.
+        RequestError: The port is taken, or MLflow misreads the folder's path.
     """
-    database = runs.absolute() / "mlflow.db"
+    database = database_file(runs)
     if not database.exists():
         raise NotFoundError(
             f"expected an MLflow store at {database}, found none: `qdexp run SPEC` makes it, and "
             "--runs names another folder"
         )
+    address = database_address(database)
     _refuse_taken(port)
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
         *("--host", _HOST, "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{database}"),
-        *("--registry-store-uri", f"sqlite:///{database}"),
+        *("--backend-store-uri", address),
+        *("--registry-store-uri", address),
         *("--default-artifact-root", (runs.absolute() / "mlartifacts").as_uri()),
         *("--uvicorn-opts", "--log-level warning"),
     ]
-    for name, link in _links(database, port):
+    for name, link in _links(address, port):
         sys.stderr.write(f"{name}: {link}\n")
     sys.stderr.write("Ctrl-C stops the server.\n")
     # In a session of its own, Ctrl-C reaches the server once, through us.
@@ -50,11 +52,11 @@ def serve(runs: Path, port: int) -> int:
     return _wait(process)
 
 
-def _links(database: Path, port: int) -> list[tuple[str, str]]:
+def _links(address: str, port: int) -> list[tuple[str, str]]:
     """Returns each experiment's page: MLflow's front page shows other things than trainings."""
     from mlflow import MlflowClient  # noqa: PLC0415 - it takes seconds
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+    client = MlflowClient(tracking_uri=address)
     page = f"http://{_HOST}:{port}/#/experiments/{{}}/runs?workflowType=machine_learning"
     return [
         (experiment.name, page.format(experiment.experiment_id))

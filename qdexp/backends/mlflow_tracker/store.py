@@ -7,8 +7,11 @@ made of its trial's first start and its step, so that MLflow drops what it alrea
 
 import json
 import math
+import re
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from mlflow import MlflowClient
@@ -18,14 +21,17 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
+from qdexp.backends.mlflow_tracker.location import database_address, database_file
+from qdexp.errors import RequestError
 from qdexp.experiment.trial import Condition, Trial, condition_label
 from qdexp.results.outcome import Outcome, Progress, Series, Status
 
-PROBLEMS = (MlflowException, SQLAlchemyError, OSError)
+PROBLEMS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, RequestError)
 """What can go wrong here without being a defect of qdexp."""
 
 _METRICS_PER_BATCH = 1000  # MLflow refuses more
 _TAG_CHARACTERS = 5000  # MLflow cuts a tag at 8000
+_NAME_CHARACTERS = 250  # MLflow refuses a metric's longer name
 
 _TRIAL_ID = "qdexp.trial_id"
 _EXPERIMENTS = "qdexp.experiments"
@@ -48,11 +54,13 @@ class MlflowStore:
     """
 
     def __init__(self, runs: Path, *, flush_seconds: float) -> None:
-        database = runs / "mlflow.db"
+        database = database_file(runs)
+        address = database_address(database)
         self._artifacts = runs / "mlartifacts"
         if not database.exists():
             _create(database, self._artifacts)
-        self._client = MlflowClient(tracking_uri=f"sqlite:///{database}")
+        _probe(database)
+        self._client = MlflowClient(tracking_uri=address)
         self._experiment_id = ""
         self._parent_id = ""
         self._running: dict[str, Run] = {}
@@ -176,8 +184,19 @@ def _create(database: Path, artifacts: Path) -> None:
         leftover.unlink()
     database.parent.mkdir(parents=True, exist_ok=True)
     unfinished = database.with_name("mlflow.db.new")
-    SqlAlchemyStore(f"sqlite:///{unfinished}", artifacts.as_uri()).engine.dispose()
+    _probe(unfinished)
+    SqlAlchemyStore(database_address(unfinished), artifacts.as_uri()).engine.dispose()
     unfinished.rename(database)
+
+
+def _probe(database: Path) -> None:
+    """Opens a database once; MLflow would try for minutes.
+
+    Raises:
+        sqlite3.Error: It is none, or cannot be opened.
+    """
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master")
 
 
 def _metrics(run: Run, outcome: Outcome) -> Iterator[Metric]:
@@ -196,7 +215,13 @@ def _metrics(run: Run, outcome: Outcome) -> Iterator[Metric]:
 def _metric(run: Run, name: str, step: int, value: float, *, later: int = 0) -> Metric:
     # MLflow keeps one row per (name, timestamp, step, value), so a timestamp that a replay repeats
     # drops the replay; and of several values at the last step it shows the one `later`.
-    return Metric(name, value, timestamp=run.info.start_time + step + later, step=step)
+    timestamp = run.info.start_time + step + later
+    return Metric(_metric_name(name), value, timestamp=timestamp, step=step)
+
+
+def _metric_name(name: str) -> str:
+    """Returns a name that MLflow takes: it refuses some characters, relative paths, and length."""
+    return re.sub(r"^\W|[^\w.: -]", "_", name)[:_NAME_CHARACTERS] or "_"
 
 
 def _outcome_tags(outcome: Outcome) -> dict[str, str]:

@@ -34,6 +34,7 @@ class MlflowTracker:
         self._runs = runs.absolute()
         self._operations: queue.Queue[_Operation | None] = queue.Queue()
         self._problems: list[str] = []
+        self._is_done = False
         self._writer = threading.Thread(target=self._write, name="mlflow", daemon=True)
 
     def open_experiment(self, name: str, description: str) -> None:
@@ -60,7 +61,7 @@ class MlflowTracker:
         if self._writer.ident is not None:
             self._operations.put(None)
             self._writer.join()
-            if not self._operations.empty():
+            if not self._is_done:
                 self._problems.append("MLflow: the writing thread died, see its traceback")
         return tuple(dict.fromkeys(self._problems))
 
@@ -71,14 +72,19 @@ class MlflowTracker:
 
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # problems are `close`'s to return
         store: MlflowStore | None = None
+        try:
+            store = MlflowStore(self._runs, flush_seconds=_FLUSH_SECONDS)
+        except PROBLEMS as problem:
+            self._problems.append(f"MLflow: its store cannot be opened: {problem}")
         operation: _Operation | None = MlflowStore.flush
         while operation is not None:
             operation = self._next(MlflowStore.flush)
             try:
-                store = store or MlflowStore(self._runs, flush_seconds=_FLUSH_SECONDS)
-                (operation or MlflowStore.close)(store)
+                if store:
+                    (operation or MlflowStore.close)(store)
             except PROBLEMS as problem:
                 self._problems.append(f"MLflow: {problem}")
+        self._is_done = True
 
     def _next(self, otherwise: _Operation) -> _Operation | None:
         try:

@@ -27,7 +27,7 @@ class Made:
         statuses: Trials that did not complete, by (levels, seed): a status, or ``missing``.
         step_factors: Step time as a multiple of the usual, by (levels, seed): what a machine's
             load does to it.
-        started_at: When a condition's trials ran, if not at 1e9 like all others, by its levels.
+        ran: Provenance of a condition's trials, if not like all others', by its levels.
         num_clips: Held-out clips; 0 records no arrays, as a user's own trainable may not.
         noise: Standard deviation of a pair's relative difference between seeds.
     """
@@ -48,7 +48,7 @@ class Made:
     primary: str = "eval.denoising_loss"
     statuses: Mapping[tuple[tuple[Any, ...], int], str] = field(default_factory=dict)
     step_factors: Mapping[tuple[tuple[Any, ...], int], float] = field(default_factory=dict)
-    started_at: Mapping[tuple[Any, ...], float] = field(default_factory=dict)
+    ran: Mapping[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     num_clips: int = 16
     noise: float = 0.001
     provenance: Mapping[str, Any] = field(
@@ -154,7 +154,6 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
     codes = trial.configuration.model.num_embeddings
     measurements = _measurements(errors, codes, trial.seed)
     measurements["cost.step_seconds"] *= made.step_factors.get((levels, trial.seed), 1.0)
-    start = made.started_at.get(levels, 1.0e9)
     return Outcome(
         trial_id=trial.trial_id,
         status="completed",
@@ -162,8 +161,14 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
         measurements=measurements,
         history=_history(float(errors.mean()), codes, trial.seed),
         arrays=_arrays(errors, trial) if made.num_clips else {},
-        provenance={**made.provenance, "pid": trial.seed, "started_at": start}
-        | {"finished_at": start + 60, "resumed_from_step": None},
+        provenance={
+            **made.provenance,
+            "pid": trial.seed,
+            "started_at": 1.0e9,
+            "finished_at": 1.0e9 + 60,
+            "resumed_from_step": None,
+            **made.ran.get(levels, {}),
+        },
     )
 
 

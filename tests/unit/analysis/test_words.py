@@ -123,12 +123,19 @@ def test_cost_is_not_claimed_from_one_seed(make_ledger: Make, made: type[Any]) -
     assert cost.startswith("Cost: no clear difference in the time of a training step from one seed")
 
 
+@pytest.mark.parametrize(
+    "ran",
+    [
+        {"started_at": 1.0e9 + 3600, "finished_at": 1.0e9 + 3660},
+        {"session": "2026-11-23 09:32:11 UTC, process 7"},
+    ],
+    ids=["an hour later", "another session"],
+)
 def test_cost_of_trials_measured_at_another_time_is_not_compared(
-    make_ledger: Make, made: type[Any]
+    make_ledger: Make, made: type[Any], ran: dict[str, Any]
 ) -> None:
     slow = {((16384,), seed): 2.0 for seed in range(3)}
-    later = {(16384,): 1.0e9 + 3600}
-    cost = _cost(make_ledger(made(step_factors=slow, started_at=later)))
+    cost = _cost(make_ledger(made(step_factors=slow, ran={(16384,): ran})))
     assert "times as long with 16384" not in cost
     assert "not compared with 16384, measured at another time" in cost
 

@@ -250,6 +250,19 @@ def test_tracker_that_failed_is_caught_up_by_the_next_run(bench: Bench) -> None:
     assert bench.tracker.calls == []
 
 
+def test_picture_that_cannot_be_drawn_is_noted_once_and_loses_nothing(bench: Bench) -> None:
+    def torn(assignment: Assignment) -> Outcome:
+        trial_folder(bench.runs, assignment.trial.trial_id).rmdir()
+        trial_folder(bench.runs, assignment.trial.trial_id).touch()
+        return replace(completed(assignment), arrays={})
+
+    done = bench.conduct(FakeExecutor(torn))
+    assert (done.num_run, done.num_incomplete, len(done.notes)) == (4, 0, 4)
+    assert "the pictures of trial" in done.notes[0]
+    assert [kind for kind, _ in bench.tracker.calls].count("end") == 4
+    assert bench.conduct(FakeExecutor()).notes == ()
+
+
 def test_experiment_that_shares_trials_is_mirrored_too(bench: Bench) -> None:
     bench.conduct(FakeExecutor())
     bench.tracker = FakeTracker()

@@ -1,8 +1,8 @@
 """Checkpoints are whole, or not there."""
 
 import errno
+import os
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 import torch
@@ -95,17 +95,23 @@ def test_a_full_disk_leaves_the_former_checkpoint_and_no_litter(
     path = save(tmp_path, 3)
     before = path.read_bytes()
 
-    def full(_: dict[str, object], file: BinaryIO) -> None:
-        file.write(b"the beginning")
+    def full(_descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(os, "fsync", full)
     for step in (3, 6):
         with pytest.raises(OSError, match="No space left"):
             save(tmp_path, step)
 
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_is_said_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint_step_1.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        save(tmp_path, 1)
 
 
 def test_a_checkpoint_executes_nothing_when_it_is_read(tmp_path: Path) -> None:

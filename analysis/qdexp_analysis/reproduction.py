@@ -1,0 +1,41 @@
+"""How to run an experiment again: the command line that its present spec came from."""
+
+import json
+import shlex
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from qdexp.results.ledger import SpecRecord
+
+DEFAULT_SEEDS = 3
+"""Seeds of a spec that names none."""
+
+
+def run_command(spec: SpecRecord) -> str:
+    """Returns ``qdexp run FILE`` with the ``--set`` and ``--seeds`` that its text lacks."""
+    written: dict[str, Any] = YAML(typ="safe", pure=True).load(spec.text)
+    in_text: dict[str, Any] = written.get("set") or {}
+    words = ["qdexp", "run", spec.file]
+    for field, value in spec.definition["set"].items():
+        if field not in in_text or in_text[field] != value:
+            words += ["--set", f"{field}={_scalar(value)}"]
+    if spec.definition["seeds"] != _seeds(written.get("seeds", DEFAULT_SEEDS)):
+        words += ["--seeds", str(len(spec.definition["seeds"]))]
+    return shlex.join(words)
+
+
+def settings_text(spec: SpecRecord) -> str:
+    """Returns which seeds were asked for, and what was set for all conditions."""
+    seeds = ", ".join(map(str, spec.definition["seeds"]))
+    fields = [f"{field} = {_scalar(value)}" for field, value in spec.definition["set"].items()]
+    return f"Seeds: {seeds}. Set for all conditions: {', '.join(fields) or 'nothing'}."
+
+
+def _seeds(written: int | list[int]) -> list[int]:
+    return list(range(written)) if isinstance(written, int) else written
+
+
+def _scalar(value: object) -> str:
+    """Returns a value as ``--set`` reads it: JSON is YAML."""
+    return json.dumps(value, ensure_ascii=False)
