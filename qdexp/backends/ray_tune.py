@@ -17,14 +17,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
-from ray._private import services
 from ray.tune.experiment import Trial as TuneTrial
 
 from qdexp.backends.stop_signal import StopSignal
@@ -133,7 +131,7 @@ def local_cluster() -> Iterator[None]:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        with _python_path_of_this_process(), _groups_of_their_own(), _sigterm_interrupts():
+        with _python_path_of_this_process(), _sigterm_interrupts():
             ray.init(
                 address="local",
                 include_dashboard=False,
@@ -269,20 +267,6 @@ def _refuse_infeasible(resources: Resources, cpus: float, gpus: float) -> None:
 
 
 @contextmanager
-def _groups_of_their_own() -> Iterator[None]:
-    """Starts Ray's processes where a signal to this process's group does not reach them.
-
-    Schedulers send one before they kill; without a cluster, nothing could be saved then.
-    """
-    popen = services.ConsolePopen
-    services.ConsolePopen = partial(popen, process_group=0)
-    try:
-        yield
-    finally:
-        services.ConsolePopen = popen
-
-
-@contextmanager
 def _sigterm_interrupts() -> Iterator[None]:
     """Makes an interruption of Ray's own answer to SIGTERM, and gives the handler back after it.
 
@@ -311,7 +295,6 @@ def _python_path_of_this_process() -> Iterator[None]:
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
             os.environ["PYTHONPATH"] = before

@@ -219,8 +219,8 @@ class ExecutorContract:
         self, executor: Executor, tmp_path: Path
     ) -> None:
         class Stopping(Heard):
-            def on_progress(self, trial_id: str, progress: Progress) -> None:
-                super().on_progress(trial_id, progress)
+            def on_start(self, trial_id: str) -> None:
+                super().on_start(trial_id)
                 signal.raise_signal(signal.SIGTERM)
 
         heard = Stopping()
@@ -365,7 +365,7 @@ class TestRayTune(ExecutorContract):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_signal_to_the_whole_process_group_closes_trials_and_leaves_none_of_ray(
+def test_signal_to_the_driver_closes_trials_and_leaves_nothing_of_tune(
     tmp_path: Path,
 ) -> None:
     leftover = tmp_path / "ray" / ("0" * 32)
@@ -376,7 +376,7 @@ def test_signal_to_the_whole_process_group_closes_trials_and_leaves_none_of_ray(
         "from qdexp.backends.ray_tune import RayTuneExecutor\n"
         "folder = Path(sys.argv[1])\n"
         "one = assignment(folder, 'asks_its_driver_to_stop', start_from=folder / "
-        "f'SIGTERM--{os.getpid()}')\n"
+        "f'SIGTERM-{os.getpid()}')\n"
         "executor = RayTuneExecutor(storage=folder / 'ray', resources=Resources())\n"
         "executor.execute([one], Heard())\n"
     )

@@ -88,7 +88,8 @@ def is_slow_and_fails_to_clean_up(
 
 def measures_with_numpy(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
     half: Any = np.float32(0.5)
-    yield Progress(step=np.int64(1), num_steps=2, measurements={"train.toy": half})
+    one: Any = np.int64(1)
+    yield Progress(step=one, num_steps=2, measurements={"train.toy": half})
     yield _completed(trial, {"eval.toy": half})
 
 
@@ -153,8 +154,6 @@ def loses_every_worker(trial: Trial, _workspace: Workspace) -> Iterator[Progress
 
 def asks_its_driver_to_stop(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
     """Sends the signal named in `start_from` to the driver, whose pid is the name's other part.
-
-    A negative one stands for the driver's process group.
 
     It then waits to be closed, and leaves a file that says so.
     """

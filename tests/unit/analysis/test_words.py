@@ -97,7 +97,7 @@ def test_answer_says_how_much_of_the_codebook_is_used_and_what_it_costs(
     make_ledger: Make, made: type[Any]
 ) -> None:
     text = " ".join(answer(find(load("codebook_size", make_ledger(made())))))
-    used = text[text.index("Codes used: ") : text.index("Cost: ")]
+    used = text[text.index("Codes used") : text.index("Cost: ")]
     assert used.count(" % with ") == 3
     assert "times as long with 16384" in text
 
