@@ -239,18 +239,24 @@ def _by_verdict(findings: Findings) -> list[str]:
         sentences.append(
             f"Equivalent to {_base(findings)} within {margin_text(findings)}: {listed}."
         )
-    noisy = [c for c in by_verdict["undecided"] if c.doubt == "noise"]
+    noisy = [c for c in by_verdict["undecided"] if c.doubt == "noise" and _includes_zero(c)]
     if noisy:
         is_short = len(noisy) <= MOST_LISTED
         texts = [(_brief if is_short else _label)(findings, c) for c in noisy]
         sentences.append(
             f"Undecided, since noise between seeds and clips could explain it: {'; '.join(texts)}."
         )
+    explained = {contrast.condition for contrast in noisy}
     for contrast in by_verdict["undecided"]:
-        if contrast.doubt != "noise":
+        if contrast.condition not in explained:
             label = _label(findings, contrast)
             sentences.append(f"Undecided for {label} ({doubt_text(findings, contrast)}).")
     return sentences
+
+
+def _includes_zero(contrast: Contrast) -> bool:
+    limits = contrast.estimate.interval if contrast.estimate else None
+    return limits is None or limits[0] <= 0 <= limits[1]
 
 
 def _decided(findings: Findings, contrast: Contrast) -> str:
