@@ -11,6 +11,7 @@
     ├── LedgerError             the ledger cannot be read or written
     │   └── LedgerInUseError    another driver is writing to it
     ├── CheckpointError         a checkpoint cannot be used
+    ├── TrainingMemoryError     a training does not fit into memory, not even in small pieces
     ├── DivergedError           a loss became non-finite: the trial's outcome is `diverged`
     └── InterruptedRunError     stopped by a signal, resumable: exit code 130
 
@@ -84,6 +85,24 @@ class DivergedError(QdexpError):
             "lower training.max_grad_norm, or check the data's normalisation"
         )
         self.step = step
+
+
+class TrainingMemoryError(QdexpError, MemoryError):
+    """A training does not fit into memory.
+
+    Args:
+        step: The optimizer step, from 0, at which memory ran out.
+        micro_batch: Clips in one micro-batch, at the last try.
+        problem: The allocator's message, in one line.
+    """
+
+    def __init__(self, *, step: int, micro_batch: int, problem: str) -> None:
+        super().__init__(
+            f"out of memory at step {step} with {micro_batch} clips in a micro-batch: lower "
+            "training.batch_size and raise training.gradient_accumulation_steps, set "
+            "training.activation_checkpointing, lower model.hidden_dim or model.num_layers, or "
+            f"lower the resolution, data.height and data.width ({problem})"
+        )
 
 
 class InterruptedRunError(QdexpError):

@@ -1,9 +1,10 @@
 """The `qdexp` command: its options and its exit codes.
 
-Exit codes: 0 every planned trial completed; 1 some did not, or the ledger failed; 2 the request was
-wrong; 130 interrupted, resumable. Results go to stdout, everything else to stderr.
+Exit codes: 0 every trial completed; 1 some did not, or the ledger or the disk failed; 2 the
+request was wrong; 130 interrupted, resumable. Results go to stdout, everything else to stderr.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -97,6 +98,34 @@ def plan(
 
 
 @app.command()
+def train(
+    config: Annotated[
+        Path,
+        typer.Option("--config", metavar="FILE", help="The configuration, as presets writes it."),
+    ],
+    resume: Annotated[
+        Path | None,
+        typer.Option("--resume", metavar="CHECKPOINT", help="A checkpoint to go on from."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Its folder [default: outputs/ and FILE's name]."
+        ),
+    ] = None,
+    settings: Settings = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="The seed.")] = 0,
+) -> None:
+    """Train one configuration; also under torchrun. The same command again goes on."""
+    from qdexp.cli import train_command
+
+    request = train_command.Request(
+        config=config, settings=tuple(settings or ()), seed=seed, resume=resume, out=out
+    )
+    raise typer.Exit(train_command.train(request))
+
+
+@app.command()
 def status(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="An experiment [default: all].")
@@ -167,7 +196,8 @@ def main() -> None:
     try:
         app()
     except QdexpError as error:
-        typer.echo(str(error), err=True)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # torchrun's other processes would repeat it
+            typer.echo(str(error), err=True)
         sys.exit(exit_code(error))
 
 

@@ -9,14 +9,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 
-from qdexp.config.sections import (
-    DataConfig,
-    DiffusionConfig,
-    EvaluationConfig,
-    ModelConfig,
-    Section,
-    TrainingConfig,
-)
+from qdexp.config.model_config import ModelConfig
+from qdexp.config.section import Section
+from qdexp.config.sections import DataConfig, DiffusionConfig, EvaluationConfig
+from qdexp.config.training_config import DistillationConfig, TrainingConfig
 from qdexp.errors import ConfigurationError, nearest
 
 Value = Any
@@ -29,6 +25,7 @@ class Configuration(Section):
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     training: TrainingConfig = TrainingConfig()
+    distillation: DistillationConfig = DistillationConfig()
     data: DataConfig = DataConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
@@ -38,6 +35,19 @@ class Configuration(Section):
             raise ValueError(
                 "evaluation.num_clips: expected at most data.num_eval_clips, found "
                 f"{self.evaluation.num_clips} and {self.data.num_eval_clips}"
+            )
+        if self.model.quantizer_placement == "output" and self.diffusion.prediction_type != "x0":
+            raise ValueError(
+                "model.quantizer_placement: expected bottleneck unless the network predicts x0, "
+                f"found output with diffusion.prediction_type {self.diffusion.prediction_type}"
+            )
+        least, greatest = self.score_range
+        trained = (self.diffusion.min_step, self.diffusion.max_step)
+        if not trained[0] <= least < greatest <= trained[1]:
+            raise ValueError(
+                "expected diffusion.min_step <= distillation.min_step < distillation.max_step <= "
+                f"diffusion.max_step, where both scores are trained, found {trained[0]}, {least}, "
+                f"{greatest}, {trained[1]}"
             )
         latent = self.latent_shape
         for axis, size, patch in zip("thw", latent[1:], self.model.patch_size, strict=True):
@@ -55,7 +65,7 @@ class Configuration(Section):
                 f"for {limits}"
             )
         available = self.evaluation.num_clips * self.evaluation.num_levels * self.tokens_per_clip
-        if self.evaluation.codebook_tokens > available:
+        if self.model.quantizer != "none" and self.evaluation.codebook_tokens > available:
             raise ValueError(
                 "evaluation.codebook_tokens: expected at most num_clips x num_levels x tokens per "
                 f"clip, found {self.evaluation.codebook_tokens} for {available}"
@@ -91,6 +101,15 @@ class Configuration(Section):
     def clips_per_step(self) -> int:
         """Clips in one optimizer step, over all its micro-batches."""
         return self.training.batch_size * self.training.gradient_accumulation_steps
+
+    @property
+    def score_range(self) -> tuple[int, int]:
+        """Least and greatest timestep of DMD's score comparison, both inclusive."""
+        own = (self.distillation.min_step, self.distillation.max_step)
+        return (
+            self.diffusion.min_step if own[0] is None else own[0],
+            self.diffusion.max_step if own[1] is None else own[1],
+        )
 
     def fields(self) -> dict[str, Value]:
         """Returns every field under its dotted name, as plain JSON values."""
@@ -129,6 +148,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "model": ModelConfig,
     "diffusion": DiffusionConfig,
     "training": TrainingConfig,
+    "distillation": DistillationConfig,
     "data": DataConfig,
     "evaluation": EvaluationConfig,
 }

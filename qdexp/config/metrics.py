@@ -18,22 +18,39 @@ _RANGE = (
     "diffusion.beta_schedule",
     "diffusion.num_train_timesteps",
 )
-_VQ = ("model.commitment_cost", "model.embedding_dim")
+_VQ = (
+    "model.commitment_cost",
+    "model.embedding_dim",
+    "model.quantizer",
+    "model.quantizer_placement",
+    "model.codes_per_token",
+    "model.entropy_loss_weight",
+)
+_PREDICTED = ("training.objective", "diffusion.prediction_type", "model.dropout")
 _HELD_OUT = (
     *_DATA,
     "evaluation.num_clips",
     "evaluation.num_levels",
     "diffusion.num_train_timesteps",  # few timesteps cannot hit the noise levels
+    "training.objective",  # a student is made for a few timesteps of its own
 )
+_SAMPLED = (*_DATA, "evaluation.num_samples")
 _CURVE = (
     *_DATA,
     *_RANGE,  # a mean over the levels of the trial's own range
+    "training.objective",
     "evaluation.curve_clips",
     "evaluation.curve_levels",
     "evaluation.num_levels",
 )
 _BATCH = (*_DATA, "training.batch_size", "training.gradient_accumulation_steps", "model.patch_size")
-_COUNTED = (*_HELD_OUT, "evaluation.codebook_tokens", "model.patch_size")
+_COUNTED = (
+    *_HELD_OUT,
+    "evaluation.codebook_tokens",
+    "model.patch_size",
+    "model.codes_per_token",
+    "model.quantizer_placement",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +96,12 @@ METRICS: dict[str, Metric] = {
             "inside the trained range.",
         ),
         _metric(
+            "eval.quantized_loss",
+            "lower",
+            _HELD_OUT,
+            "The same through the codes, also where the quantizer is placed at the output.",
+        ),
+        _metric(
             "eval.unquantized_loss",
             "lower",
             _HELD_OUT,
@@ -89,6 +112,13 @@ METRICS: dict[str, Metric] = {
             "lower",
             _HELD_OUT,
             "Mean squared error of the decoded pred_x0, pixels in 0..1.",
+        ),
+        _metric(
+            "eval.kernel_distance",
+            "lower",
+            _SAMPLED,
+            "Unbiased squared kernel distance (degree 3) between samples and training clips, on "
+            "principal components of pooled pixels; it can be below 0.",
         ),
         _metric(
             "eval.curve_denoising_loss",
@@ -109,6 +139,13 @@ METRICS: dict[str, Metric] = {
             "Fraction of the codes used, over a fixed budget of held-out tokens.",
         ),
         _metric(
+            "eval.entropy",
+            "higher",
+            _COUNTED,
+            "Entropy of the code distribution, over the same tokens.",
+            "nats",
+        ),
+        _metric(
             "eval.perplexity",
             "higher",
             _COUNTED,
@@ -118,20 +155,50 @@ METRICS: dict[str, Metric] = {
         _metric(
             "train.loss",
             "lower",
-            (*_DATA, *_RANGE, *_VQ, "training.quantization_weight", "model.dropout"),
-            "denoising_loss + quantization_weight x vq_loss, on training batches.",
+            (*_DATA, *_RANGE, *_VQ, *_PREDICTED, "training.quantization_weight"),
+            "denoising_loss (dmd_loss for DMD) + quantization_weight x vq_loss, on training batches.",
         ),
         _metric(
             "train.denoising_loss",
             "lower",
-            (*_DATA, *_RANGE, "model.dropout"),
-            "Mean squared error of pred_x0 on training batches, at sampled timesteps.",
+            (*_DATA, *_RANGE, *_PREDICTED),
+            "Mean squared error of the prediction on training batches, at sampled timesteps.",
         ),
         _metric(
             "train.vq_loss",
             "lower",
             (*_DATA, *_RANGE, *_VQ),
-            "Commitment loss on training batches.",
+            "Weighted commitment, codebook and entropy losses on training batches.",
+        ),
+        _metric(
+            "train.commitment_loss",
+            "lower",
+            (*_DATA, *_RANGE, *_VQ),
+            "Mean squared distance of tokens to their codes, which moves the tokens.",
+        ),
+        _metric(
+            "train.codebook_loss",
+            "lower",
+            (*_DATA, *_RANGE, *_VQ),
+            "The same distance where it moves the codes; 0 for moving averages.",
+        ),
+        _metric(
+            "train.dmd_loss",
+            "neither",
+            (),
+            "Half the mean square of DMD's normalised gradient; it measures no progress.",
+        ),
+        _metric(
+            "train.fake_loss",
+            "neither",
+            (),
+            "The fake score's denoising loss on the student's samples.",
+        ),
+        _metric(
+            "train.regression_loss",
+            "neither",
+            (),
+            "Mean squared distance to the teacher's sample of the same noise; 0 in steps without.",
         ),
         _metric(
             "train.codebook_usage",

@@ -24,6 +24,8 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "model.patch_size":                     ((1, 1, 1), (1, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2)),
     "model.ema_decay":                      (0.98,      0.99,      0.99,      0.99,      0.99),
     "model.dead_code_threshold":            (0.3,       0.0,       0.0,       0.0,       0.0),
+    "model.codebook_init":                  ("random",  "random",  "random",  "random",  "kmeans"),
+    "training.objective":                   ("diffusion", "diffusion", "diffusion", "diffusion", "dmd"),
     "training.num_epochs":                  (100,       10,        100,       200,       50),
     "training.max_steps":                   (300,       None,      None,      None,      None),
     "training.batch_size":                  (4,         4,         4,         2,         4),
@@ -32,6 +34,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "training.warmup_steps":                (20,        100,       1000,      2000,      500),
     "training.quantization_weight":         (0.1,       0.1,       0.1,       0.05,      0.05),
     "diffusion.beta_schedule":              ("linear",  "linear",  "linear",  "cosine",  "cosine"),
+    "diffusion.sampling_steps":             (50,        50,        50,        50,        4),
     "evaluation.num_clips":                 (24,        64,        64,        64,        64),
 }
 # fmt: on

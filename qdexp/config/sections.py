@@ -1,65 +1,10 @@
-"""The sections of a configuration: every field with its type, range, default and meaning."""
+"""The sections for diffusion, data and evaluation: every field with its meaning."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Patch = Annotated[int, Field(ge=1, le=8)]
-
-
-class Section(BaseModel):
-    """A frozen part of the configuration that refuses unknown fields and loose types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class ModelConfig(Section):
-    """The quantized diffusion predictor."""
-
-    latent_channels: int = Field(default=16, ge=1, le=256, description="Channels C of a latent.")
-    num_embeddings: int = Field(
-        default=8192, ge=2, le=262_144, description="Codes K in the codebook."
-    )
-    embedding_dim: int = Field(default=512, ge=1, le=4096, description="Dimensions of a code.")
-    hidden_dim: int = Field(default=1024, ge=8, le=16_384, description="Width of the transformer.")
-    num_layers: int = Field(default=12, ge=1, le=128, description="Transformer blocks.")
-    num_heads: int = Field(
-        default=16, ge=1, le=128, description="Attention heads; divides hidden_dim."
-    )
-    dropout: float = Field(
-        default=0.1, ge=0, lt=1, description="Dropout probability in the blocks."
-    )
-    max_frames: int = Field(
-        default=64, ge=1, le=4096, description="Most latent frames of one clip."
-    )
-    max_grid: int = Field(
-        default=64, ge=1, le=4096, description="Most tokens along the height, and along the width."
-    )
-    patch_size: tuple[Patch, Patch, Patch] = Field(
-        default=(1, 2, 2), strict=False, description="Latent frames, rows and columns in one token."
-    )
-    commitment_cost: float = Field(
-        default=0.25, ge=0, le=100, description="Weight beta of the commitment term in vq_loss."
-    )
-    ema_decay: float = Field(
-        default=0.99, ge=0, lt=1, description="Decay of the codebook's moving averages, per step."
-    )
-    dead_code_threshold: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="A code whose moving count falls below this share of a uniform code's is "
-        "replaced by a token of the batch; 0 replaces none.",
-    )
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.hidden_dim % self.num_heads:
-            raise ValueError(
-                "model.num_heads: expected a divisor of model.hidden_dim, found "
-                f"{self.num_heads} for {self.hidden_dim}"
-            )
-        return self
+from qdexp.config.section import Section
 
 
 class DiffusionConfig(Section):
@@ -81,6 +26,25 @@ class DiffusionConfig(Section):
         default="linear",
         description="linear (Ho et al., 2020) or cosine (Nichol and Dhariwal, 2021).",
     )
+    zero_terminal_snr: bool = Field(
+        default=False,
+        description="Rescale the schedule so that its last timestep is pure noise (Lin et al., "
+        "2023, algorithm 1).",
+    )
+    prediction_type: Literal["x0", "epsilon", "v"] = Field(
+        default="x0",
+        description="What the network predicts: the clean latents, the noise, or v (Salimans and "
+        "Ho, 2022).",
+    )
+    sampling_steps: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="Network evaluations of one sample: DDIM's, and those a student is made for.",
+    )
+    sampling_eta: float = Field(
+        default=0.0, ge=0, le=1, description="DDIM's eta: 0 is deterministic, 1 is DDPM's noise."
+    )
 
     @model_validator(mode="after")
     def _range_is_inside_the_schedule(self) -> Self:
@@ -89,53 +53,17 @@ class DiffusionConfig(Section):
                 "expected diffusion.min_step < diffusion.max_step < diffusion.num_train_timesteps, "
                 f"found {self.min_step}, {self.max_step}, {self.num_train_timesteps}"
             )
+        if self.zero_terminal_snr and self.prediction_type == "epsilon":
+            raise ValueError(
+                "diffusion.prediction_type: expected x0 or v with zero_terminal_snr, found epsilon:"
+                " pure noise says nothing about the clean latents"
+            )
+        if self.sampling_steps > self.max_step - self.min_step + 1:
+            raise ValueError(
+                "diffusion.sampling_steps: expected at most as many as trained timesteps, found "
+                f"{self.sampling_steps} for {self.min_step} to {self.max_step}"
+            )
         return self
-
-
-class TrainingConfig(Section):
-    """The optimisation."""
-
-    num_epochs: int = Field(
-        default=100,
-        ge=1,
-        le=1_000_000,
-        description="Passes over the clips, unless max_steps is given.",
-    )
-    max_steps: int | None = Field(
-        default=None, ge=1, le=100_000_000, description="Optimizer steps; replaces num_epochs."
-    )
-    batch_size: int = Field(default=4, ge=1, le=65_536, description="Clips per micro-batch.")
-    gradient_accumulation_steps: int = Field(
-        default=2, ge=1, le=4096, description="Micro-batches per optimizer step."
-    )
-    learning_rate: float = Field(default=1e-4, gt=0, description="AdamW's rate after the warm-up.")
-    warmup_steps: int = Field(
-        default=1000, ge=0, le=10_000_000, description="Steps over which the rate rises linearly."
-    )
-    weight_decay: float = Field(
-        default=0.01, ge=0, le=10, description="AdamW's decay, on matrices only."
-    )
-    max_grad_norm: float = Field(
-        default=1.0, gt=0, description="The gradient is scaled down to this L2 norm."
-    )
-    quantization_weight: float = Field(
-        default=0.1, ge=0, le=1000, description="Weight of vq_loss in loss, beside denoising_loss."
-    )
-    num_threads: int = Field(
-        default=1,
-        ge=1,
-        le=1024,
-        description="CPU threads of the computation; they change last bits.",
-    )
-    log_every_steps: int = Field(
-        default=10,
-        ge=1,
-        le=1_000_000,
-        description="Steps over which train.* is averaged and recorded.",
-    )
-    checkpoint_every_steps: int = Field(
-        default=500, ge=1, le=1_000_000, description="Steps between two checkpoints."
-    )
 
 
 class DataConfig(Section):
@@ -189,6 +117,12 @@ class EvaluationConfig(Section):
         default=65_536,
         ge=1,
         description="Tokens over which codebook usage and perplexity are counted.",
+    )
+    num_samples: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Clips sampled at the end for eval.kernel_distance; 0 measures none.",
     )
 
     @model_validator(mode="after")

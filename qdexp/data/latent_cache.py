@@ -63,7 +63,7 @@ class Latents:
     def decode(self, latents: Float[Tensor, "b c t y x"]) -> Float[Tensor, "b 3 f h w"]:
         """Returns the pixels of normalised latents; real clips are in 0..1, nothing is clipped."""
         deviation, mean = self.deviation.to(latents.device), self.mean.to(latents.device)
-        return self.autoencoder.decode(latents * deviation + mean)
+        return self.autoencoder.decode(latents.float() * deviation + mean)
 
 
 def open_latents(folder: Path) -> Latents:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
+from qdexp.diffusion.parametrisation import Parametrisation
 from qdexp.diffusion.schedule import NoiseSchedule
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 
@@ -46,8 +47,8 @@ class HeldOutClips:
         decode: Latents to pixels in 0..1, linear.
     """
 
-    latents: Float32[Tensor, "n c t h w"]
-    noise: Float32[Tensor, "n c t h w"]
+    latents: Float[Tensor, "n c t h w"]
+    noise: Float[Tensor, "n c t h w"]
     decode: Callable[[Tensor], Tensor]
 
 
@@ -56,16 +57,18 @@ class DenoisingErrors:
     """Mean squared errors, and the codes behind them.
 
     Args:
-        quantized: Of pred_x0, on the path that sampling takes.
+        sampled: Of pred_x0, on the path that sampling takes.
+        quantized: Through the codes; the same, unless the quantizer is placed at the output.
         unquantized: With the quantizer bypassed.
         pixels: Of the decoded pred_x0 against the decoded clean latent.
-        indices: The code of every token: clip by clip, level by level, frame, row, column.
+        indices: The codes of every token: clip by clip, level by level, frame, row, column.
     """
 
+    sampled: Float64[Tensor, "l n"]
     quantized: Float64[Tensor, "l n"]
     unquantized: Float64[Tensor, "l n"]
     pixels: Float64[Tensor, "l n"]
-    indices: Int[Tensor, "n l tokens"]
+    indices: Int[Tensor, "n l tokens q"]
 
 
 def noise_levels(schedule: NoiseSchedule, num_levels: int) -> NoiseLevels:
@@ -78,7 +81,7 @@ def noise_levels(schedule: NoiseSchedule, num_levels: int) -> NoiseLevels:
 @torch.no_grad()
 def denoising_errors(
     model: QuantizedDiffusionPredictor,
-    schedule: NoiseSchedule,
+    parametrisation: Parametrisation,
     levels: NoiseLevels,
     clips: HeldOutClips,
 ) -> DenoisingErrors:
@@ -87,34 +90,35 @@ def denoising_errors(
     One clip at all levels is a batch, so that the memory is one clip's whatever their number.
     """
     model.eval()
-    errors: list[Float64[Tensor, "3 l"]] = []
-    indices: list[Int[Tensor, "l tokens"]] = []
+    errors: list[Float64[Tensor, "4 l"]] = []
+    indices: list[Int[Tensor, "l tokens q"]] = []
+    t = levels.timesteps
     for x_0, noise in zip(clips.latents, clips.noise, strict=True):
-        count = len(levels.timesteps)
-        x_t = schedule.add_noise(
-            x_0.expand(count, *x_0.shape), noise.expand(count, *x_0.shape), levels.timesteps
+        every = (len(t), *x_0.shape)
+        x_t = parametrisation.schedule.add_noise(x_0.expand(every), noise.expand(every), t)
+        z = model.features(x_t, t)
+        prediction = model.decide(z)
+        sampled, quantized, unquantized = (
+            parametrisation.x0_from_output(output, x_t, t)
+            for output in (prediction.output, prediction.quantized_output, model.bypass(z))
         )
-        z = model.features(x_t, levels.timesteps)
-        quantization = model.quantizer(z)
-        pred_x0 = model.project(quantization.z_q)
-        errors.append(
-            torch.stack(
-                [
-                    _mean_square(pred_x0 - x_0),
-                    _mean_square(model.project(z) - x_0),
-                    _mean_square(clips.decode(pred_x0) - clips.decode(x_0[None])),
-                ]
-            )
+        differences = (
+            sampled - x_0,
+            quantized - x_0,
+            unquantized - x_0,
+            clips.decode(sampled) - clips.decode(x_0[None]),
         )
-        indices.append(quantization.indices.flatten(1))
-    quantized, unquantized, pixel = torch.stack(errors, dim=-1).cpu()
+        errors.append(torch.stack([_mean_square(each) for each in differences]))
+        indices.append(prediction.indices.flatten(1, 3))
+    sampled, quantized, unquantized, pixels = torch.stack(errors, dim=-1).cpu()
     return DenoisingErrors(
+        sampled=sampled,
         quantized=quantized,
         unquantized=unquantized,
-        pixels=pixel,
+        pixels=pixels,
         indices=torch.stack(indices).cpu(),
     )
 
 
-def _mean_square(difference: Float32[Tensor, "l ..."]) -> Float64[Tensor, " l"]:
+def _mean_square(difference: Float[Tensor, "l ..."]) -> Float64[Tensor, " l"]:
     return difference.double().square().flatten(1).mean(dim=1)

@@ -1,56 +1,35 @@
-"""The diffusion objective: predict the clean latents from noisy ones.
-
-Axes: b clips of a batch, c channels, t frames, h rows, w columns.
-"""
+"""The diffusion objective: predict the clean latents, or what they follow from."""
 
 # pyright: basic
 
-from dataclasses import dataclass
-
-from torch import Tensor
+from torch import nn
 from torch.nn import functional
 
-from qdexp.diffusion.schedule import NoiseSchedule
-from qdexp.model.predictor import QuantizedDiffusionPredictor
-from qdexp.model.vector_quantizer import CodeStatistics
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """The clean latents (b, c, t, h, w) of a step, their noise and their timesteps (b,)."""
-
-    x_0: Tensor
-    noise: Tensor
-    t: Tensor
-
-    def split(self, size: int) -> tuple["Batch", ...]:
-        """Returns micro-batches of `size` clips."""
-        parts = zip(self.x_0.split(size), self.noise.split(size), self.t.split(size), strict=True)
-        return tuple(Batch(x_0=x_0, noise=noise, t=t) for x_0, noise, t in parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Losses:
-    """The losses of a batch, each a mean, and what its tokens say about the codebook."""
-
-    loss: Tensor
-    denoising_loss: Tensor
-    vq_loss: Tensor
-    statistics: CodeStatistics
+from qdexp.diffusion.parametrisation import Parametrisation
+from qdexp.training.batches import Batch
+from qdexp.training.learner import Losses
 
 
 def denoising_losses(
-    model: QuantizedDiffusionPredictor,
-    schedule: NoiseSchedule,
+    forward: nn.Module,
+    parametrisation: Parametrisation,
     batch: Batch,
     quantization_weight: float,
 ) -> Losses:
-    """Returns MSE(pred_x0, x_0) + quantization_weight * vq_loss, and its parts."""
-    prediction = model(schedule.add_noise(batch.x_0, batch.noise, batch.t), batch.t)
-    denoising_loss = functional.mse_loss(prediction.pred_x0, batch.x_0)
-    return Losses(
-        loss=denoising_loss + quantization_weight * prediction.vq_loss,
-        denoising_loss=denoising_loss,
-        vq_loss=prediction.vq_loss,
-        statistics=prediction.statistics,
-    )
+    """Returns MSE(output, target) + quantization_weight * vq_loss, and its parts.
+
+    The target is x_0, unless the network predicts the noise or v.
+    """
+    x_t = parametrisation.schedule.add_noise(batch.x_0, batch.noise, batch.t)
+    prediction = forward(x_t, batch.t)
+    target = parametrisation.target(batch.x_0, batch.noise, batch.t)
+    denoising_loss = functional.mse_loss(prediction.output.to(target.dtype), target)
+    loss = denoising_loss + quantization_weight * prediction.vq_loss
+    parts = {
+        "train.loss": loss,
+        "train.denoising_loss": denoising_loss,
+        "train.vq_loss": prediction.vq_loss,
+        "train.commitment_loss": prediction.commitment_loss,
+        "train.codebook_loss": prediction.codebook_loss,
+    }
+    return Losses(loss=loss, parts=parts, statistics=prediction.statistics)

@@ -8,7 +8,7 @@ that were trained on different ranges.
 # pyright: basic
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,8 +16,6 @@ from torch import Tensor
 
 from qdexp.config.configuration import Configuration
 from qdexp.data.latent_cache import Latents
-from qdexp.diffusion.schedule import NoiseSchedule
-from qdexp.evaluation.codebook_statistics import code_counts, codebook_usage, perplexity
 from qdexp.evaluation.denoising_error import (
     DenoisingErrors,
     HeldOutClips,
@@ -25,14 +23,18 @@ from qdexp.evaluation.denoising_error import (
     denoising_errors,
     noise_levels,
 )
+from qdexp.evaluation.kernel_distance import PixelFeatures, kernel_distance
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 from qdexp.results.outcome import Array
 from qdexp.training import memory, randomness
+from qdexp.training.code_health import CodeHealth, code_health
+from qdexp.training.course import Course
 from qdexp.training.record import CurvePoint, Record
+from qdexp.training.sampling import CLIPS_AT_ONCE, sampled_latents
 from qdexp.training.training_state import num_parameters
 
-COLLAPSED_SHARE = 0.01
-"""A codebook counts as collapsed below this share of the greatest perplexity possible."""
+REAL_CLIPS = 512
+"""Training clips with which samples are compared, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,26 +51,33 @@ class HeldOut:
     """What a trial is measured on.
 
     Args:
-        config: The trial's configuration.
-        schedule: The forward process, on the device.
-        levels: All noise levels of `config.evaluation`, on the device.
-        clips: All its clips, on the device.
+        course: The trial's course.
+        levels: All noise levels of its evaluation, on the device.
+        clips: All held-out clips of its evaluation, on the device.
+        real: Clean latents of the training clips, with which samples are compared.
     """
 
-    config: Configuration
-    schedule: NoiseSchedule
+    course: Course
     levels: NoiseLevels
     clips: HeldOutClips
+    real: Tensor
+
+    @property
+    def config(self) -> Configuration:
+        """The trial's configuration."""
+        return self.course.config
 
 
-def held_out(
-    config: Configuration, latents: Latents, schedule: NoiseSchedule, device: torch.device
-) -> HeldOut:
+def held_out(course: Course, latents: Latents) -> HeldOut:
     """Returns the first `evaluation.num_clips` held-out clips, each with its own noise."""
-    x_0 = latents.held_out[: config.evaluation.num_clips].to(device)
-    clips = with_noise(x_0, latents.decode)
-    levels = noise_levels(schedule, config.evaluation.num_levels)
-    return HeldOut(config=config, schedule=schedule, levels=levels, clips=clips)
+    evaluation = course.config.evaluation
+    x_0 = latents.held_out[: evaluation.num_clips].to(course.device, course.dtype)
+    return HeldOut(
+        course=course,
+        levels=noise_levels(course.parametrisation.schedule, evaluation.num_levels),
+        clips=with_noise(x_0, latents.decode),
+        real=latents.train[:REAL_CLIPS],
+    )
 
 
 def with_noise(x_0: Tensor, decode: Callable[[Tensor], Tensor]) -> HeldOutClips:
@@ -77,7 +86,9 @@ def with_noise(x_0: Tensor, decode: Callable[[Tensor], Tensor]) -> HeldOutClips:
         randomness.evaluation_noise(clip=clip, shape=tuple(x_0.shape[1:]))
         for clip in range(len(x_0))
     ]
-    return HeldOutClips(latents=x_0, noise=torch.stack(noise).to(x_0.device), decode=decode)
+    return HeldOutClips(
+        latents=x_0, noise=torch.stack(noise).to(x_0.device, x_0.dtype), decode=decode
+    )
 
 
 def curve_point(model: QuantizedDiffusionPredictor, on: HeldOut, step: int) -> CurvePoint:
@@ -86,10 +97,10 @@ def curve_point(model: QuantizedDiffusionPredictor, on: HeldOut, step: int) -> C
     clips = HeldOutClips(
         latents=on.clips.latents[:count], noise=on.clips.noise[:count], decode=on.clips.decode
     )
-    errors = denoising_errors(model, on.schedule, _curve_levels(on), clips)
+    errors = denoising_errors(model, on.course.parametrisation, _curve_levels(on), clips)
     return CurvePoint(
         step=step,
-        quantized=tuple(errors.quantized.mean(dim=1).tolist()),
+        sampled=tuple(errors.sampled.mean(dim=1).tolist()),
         unquantized=tuple(errors.unquantized.mean(dim=1).tolist()),
     )
 
@@ -98,57 +109,47 @@ def curve_scalars(point: CurvePoint, on: HeldOut) -> dict[str, float]:
     """Returns a curve point's means over the levels inside the trained range, if there are any."""
     inside = _is_trained(on.config, _curve_levels(on))
     means = {
-        "eval.curve_denoising_loss": _mean(torch.tensor(point.quantized)[inside]),
+        "eval.curve_denoising_loss": _mean(torch.tensor(point.sampled)[inside]),
         "eval.curve_unquantized_loss": _mean(torch.tensor(point.unquantized)[inside]),
     }
     return means if inside.any() else {}
 
 
 def final_measurement(model: QuantizedDiffusionPredictor, on: HeldOut) -> Measurement:
-    """Measures every clip at every level, and the codebook on `codebook_tokens` of the tokens.
-
-    Those are spread evenly over all: clip by clip, level by level, frame, row and column.
-    """
-    errors = denoising_errors(model, on.schedule, on.levels, on.clips)
-    tokens = evenly_spread(errors.indices.flatten(), on.config.evaluation.codebook_tokens)
-    counts = code_counts(tokens, on.config.model.num_embeddings)
+    """Measures every clip at every level, the codes of its tokens, and samples if they are wanted."""
+    errors = denoising_errors(model, on.course.parametrisation, on.levels, on.clips)
+    health = code_health(errors.indices, on.config)
     inside = _is_trained(on.config, on.levels)
-    scalars = {
-        "eval.codebook_usage": codebook_usage(counts),
-        "eval.perplexity": perplexity(counts),
-    }
+    scalars = dict(health.scalars) if health else {}
+    warnings = health.warnings if health else ()
     if inside.any():
         scalars |= {
-            "eval.denoising_loss": _mean(errors.quantized[inside]),
+            "eval.denoising_loss": _mean(errors.sampled[inside]),
+            "eval.quantized_loss": _mean(errors.quantized[inside]),
             "eval.unquantized_loss": _mean(errors.unquantized[inside]),
             "eval.pixel_error": _mean(errors.pixels[inside]),
         }
-    warnings = collapse_warnings(scalars["eval.perplexity"], on.config)
-    if not inside.any():
+    else:
         warnings += (
             "no noise level of the evaluation lies between diffusion.min_step and "
             "diffusion.max_step: eval.denoising_loss was not measured; widen the range",
         )
-    return Measurement(scalars=scalars, arrays=_arrays(errors, counts, on), warnings=warnings)
+    if on.config.evaluation.num_samples:
+        scalars["eval.kernel_distance"] = _sample_distance(model, on)
+    return Measurement(scalars=scalars, arrays=_arrays(errors, health, on), warnings=warnings)
 
 
-def collapse_warnings(perplexity: float, config: Configuration) -> tuple[str, ...]:
-    """Says that a codebook collapsed, and what helps, if its perplexity is that low."""
-    greatest = min(config.model.num_embeddings, config.evaluation.codebook_tokens)
-    if perplexity >= COLLAPSED_SHARE * greatest:
-        return ()
-    also = "" if config.model.dead_code_threshold else ", or set model.dead_code_threshold"
-    return (
-        f"the codebook collapsed: perplexity {perplexity:.1f} of at most {greatest}; lower "
-        "model.commitment_cost, raise model.ema_decay, model.num_embeddings or the diversity of "
-        f"the training data{also}",
-    )
+def _sample_distance(model: QuantizedDiffusionPredictor, on: HeldOut) -> float:
+    """Returns the kernel distance between samples and training clips, both decoded."""
+    samples = sampled_latents(model, on.course, on.config.evaluation.num_samples)
+    real = on.real.to(samples)
+    features = PixelFeatures.fit(_decoded(real, on))
+    return kernel_distance(features(_decoded(samples, on)), features(_decoded(real, on)))
 
 
-def evenly_spread(values: Tensor, count: int) -> Tensor:
-    """Returns `count` of the values, the first and the last among them, at even distances."""
-    places = torch.linspace(0, len(values) - 1, count, dtype=torch.float64)
-    return values[places.round().long()]
+def _decoded(latents: Tensor, on: HeldOut) -> Iterator[Tensor]:
+    """Returns the pixels of latents, a few clips at a time: all at once take much room."""
+    return (on.clips.decode(part) for part in latents.split(CLIPS_AT_ONCE))
 
 
 def curve_arrays(curve: list[CurvePoint]) -> dict[str, Array]:
@@ -157,7 +158,7 @@ def curve_arrays(curve: list[CurvePoint]) -> dict[str, Array]:
         return {}
     return {
         "eval.curve_points": _array(torch.tensor([point.step for point in curve])),
-        "eval.curve_level_errors": _array(torch.tensor([point.quantized for point in curve])),
+        "eval.curve_level_errors": _array(torch.tensor([point.sampled for point in curve])),
     }
 
 
@@ -184,15 +185,19 @@ def _curve_levels(on: HeldOut) -> NoiseLevels:
     return on.levels.evenly_chosen(on.config.evaluation.curve_levels)
 
 
-def _arrays(errors: DenoisingErrors, counts: Tensor, on: HeldOut) -> dict[str, Array]:
-    return {
-        "eval.clip_errors": _array(errors.quantized),
+def _arrays(errors: DenoisingErrors, health: CodeHealth | None, on: HeldOut) -> dict[str, Array]:
+    arrays = {
+        "eval.clip_errors": _array(errors.sampled),
+        "eval.quantized_clip_errors": _array(errors.quantized),
         "eval.unquantized_clip_errors": _array(errors.unquantized),
         "eval.pixel_errors": _array(errors.pixels),
         "eval.level_log_snr": _array(on.levels.log_snr),
         "eval.level_timesteps": _array(on.levels.timesteps),
-        "eval.code_counts": _array(counts),
     }
+    if health:
+        arrays["eval.code_counts"] = _array(health.counts.flatten())
+        arrays["eval.bucket_code_use"] = _array(health.by_bucket)
+    return arrays
 
 
 def _array(values: Tensor) -> Array:

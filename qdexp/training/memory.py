@@ -1,12 +1,16 @@
-"""The greatest memory that a trial held, also in a process that other trials used before it."""
+"""The greatest memory that a trial held, and what is done when there is not enough."""
 
 # pyright: basic
 
+import gc
 import resource
 import sys
 from pathlib import Path
 
 import torch
+
+HALVINGS = 3
+"""How often a micro-batch is made smaller before a training is given up."""
 
 _CLEAR = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
@@ -36,3 +40,25 @@ def peak_bytes(device: torch.device) -> int:
                 return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def has_run_out(error: BaseException) -> bool:
+    """Tells whether an allocation failed, on the device or on the CPU."""
+    # The CPU's allocator has no class of its own.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "DefaultCPUAllocator" in str(error)
+    )
+
+
+def smaller_micro_batch(micro_batch: int, configured: int) -> int | None:
+    """Returns the greatest divisor of a micro-batch up to its half; None after three of them."""
+    if micro_batch == 1 or configured // micro_batch >= 2**HALVINGS:
+        return None
+    return max(size for size in range(1, micro_batch // 2 + 1) if micro_batch % size == 0)
+
+
+def release() -> None:
+    """Gives unused memory of the device back, so that larger pieces fit."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

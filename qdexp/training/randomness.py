@@ -21,11 +21,16 @@ from torch import Tensor
 
 Stream = Literal[
     "codebook",
+    "codebook_start",
     "data_order",
     "dead_codes",
+    "distillation_call",
+    "distillation_noise",
+    "distillation_timestep",
     "dropout",
     "evaluation_noise",
     "noise",
+    "sampling_noise",
     "timestep",
     "weights",
 ]
@@ -69,6 +74,11 @@ def evaluation_noise(*, clip: int, shape: tuple[int, ...]) -> Tensor:
     return _normal(generator(0, "evaluation_noise", clip), shape)
 
 
+def sampling_noise(*, clip: int, call: int, shape: tuple[int, ...]) -> Tensor:
+    """Returns the noise that a sample starts from (call 0) or gets later: for every trial alike."""
+    return _normal(generator(0, "sampling_noise", clip, call), shape)
+
+
 def timesteps(seed: int, *, step: int, batch: int, trained: tuple[int, int]) -> Tensor:
     """Returns the timesteps of an optimizer step, uniform over a range.
 
@@ -80,9 +90,22 @@ def timesteps(seed: int, *, step: int, batch: int, trained: tuple[int, int]) -> 
         batch: Clips in one optimizer step.
         trained: Least and greatest timestep, both inclusive.
     """
-    least, greatest = trained
-    quantiles = generator(seed, "timestep", step).random(batch)
-    return torch.from_numpy(least + np.floor(quantiles * (greatest - least + 1)).astype(np.int64))
+    return _uniform(generator(seed, "timestep", step), batch, trained)
+
+
+def distillation_noise(seed: int, *, key: str, shape: tuple[int, ...]) -> Tensor:
+    """Returns the noise of a student's call, or of its judgement, under a name of its own."""
+    return _normal(generator(seed, "distillation_noise", key), shape)
+
+
+def distillation_timesteps(seed: int, *, key: str, batch: int, judged: tuple[int, int]) -> Tensor:
+    """Returns the timesteps at which a batch of samples is judged, uniform over a range."""
+    return _uniform(generator(seed, "distillation_timestep", key), batch, judged)
+
+
+def student_call(seed: int, *, key: str, num_calls: int) -> int:
+    """Returns which of a student's calls is trained on a batch, from 0."""
+    return int(generator(seed, "distillation_call", key).random() * num_calls)
 
 
 def initial_values(seed: int, *, name: str, shape: tuple[int, ...]) -> Tensor:
@@ -90,9 +113,14 @@ def initial_values(seed: int, *, name: str, shape: tuple[int, ...]) -> Tensor:
     return _normal(generator(seed, "weights", name, *shape), shape)
 
 
-def initial_codes(seed: int, *, shape: tuple[int, int]) -> Tensor:
+def initial_codes(seed: int, *, codebook: int, shape: tuple[int, int]) -> Tensor:
     """Returns standard normal codes; a smaller codebook is the beginning of a larger one."""
-    return _normal(generator(seed, "codebook", shape[1]), shape)
+    return _normal(generator(seed, "codebook", shape[1], *[codebook] * (codebook > 0)), shape)
+
+
+def clustered_order(seed: int, *, num_tokens: int) -> Tensor:
+    """Returns the order in which the first tokens of all start a codebook's clusters."""
+    return torch.from_numpy(generator(seed, "codebook_start").permutation(num_tokens))
 
 
 def replacement_order(seed: int, *, step: int, num_tokens: int) -> Tensor:
@@ -101,16 +129,32 @@ def replacement_order(seed: int, *, step: int, num_tokens: int) -> Tensor:
 
 
 @contextmanager
-def dropout_masks(seed: int, *, step: int, device: torch.device) -> Generator[None]:
-    """Makes the dropout inside a function of seed and step, and leaves no trace of it.
+def dropout_masks(
+    seed: int, *, key: int | str, rank: int, device: torch.device
+) -> Generator[None]:
+    """Makes the dropout inside a function of seed, key and process, and leaves no trace of it.
 
     PyTorch's dropout reads the global generator: it is seeded inside, and put back after.
+
+    Args:
+        seed: The trial's seed.
+        key: The optimizer step, or the name of another update.
+        rank: The process, of those that share a training.
+        device: Where dropout happens.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derived_seed(seed, "dropout", step) % 2**63)
+        keys = (key, rank) if rank else (key,)
+        torch.manual_seed(derived_seed(seed, "dropout", *keys) % 2**63)
         yield
 
 
 def _normal(source: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(source.standard_normal(shape, dtype=np.float32))
+
+
+def _uniform(source: np.random.Generator, count: int, between: tuple[int, int]) -> Tensor:
+    """Returns integers between two bounds, both inclusive, by way of quantiles."""
+    least, greatest = between
+    quantiles = source.random(count)
+    return torch.from_numpy(least + np.floor(quantiles * (greatest - least + 1)).astype(np.int64))

@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qdexp.results.outcome import Series
-from qdexp.training.train_step import AVERAGED
+
+_OF_THE_LAST_STEP = ("train.codebook_usage", "train.perplexity")
+"""Metrics of a step that no mean over steps would mean anything of; all others are averaged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +14,7 @@ class CurvePoint:
     """The errors of the subset of clips at one step of training, level by level."""
 
     step: int
-    quantized: tuple[float, ...]
+    sampled: tuple[float, ...]
     unquantized: tuple[float, ...]
 
 
@@ -30,6 +32,7 @@ class Record:
         train_seconds: Time spent in all optimizer steps.
         eval_seconds: Time spent in evaluation.
         warnings: What the outcome's reader must know.
+        micro_batch: Clips in one micro-batch since memory ran out, if it did.
     """
 
     history: dict[str, list[tuple[int, float]]] = field(
@@ -43,11 +46,13 @@ class Record:
     train_seconds: float = 0.0
     eval_seconds: float = 0.0
     warnings: list[str] = field(default_factory=list[str])
+    micro_batch: int | None = None
 
     def add_step(self, measured: dict[str, float], seconds: float) -> None:
         """Adds what one optimizer step measured."""
-        for name in AVERAGED:
-            self.sums[name] = self.sums.get(name, 0.0) + measured[name]
+        for name, value in measured.items():
+            if name not in _OF_THE_LAST_STEP:
+                self.sums[name] = self.sums.get(name, 0.0) + value
         self.latest = measured
         self.steps_in_interval += 1
         self.interval_seconds += seconds

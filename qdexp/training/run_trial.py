@@ -5,7 +5,6 @@ functions of a state (`train_step`, `curve_point`, `final_measurement`).
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -15,16 +14,23 @@ from typing import Any
 import torch
 
 from qdexp.data.latent_cache import open_latents
-from qdexp.diffusion.schedule import noise_schedule
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name
 from qdexp.results.outcome import Failure, Outcome, Progress
 from qdexp.training import checkpoint, measurement, memory
+from qdexp.training.course import Course, make_course
+from qdexp.training.opening import (
+    check_ranks,
+    cluster_codebook,
+    computing_device,
+    initial_state,
+)
+from qdexp.training.parallel import current_ranks
 from qdexp.training.record import Record
-from qdexp.training.train_step import Course, train_step
-from qdexp.training.training_state import TrainingState, initial_state
+from qdexp.training.stepping import take_step
+from qdexp.training.training_state import TrainingState
 
 Reports = Generator[Progress | Outcome, None, None]
 """Progress, and the outcome last."""
@@ -59,14 +65,21 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
     `start_from`, or else from the start, with the same numbers bit for bit. Closing it saves a
     checkpoint of the last whole step.
 
+    In a group of processes every one of them runs it, and reports at the same steps; the first
+    writes the files.
+
     Raises:
-        CheckpointError: A checkpoint belongs to another trajectory, or lies beyond the end.
+        CheckpointError: A checkpoint belongs to another trajectory, or lies beyond the end, or the
+            teacher's is not there.
+        ConfigurationError: The processes cannot share this training.
         DataError: The latents are not there, or not whole.
         OSError: A checkpoint could not be written.
+        TrainingMemoryError: Memory ran out, also with smaller micro-batches.
     """
     attempt = _open(trial, workspace)
     try:
-        yield from _train(attempt)
+        with attempt.course.batches:
+            yield from _train(attempt)
     except GeneratorExit:
         # Best effort: without it the next attempt repeats the steps since the last checkpoint.
         with contextlib.suppress(OSError):
@@ -80,41 +93,28 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
 
 
 def _open(trial: Trial, workspace: Workspace) -> _Attempt:
-    config = trial.configuration
-    device = _device(config.training.num_threads)
+    config, ranks = trial.configuration, current_ranks()
+    check_ranks(config, ranks)
+    device = computing_device(config)
     memory.reset_peak(device)
     latents = open_latents(workspace.latents)
-    schedule = noise_schedule(
-        config.diffusion.beta_schedule, config.diffusion.num_train_timesteps
-    ).to(device)
+    course = make_course(config, trial.seed, latents.train, device, ranks)
     attempt = _Attempt(
         trial=trial,
         folder=workspace.folder,
-        course=Course(
-            config=config, seed=trial.seed, schedule=schedule, clips=latents.train, device=device
-        ),
-        held_out=measurement.held_out(config, latents, schedule, device),
-        state=initial_state(config, trial.seed, device),
+        course=course,
+        held_out=measurement.held_out(course, latents),
+        state=initial_state(course, workspace.teacher),
         record=Record(),
     )
-    _resume(attempt, workspace.start_from)
+    if not _resume(attempt, workspace.start_from):
+        cluster_codebook(attempt.state, course)
+    ranks.wait()  # nobody writes a checkpoint while another looks for one
     return attempt
 
 
-def _device(num_threads: int) -> torch.device:
-    """Returns where to compute, made to repeat its numbers."""
-    torch.set_num_threads(num_threads)
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    # Where an operation has no such algorithm a warning says so: better than no result.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.cuda.reset_peak_memory_stats()
-    return torch.device("cuda")
-
-
-def _resume(attempt: _Attempt, start_from: Path | None) -> None:
-    """Goes on from the newest whole checkpoint that there is, if any."""
+def _resume(attempt: _Attempt, start_from: Path | None) -> bool:
+    """Goes on from the newest whole checkpoint that there is; tells whether there was one."""
     candidates = checkpoint.newest_first(attempt.folder) + ([start_from] if start_from else [])
     found, warnings = checkpoint.first_whole(candidates)
     if found is not None:
@@ -123,11 +123,13 @@ def _resume(attempt: _Attempt, start_from: Path | None) -> None:
         )
         attempt.state.load(found.state)
         attempt.record = Record.from_plain(found.record)
+        attempt.state.micro_batch = attempt.record.micro_batch or attempt.state.micro_batch
         attempt.resumed_from_step = found.step
         if _curve_fields(found.configuration) != _curve_fields(_fields(attempt.trial)):
             attempt.record.drop_evaluation()
             warnings = [*warnings, "held-out curves begin where another trial was continued"]
     attempt.record.warnings += warnings
+    return found is not None
 
 
 def _train(attempt: _Attempt) -> Iterator[Progress]:
@@ -136,7 +138,7 @@ def _train(attempt: _Attempt) -> Iterator[Progress]:
     yield _progress(attempt, _measure_curve(attempt))
     while attempt.state.step < attempt.num_steps:
         began = time.perf_counter()
-        measured = train_step(attempt.state, attempt.course)
+        measured = take_step(attempt.state, attempt.course, attempt.record)
         attempt.record.add_step(measured, time.perf_counter() - began)
         step = attempt.state.step
         reported: dict[str, float] = {}
@@ -145,8 +147,14 @@ def _train(attempt: _Attempt) -> Iterator[Progress]:
         reported |= _measure_curve(attempt)
         if step % config.training.checkpoint_every_steps == 0:
             _save(attempt)
-        if reported or time.monotonic() - attempt.reported_at > REPORT_SECONDS:
+        if reported or _is_due(attempt):
             yield _progress(attempt, reported)
+
+
+def _is_due(attempt: _Attempt) -> bool:
+    """Tells whether to report; in a group always, since clocks differ and all must agree."""
+    is_late = time.monotonic() - attempt.reported_at > REPORT_SECONDS
+    return is_late or attempt.course.ranks.world_size > 1
 
 
 def _measure_curve(attempt: _Attempt) -> dict[str, float]:
@@ -162,7 +170,8 @@ def _measure_curve(attempt: _Attempt) -> dict[str, float]:
 def _add_curve_point(attempt: _Attempt) -> dict[str, float]:
     began = time.perf_counter()
     record = attempt.record
-    point = measurement.curve_point(attempt.state.model, attempt.held_out, attempt.state.step)
+    with attempt.state.averaged() as model:
+        point = measurement.curve_point(model, attempt.held_out, attempt.state.step)
     record.curve.append(point)
     measured = measurement.curve_scalars(point, attempt.held_out)
     record.add(attempt.state.step, measured)
@@ -178,7 +187,8 @@ def _completed(attempt: _Attempt) -> Outcome:
     if record.steps_in_interval:
         record.close_interval(attempt.state.step)
     began = time.perf_counter()
-    final = measurement.final_measurement(attempt.state.model, attempt.held_out)
+    with attempt.state.averaged() as model:
+        final = measurement.final_measurement(model, attempt.held_out)
     record.eval_seconds += time.perf_counter() - began
     return Outcome(
         trial_id=attempt.trial.trial_id,
@@ -234,16 +244,15 @@ def _save(attempt: _Attempt, *, final: bool = False) -> None:
     if attempt.saved_step == step and not final:
         return
     name = FINAL_CHECKPOINT if final else checkpoint_name(step)
-    checkpoint.save(
-        checkpoint.Checkpoint(
-            trajectory_id=attempt.trial.trajectory_id,
-            configuration=_fields(attempt.trial),
-            step=step,
-            state=attempt.state.tensors(),
-            record=attempt.record.to_plain(),
-        ),
-        attempt.folder / name,
+    saved = checkpoint.Checkpoint(
+        trajectory_id=attempt.trial.trajectory_id,
+        configuration=_fields(attempt.trial),
+        step=step,
+        state=attempt.state.tensors(),
+        record=attempt.record.to_plain(),
     )
+    if attempt.course.ranks.is_first:
+        checkpoint.save(saved, attempt.folder / name)
     attempt.saved_step = step
 
 

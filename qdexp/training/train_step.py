@@ -3,106 +3,102 @@
 # pyright: basic
 
 import math
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor, nn
 
-from qdexp.config.configuration import Configuration
-from qdexp.config.sections import TrainingConfig
-from qdexp.diffusion.schedule import NoiseSchedule
 from qdexp.errors import DivergedError
 from qdexp.evaluation.codebook_statistics import codebook_usage, perplexity
-from qdexp.model.vector_quantizer import CodeStatistics
+from qdexp.model.quantizers.quantization import CodeStatistics
 from qdexp.training import randomness
-from qdexp.training.denoising import Batch, denoising_losses
+from qdexp.training.course import Course, learning_rate
+from qdexp.training.denoising import denoising_losses
+from qdexp.training.learner import Gradients, Learner
 from qdexp.training.training_state import TrainingState
 
-AVERAGED = ("train.loss", "train.denoising_loss", "train.vq_loss")
-"""Measurements of a step that are averaged over an interval; the others are the last step's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Course:
-    """What stays the same through a training.
-
-    Args:
-        config: The trial's configuration.
-        seed: The trial's seed.
-        schedule: The forward process, on the device.
-        clips: All clean training latents (n, c, t, h, w), memory mapped.
-        device: Where the model is.
-    """
-
-    config: Configuration
-    seed: int
-    schedule: NoiseSchedule
-    clips: Tensor
-    device: torch.device
+LEAST_LOSS_SCALE = 2.0**-14
+"""fp16's gradients overflow at this scale only if they are not finite at any."""
 
 
 def train_step(state: TrainingState, course: Course) -> dict[str, float]:
-    """Takes one optimizer step and returns what it measured.
+    """Takes one step of the diffusion objective and returns what it measured.
 
     Raises:
         DivergedError: A loss or the gradient is not finite; the state is as before the step.
     """
-    training = course.config.training
-    batch = draw_batch(course, state.step)
-    state.model.train()
-    state.optimizer.zero_grad(set_to_none=True)
-    with randomness.dropout_masks(course.seed, step=state.step, device=course.device):
-        losses, statistics = _accumulate_gradients(state, course, batch)
-    measured: dict[str, float] = dict(zip(AVERAGED, losses.tolist(), strict=True))
-    norm = nn.utils.clip_grad_norm_(state.model.parameters(), training.max_grad_norm)
-    _check_finite(measured | {"gradient norm": norm.item()}, state.step)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(training, state.step)
-    state.optimizer.step()
-    order = randomness.replacement_order(
-        course.seed, step=state.step, num_tokens=len(statistics.tokens)
+    learner, weight = state.learner, course.config.training.quantization_weight
+    parts = course.batch(state.step).split(state.micro_batch, course.ranks)
+    learner.model.train()
+    with dropout_masks(course, state.step):
+        gradients = learner.gradients(
+            parts,
+            lambda part: denoising_losses(learner.forward, course.parametrisation, part, weight),
+        )
+    return finish_step(state, course, gradients, micro_batches=len(parts))
+
+
+def dropout_masks(course: Course, key: int | str) -> AbstractContextManager[None]:
+    """Returns the context in which dropout belongs to one update and this process."""
+    return randomness.dropout_masks(
+        course.seed, key=key, rank=course.ranks.rank, device=course.device
     )
-    state.model.quantizer.update(statistics, order.to(course.device))
-    state.step += 1
-    measured["train.codebook_usage"] = codebook_usage(statistics.counts)
-    measured["train.perplexity"] = perplexity(statistics.counts)
-    return measured
 
 
-def draw_batch(course: Course, step: int) -> Batch:
-    """Returns all clips of an optimizer step, a function of seed and step."""
+def finish_step(
+    state: TrainingState, course: Course, gradients: Gradients, *, micro_batches: int
+) -> dict[str, float]:
+    """Moves the network, its codebook and its averages by a step's gradients.
+
+    Where fp16 overflowed nothing moves, the codebook included; the step is counted.
+
+    Raises:
+        DivergedError: A loss or the gradient is not finite; the state is as before the step.
+    """
     config = course.config
-    size = config.clips_per_step
-    clips = randomness.clip_indices(course.seed, step=step, batch=size, num_clips=len(course.clips))
-    x_0 = course.clips[clips].to(course.device)
-    trained = (config.diffusion.min_step, config.diffusion.max_step)
-    t = randomness.timesteps(course.seed, step=step, batch=size, trained=trained)
-    noise = randomness.noise(course.seed, step=step, shape=tuple(x_0.shape))
-    return Batch(x_0=x_0, noise=noise.to(course.device), t=t.to(course.device))
+    measured, is_taken = descend(
+        state.learner, gradients, config.training.learning_rate, course, state.step
+    )
+    order = randomness.replacement_order(
+        course.seed, step=state.step, num_tokens=config.tokens_per_clip * config.clips_per_step
+    )
+    statistics, order = course.ranks.combined(
+        gradients.statistics, order.to(course.device), micro_batches
+    )
+    if is_taken:
+        state.model.quantizer.update(statistics, order)
+        if config.training.ema_weights_decay is not None:
+            state.update_average(config.training.ema_weights_decay)
+    state.step += 1
+    return measured | _code_measurements(statistics)
 
 
-def learning_rate(training: TrainingConfig, step: int) -> float:
-    """Returns the rate of a step, from 0: linear warm-up, then constant."""
-    warmed_up = min(1.0, (step + 1) / (training.warmup_steps + 1))
-    return training.learning_rate * warmed_up
+def descend(
+    learner: Learner, gradients: Gradients, full_rate: float, course: Course, step: int
+) -> tuple[dict[str, float], bool]:
+    """Takes the optimizer's step; returns the mean losses, and whether it was taken.
+
+    Raises:
+        DivergedError: A loss or the gradient is not finite; nothing was moved.
+    """
+    means = course.ranks.mean(torch.stack(list(gradients.parts.values())))
+    measured = dict(zip(gradients.parts, means.tolist(), strict=True))
+    _check_finite(measured, step)
+    norm = learner.clip(course.config.training.max_grad_norm)
+    is_taken = math.isfinite(norm)
+    can_overflow = learner.scaler.is_enabled() and learner.scaler.get_scale() > LEAST_LOSS_SCALE
+    if not is_taken and not can_overflow:
+        _check_finite({"gradient norm": norm}, step)
+    learner.descend(learning_rate(course.config, full_rate, step))
+    return measured, is_taken
 
 
-def _accumulate_gradients(
-    state: TrainingState, course: Course, batch: Batch
-) -> tuple[Tensor, CodeStatistics]:
-    """Adds up gradients, losses (means over the batch) and statistics over micro-batches."""
-    training = course.config.training
-    totals = torch.zeros(len(AVERAGED), device=course.device)
-    statistics: CodeStatistics | None = None
-    for part in batch.split(training.batch_size):
-        share = len(part.x_0) / len(batch.x_0)
-        losses = denoising_losses(state.model, course.schedule, part, training.quantization_weight)
-        (share * losses.loss).backward()
-        parts = torch.stack([losses.loss, losses.denoising_loss, losses.vq_loss])
-        totals += share * parts.detach()
-        statistics = statistics + losses.statistics if statistics else losses.statistics
-    assert statistics is not None, "a batch has at least one micro-batch"
-    return totals, statistics
+def _code_measurements(statistics: CodeStatistics) -> dict[str, float]:
+    if not statistics.counts.numel():
+        return {}
+    return {
+        "train.codebook_usage": codebook_usage(statistics.counts),
+        "train.perplexity": perplexity(statistics.counts),
+    }
 
 
 def _check_finite(measured: dict[str, float], step: int) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from qdexp.config.configuration import ModelConfig
+from qdexp.config.model_config import ModelConfig
+from qdexp.diffusion.parametrisation import Parametrisation
 from qdexp.diffusion.schedule import noise_schedule
 from qdexp.evaluation.denoising_error import (
     HeldOutClips,
@@ -16,6 +17,7 @@ from qdexp.evaluation.denoising_error import (
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 
 SCHEDULE = noise_schedule("linear", 1000)
+X0 = Parametrisation(schedule=SCHEDULE, prediction_type="x0")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def model() -> QuantizedDiffusionPredictor:
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    made.quantizer.set_codebook(torch.randn(32, 8, generator=generator), cluster_size=1.0)
+    made.quantizer.initialise(
+        lambda _, shape: torch.randn(*shape, generator=generator), cluster_size=1.0
+    )
     return made
 
 
@@ -64,13 +68,13 @@ def test_a_choice_of_levels_keeps_both_ends() -> None:
 
 def test_each_error_is_that_of_one_clip_at_one_level(model: QuantizedDiffusionPredictor) -> None:
     levels, held_out = noise_levels(SCHEDULE, 4), clips(3)
-    errors = denoising_errors(model, SCHEDULE, levels, held_out)
+    errors = denoising_errors(model, X0, levels, held_out)
     with torch.no_grad():
         t = levels.timesteps[2:3]
         x_0, noise = held_out.latents[1:2], held_out.noise[1:2]
         z = model.features(SCHEDULE.add_noise(x_0, noise, t), t)
-        quantized = (model.project(model.quantizer(z).z_q) - x_0).square().mean()
-        unquantized = (model.project(z) - x_0).square().mean()
+        quantized = (model.decide(z).output - x_0).square().mean()
+        unquantized = (model.bypass(z) - x_0).square().mean()
 
     assert errors.quantized.shape == (4, 3)
     assert errors.quantized[2, 1].item() == pytest.approx(quantized.item(), rel=1e-4)
@@ -78,7 +82,7 @@ def test_each_error_is_that_of_one_clip_at_one_level(model: QuantizedDiffusionPr
 
 
 def test_pixels_are_compared_after_decoding(model: QuantizedDiffusionPredictor) -> None:
-    errors = denoising_errors(model, SCHEDULE, noise_levels(SCHEDULE, 4), clips(2))
+    errors = denoising_errors(model, X0, noise_levels(SCHEDULE, 4), clips(2))
 
     torch.testing.assert_close(errors.pixels, 4 * errors.quantized, rtol=1e-5, atol=0)
 
@@ -87,8 +91,8 @@ def test_measuring_fewer_clips_or_levels_gives_a_part_of_the_same_numbers(
     model: QuantizedDiffusionPredictor,
 ) -> None:
     levels = noise_levels(SCHEDULE, 16)
-    everything = denoising_errors(model, SCHEDULE, levels, clips(5))
-    part = denoising_errors(model, SCHEDULE, levels.evenly_chosen(4), clips(2))
+    everything = denoising_errors(model, X0, levels, clips(5))
+    part = denoising_errors(model, X0, levels.evenly_chosen(4), clips(2))
 
     expected = everything.quantized[[0, 5, 10, 15], :2]
     torch.testing.assert_close(part.quantized, expected, rtol=1e-4, atol=0)
@@ -99,8 +103,8 @@ def test_measuring_leaves_model_and_global_generator_as_they_are(
 ) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
-    first = denoising_errors(model.train(), SCHEDULE, noise_levels(SCHEDULE, 4), clips(2))
-    second = denoising_errors(model.train(), SCHEDULE, noise_levels(SCHEDULE, 4), clips(2))
+    first = denoising_errors(model.train(), X0, noise_levels(SCHEDULE, 4), clips(2))
+    second = denoising_errors(model.train(), X0, noise_levels(SCHEDULE, 4), clips(2))
 
     assert torch.equal(first.quantized, second.quantized), "dropout was on"
     assert torch.equal(torch.get_rng_state(), state)
@@ -110,6 +114,6 @@ def test_measuring_leaves_model_and_global_generator_as_they_are(
 def test_there_is_a_code_for_every_token_of_every_clip_at_every_level(
     model: QuantizedDiffusionPredictor,
 ) -> None:
-    errors = denoising_errors(model, SCHEDULE, noise_levels(SCHEDULE, 4), clips(3))
+    errors = denoising_errors(model, X0, noise_levels(SCHEDULE, 4), clips(3))
 
-    assert errors.indices.shape == (3, 4, 2 * 3 * 3)
+    assert errors.indices.shape == (3, 4, 2 * 3 * 3, 1)

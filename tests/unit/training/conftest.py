@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from qdexp.config.configuration import Configuration
 from qdexp.data.dataset import LatentDataset
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome
+from qdexp.training import randomness
+from qdexp.training.course import Course, make_course
+from qdexp.training.opening import initial_state
+from qdexp.training.parallel import Ranks
 from qdexp.training.run_trial import run_trial
+from qdexp.training.training_state import TrainingState
 
 SMALL: dict[str, Any] = {
     "model.num_embeddings": 64,
@@ -54,6 +60,21 @@ def make_config() -> Callable[..., Configuration]:
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., tuple[TrainingState, Course]]:
+    """Begins a training of a configuration, on eight clips of noise."""
+
+    def start(
+        config: Configuration, *, seed: int = 0, teacher: Path | None = None
+    ) -> tuple[TrainingState, Course]:
+        torch.set_num_threads(1)
+        clips = randomness.noise(99, step=0, shape=(8, *config.latent_shape))
+        course = make_course(config, seed, clips, torch.device("cpu"), Ranks())
+        return initial_state(course, teacher), course
+
+    return start
 
 
 @pytest.fixture(scope="session")

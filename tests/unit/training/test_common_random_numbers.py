@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from qdexp.config.configuration import Configuration
-from qdexp.diffusion.schedule import noise_schedule
-from qdexp.training.train_step import Course, draw_batch
-from qdexp.training.training_state import initial_state
+from qdexp.training.batches import Batch
+from qdexp.training.course import draw_batch
+from qdexp.training.training_state import initial_model
 
 MakeConfig = Callable[..., Configuration]
 CPU = torch.device("cpu")
@@ -24,9 +24,8 @@ FACTORS = [
 ]
 
 
-def course(config: Configuration, seed: int = 0) -> Course:
-    schedule = noise_schedule(config.diffusion.beta_schedule, config.diffusion.num_train_timesteps)
-    return Course(config=config, seed=seed, schedule=schedule, clips=CLIPS, device=CPU)
+def drawn(config: Configuration, step: int, *, seed: int = 0) -> Batch:
+    return draw_batch(config, seed, CLIPS, step)
 
 
 @pytest.mark.parametrize("changes", FACTORS)
@@ -34,14 +33,14 @@ def test_conditions_see_the_same_clips_in_the_same_order_with_the_same_noise(
     make_config: MakeConfig, changes: dict[str, object]
 ) -> None:
     for step in range(4):
-        one = draw_batch(course(make_config()), step)
-        other = draw_batch(course(make_config(**changes)), step)
+        one = drawn(make_config(), step)
+        other = drawn(make_config(**changes), step)
         assert torch.equal(one.x_0, other.x_0)
         assert torch.equal(one.noise, other.noise)
 
 
 def test_another_seed_sees_other_clips_noise_and_timesteps(make_config: MakeConfig) -> None:
-    one, other = (draw_batch(course(make_config(), seed), 0) for seed in (0, 1))
+    one, other = (drawn(make_config(), 0, seed=seed) for seed in (0, 1))
 
     assert not torch.equal(one.x_0, other.x_0)
     assert not torch.equal(one.noise, other.noise)
@@ -53,22 +52,22 @@ def test_conditions_with_other_timestep_ranges_share_the_quantiles(make_config: 
     narrow = make_config(diffusion__min_step=100, diffusion__max_step=199)
 
     for step in range(4):
-        t, mapped = (draw_batch(course(c), step).t.double() for c in (wide, narrow))
+        t, mapped = (drawn(c, step).t.double() for c in (wide, narrow))
         assert torch.equal(mapped - 100, (t / 10).floor())
 
 
 def test_timesteps_are_equal_where_the_range_is(make_config: MakeConfig) -> None:
     one, other = make_config(), make_config(model__num_embeddings=128)
 
-    assert torch.equal(draw_batch(course(one), 3).t, draw_batch(course(other), 3).t)
+    assert torch.equal(drawn(one, 3).t, drawn(other, 3).t)
 
 
 @pytest.mark.parametrize("changes", FACTORS)
 def test_conditions_start_from_equal_values_in_every_parameter_whose_shape_they_share(
     make_config: MakeConfig, changes: dict[str, object]
 ) -> None:
-    one = dict(initial_state(make_config(), 0, CPU).model.named_parameters())
-    other = dict(initial_state(make_config(**changes), 0, CPU).model.named_parameters())
+    one = dict(initial_model(make_config(), 0, CPU).named_parameters())
+    other = dict(initial_model(make_config(**changes), 0, CPU).named_parameters())
     shared = [n for n in one if n in other and one[n].shape == other[n].shape]
 
     assert len(shared) == len(one)
@@ -78,17 +77,17 @@ def test_conditions_start_from_equal_values_in_every_parameter_whose_shape_they_
 def test_a_smaller_codebook_starts_as_the_beginning_of_a_larger_one(
     make_config: MakeConfig,
 ) -> None:
-    small = initial_state(make_config(model__num_embeddings=64), 0, CPU).model.quantizer
-    large = initial_state(make_config(model__num_embeddings=128), 0, CPU).model.quantizer
+    small = initial_model(make_config(model__num_embeddings=64), 0, CPU).quantizer
+    large = initial_model(make_config(model__num_embeddings=128), 0, CPU).quantizer
 
     assert torch.equal(small.codebook, large.codebook[:64])
 
 
 def test_initial_weights_do_not_depend_on_the_global_generator(make_config: MakeConfig) -> None:
     torch.manual_seed(1)
-    one = initial_state(make_config(), 0, CPU).model.state_dict()
+    one = initial_model(make_config(), 0, CPU).state_dict()
     torch.manual_seed(2)
-    other = initial_state(make_config(), 0, CPU).model.state_dict()
+    other = initial_model(make_config(), 0, CPU).state_dict()
 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -96,7 +95,7 @@ def test_initial_weights_do_not_depend_on_the_global_generator(make_config: Make
 def test_weights_start_with_their_deviation_and_modulations_at_zero(
     make_config: MakeConfig,
 ) -> None:
-    weights = dict(initial_state(make_config(), 0, CPU).model.named_parameters())
+    weights = dict(initial_model(make_config(), 0, CPU).named_parameters())
 
     assert weights["blocks.0.feed_forward.0.weight"].std().item() == pytest.approx(0.25, rel=0.1)
     assert weights["row_positions"].std().item() == pytest.approx(0.02, rel=0.1)

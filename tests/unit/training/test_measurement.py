@@ -8,7 +8,7 @@ import torch
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Array, Outcome
 from qdexp.training import measurement
-from qdexp.training.measurement import collapse_warnings
+from qdexp.training.code_health import collapse_warnings, evenly_spread
 
 MakeTrial = Callable[..., Trial]
 Finish = Callable[..., Outcome]
@@ -38,6 +38,7 @@ def test_scalars_are_means_over_the_levels_inside_the_trained_range(
     assert 0 < inside.sum() < 4
     for scalar, array in (
         ("eval.denoising_loss", "eval.clip_errors"),
+        ("eval.quantized_loss", "eval.quantized_clip_errors"),
         ("eval.unquantized_loss", "eval.unquantized_clip_errors"),
         ("eval.pixel_error", "eval.pixel_errors"),
     ):
@@ -48,7 +49,9 @@ def test_scalars_are_means_over_the_levels_inside_the_trained_range(
 def test_a_range_without_any_level_is_not_measured_and_said_so(
     make_trial: MakeTrial, finish: Finish
 ) -> None:
-    outcome = finish(make_trial(diffusion__min_step=990, diffusion__max_step=999), "a")
+    narrow = {"diffusion__min_step": 990, "diffusion__max_step": 999}
+    narrow["diffusion__sampling_steps"] = 5
+    outcome = finish(make_trial(**narrow), "a")
 
     assert outcome.status == "completed"
     assert "eval.denoising_loss" not in outcome.measurements
@@ -105,10 +108,10 @@ def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTri
 
 
 def test_the_codes_that_are_counted_are_spread_over_all_clips() -> None:
-    chosen = measurement.evenly_spread(torch.arange(1000), 11)
+    chosen = evenly_spread(1000, 11)
 
     assert chosen.tolist() == [0, 100, 200, 300, 400, 500, 599, 699, 799, 899, 999]
-    assert measurement.evenly_spread(torch.arange(7), 7).tolist() == list(range(7))
+    assert evenly_spread(7, 7).tolist() == list(range(7))
 
 
 def test_a_clips_noise_is_its_own_whatever_else_is_measured() -> None:

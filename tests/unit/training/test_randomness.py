@@ -59,10 +59,11 @@ def test_ranges_share_their_quantiles(step: int) -> None:
 
 
 def test_a_smaller_codebook_is_the_beginning_of_a_larger_one() -> None:
-    small = randomness.initial_codes(0, shape=(100, 7))
-    large = randomness.initial_codes(0, shape=(1000, 7))
+    small = randomness.initial_codes(0, codebook=0, shape=(100, 7))
+    large = randomness.initial_codes(0, codebook=0, shape=(1000, 7))
 
     assert torch.equal(small, large[:100])
+    assert not torch.equal(small, randomness.initial_codes(0, codebook=1, shape=(100, 7)))
 
 
 def test_tokens_replace_dead_codes_in_an_order_of_their_own_at_each_step() -> None:
@@ -96,8 +97,8 @@ def test_evaluation_noise_depends_on_the_clip_only() -> None:
 
 
 def test_dropout_masks_are_a_function_of_seed_and_step() -> None:
-    def mask(seed: int, step: int) -> list[float]:
-        with randomness.dropout_masks(seed, step=step, device=torch.device("cpu")):
+    def mask(seed: int, step: int, rank: int = 0) -> list[float]:
+        with randomness.dropout_masks(seed, key=step, rank=rank, device=torch.device("cpu")):
             return torch.nn.functional.dropout(torch.ones(64), 0.5).tolist()
 
     torch.manual_seed(5)
@@ -108,6 +109,7 @@ def test_dropout_masks_are_a_function_of_seed_and_step() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert mask(0, 4) != first
     assert mask(1, 3) != first
+    assert mask(0, 3, rank=1) != first
 
 
 def test_drawing_leaves_the_global_generators_alone() -> None:

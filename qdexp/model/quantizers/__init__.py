@@ -1,0 +1,1 @@
+"""Quantizers: one interface, one file for each kind."""

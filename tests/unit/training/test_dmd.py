@@ -1,0 +1,243 @@
+"""The DMD objective on the small model: what may move, what may not, and how often."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from qdexp.config.configuration import Configuration
+from qdexp.errors import CheckpointError, DivergedError
+from qdexp.execution.ports import Workspace
+from qdexp.experiment.trial import Trial
+from qdexp.results.outcome import Outcome
+from qdexp.training import dmd, run_trial as module
+from qdexp.training.course import Course
+from qdexp.training.dmd import dmd_step
+from qdexp.training.learner import Learner
+from qdexp.training.run_trial import run_trial
+from qdexp.training.training_state import TrainingState
+
+MakeConfig = Callable[..., Configuration]
+MakeTrial = Callable[..., Trial]
+Start = Callable[..., tuple[TrainingState, Course]]
+
+DMD: dict[str, Any] = {
+    "training__objective": "dmd",
+    "diffusion__sampling_steps": 3,
+    "distillation__fake_updates": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def teacher(
+    make_trial: MakeTrial, latents_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The final checkpoint of an unquantized network after a few steps."""
+    folder = tmp_path_factory.mktemp("teacher")
+    trial = make_trial(model__quantizer="none")
+    *_, outcome = run_trial(trial, Workspace(folder=folder, latents=latents_folder))
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == "completed"
+    return folder / "final_checkpoint.pt"
+
+
+def values(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def are_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def networks(state: TrainingState) -> tuple[TrainingState, Learner, torch.nn.Module]:
+    assert state.fake is not None
+    assert state.teacher is not None
+    return state, state.fake, state.teacher
+
+
+def test_student_and_fake_score_start_as_the_teacher(
+    make_config: MakeConfig, start: Start, teacher: Path
+) -> None:
+    state, fake, real = networks(start(make_config(**DMD), teacher=teacher)[0])
+    known = dict(real.named_parameters())
+
+    assert known.keys() == dict(fake.model.named_parameters()).keys()
+    assert all(torch.equal(p, known[n]) for n, p in fake.model.named_parameters())
+    assert all(torch.equal(p, known[n]) for n, p in state.model.named_parameters())
+    assert state.model.quantizer.num_values == 64 * 8
+    assert fake.model.quantizer.num_values == 0
+
+
+def test_the_teacher_is_never_moved_and_the_others_are(
+    make_config: MakeConfig, start: Start, teacher: Path
+) -> None:
+    started, course = start(make_config(**DMD), teacher=teacher)
+    state, fake, real = networks(started)
+    before = [values(model) for model in (real, fake.model, state.model)]
+    for _ in range(3):
+        dmd_step(state, course)
+
+    assert are_equal(values(real), before[0])
+    assert not are_equal(values(fake.model), before[1])
+    assert not are_equal(values(state.model), before[2])
+    assert not any(parameter.requires_grad for parameter in real.parameters())
+
+
+def test_an_update_of_the_fake_score_leaves_the_student_and_its_codebook_alone(
+    make_config: MakeConfig, start: Start, teacher: Path
+) -> None:
+    started, course = start(make_config(**DMD), teacher=teacher)
+    state, fake, _ = networks(started)
+    dmd_step(state, course)
+    student, score = values(state.model), values(fake.model)
+    for _ in range(3):
+        dmd._update_fake(state, course, fake)  # pyright: ignore[reportPrivateUsage]
+
+    assert are_equal(values(state.model), student)
+    assert not are_equal(values(fake.model), score)
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 5])
+def test_the_fake_score_is_updated_as_often_as_configured(
+    make_config: MakeConfig,
+    start: Start,
+    teacher: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ratio: int,
+) -> None:
+    config = make_config(**DMD | {"distillation__fake_updates": ratio})
+    started, course = start(config, teacher=teacher)
+    state, fake, _ = networks(started)
+    taken: list[str] = []
+    descend = Learner.descend
+
+    def counted(self: Learner, learning_rate: float) -> None:
+        taken.append("fake" if self is fake else "student")
+        descend(self, learning_rate)
+
+    monkeypatch.setattr(Learner, "descend", counted)
+    for _ in range(3):
+        dmd_step(state, course)
+
+    assert taken == ([*["fake"] * ratio, "student"]) * 3
+    assert (state.step, state.fake_updates) == (3, 3 * ratio)
+
+
+def test_memory_that_runs_out_between_two_updates_repeats_none(
+    make_config: MakeConfig, start: Start, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[TrainingState] = []
+    for fails in (False, True):
+        state, course = start(make_config(**DMD), teacher=teacher)
+        if fails:
+            with monkeypatch.context() as patch:
+                patch.setattr(dmd, "_update_student", run_out)
+                with pytest.raises(torch.OutOfMemoryError):
+                    dmd_step(state, course)
+            assert (state.step, state.fake_updates) == (0, 2)
+        dmd_step(state, course)
+        states.append(state)
+
+    assert are_equal(values(states[0].model), values(states[1].model))
+    assert states[0].fake_updates == states[1].fake_updates == 2
+
+
+def run_out(*_: object) -> dict[str, float]:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_the_regression_pulls_towards_the_teachers_own_samples(
+    make_config: MakeConfig, start: Start, teacher: Path
+) -> None:
+    one_step = DMD | {"diffusion__sampling_steps": 1, "training__warmup_steps": 0}
+    pulled = one_step | {"distillation__regression_weight": 10.0}
+    last: list[float] = []
+    for changes in (pulled, pulled | {"training__learning_rate": 1e-12}):
+        state, course = start(make_config(**changes), teacher=teacher)
+        losses = [dmd_step(state, course)["train.regression_loss"] for _ in range(12)]
+        last.append(sum(losses[-4:]))
+
+    assert 0 < last[0] < 0.9 * last[1]
+
+
+def test_the_score_range_is_its_own_where_it_is_given(
+    make_config: MakeConfig, start: Start, teacher: Path
+) -> None:
+    ranges = {"distillation__min_step": 400, "distillation__max_step": 410}
+    _, course = start(make_config(**DMD | ranges), teacher=teacher)
+    _, other = start(make_config(**DMD), teacher=teacher)
+
+    assert course.config.score_range == (400, 410)
+    assert other.config.score_range == (20, 980)
+    draws = dmd._draws(course, "student/0", course.config.score_range)  # pyright: ignore
+    assert 400 <= draws.t.min() <= draws.t.max() <= 410
+
+
+def test_a_student_diverges_as_any_trial_does(
+    make_config: MakeConfig, start: Start, teacher: Path
+) -> None:
+    state, course = start(make_config(**DMD), teacher=teacher)
+    with torch.no_grad():
+        state.model.output.weight[0] = torch.inf
+
+    with pytest.raises(DivergedError, match="lower training.learning_rate"):
+        dmd_step(state, course)
+    assert state.step == 0
+
+
+def numbers(outcome: Outcome) -> tuple[object, ...]:
+    return (
+        outcome.status,
+        {k: v for k, v in outcome.measurements.items() if not k.startswith("cost.")},
+        {k: v for k, v in outcome.history.items() if not k.startswith("cost.")},
+        outcome.arrays,
+    )
+
+
+def finished(trial: Trial, workspace: Workspace) -> Outcome:
+    *_, outcome = run_trial(trial, workspace)
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"model__quantizer": "none"}, {"model__codes_per_token": 2}],
+    ids=["ema", "none", "residual"],
+)
+def test_a_distillation_closed_at_any_report_goes_on_bit_for_bit(
+    make_trial: MakeTrial,
+    latents_folder: Path,
+    teacher: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(module, "REPORT_SECONDS", -1.0)
+    trial = make_trial(
+        **DMD
+        | {"training__max_steps": 4, "training__ema_weights_decay": 0.9, "evaluation__num_samples": 3}
+        | {"distillation__teacher_max_steps": 8}
+        | changes
+    )
+
+    def workspace(name: str) -> Workspace:
+        return Workspace(folder=tmp_path / name, latents=latents_folder, teacher=teacher)
+
+    expected = numbers(finished(trial, workspace("in one go")))
+    for count in (1, 2, 3, 5):
+        stopped = run_trial(trial, workspace(f"{count}"))
+        for _ in range(count):
+            next(stopped)
+        stopped.close()
+        outcome = finished(trial, workspace(f"{count}"))
+
+        assert outcome.provenance["resumed_from_step"] == count - 1
+        assert numbers(outcome) == expected
+
+
+def test_without_a_teacher_nothing_begins(make_trial: MakeTrial, make_workspace: Any) -> None:
+    with pytest.raises(CheckpointError, match="expected the final checkpoint of a teacher"):
+        next(run_trial(make_trial(**DMD), make_workspace("a")))

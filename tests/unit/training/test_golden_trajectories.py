@@ -1,0 +1,89 @@
+"""The first numbers of a tiny trial of each objective: moved by nothing but a new revision."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from qdexp.config.configuration import Configuration
+from qdexp.config.revision import RESULTS_REVISION
+from qdexp.evaluation.denoising_error import noise_levels
+from qdexp.training import measurement, randomness
+from qdexp.training.checkpoint import Checkpoint, save
+from qdexp.training.course import Course
+from qdexp.training.opening import cluster_codebook
+from qdexp.training.record import Record
+from qdexp.training.stepping import take_step
+from qdexp.training.training_state import TrainingState
+
+MakeConfig = Callable[..., Configuration]
+Start = Callable[..., tuple[TrainingState, Course]]
+
+GOLDEN_REVISION = 2
+GOLDEN_LOSSES = {
+    "diffusion": [],
+    "dmd": [],
+}
+GOLDEN_MEASUREMENTS = {
+    "diffusion": {},
+    "dmd": {},
+}
+DMD = {
+    "training__objective": "dmd",
+    "diffusion__sampling_steps": 2,
+    "distillation__fake_updates": 2,
+    "model__codebook_init": "kmeans",
+}
+
+
+@pytest.fixture
+def trained(
+    make_config: MakeConfig, start: Start, tmp_path: Path
+) -> Callable[[str], tuple[list[float], dict[str, float]]]:
+    def trained(objective: str) -> tuple[list[float], dict[str, float]]:
+        proof = {"training__precision": "fp64", "evaluation__num_samples": 4}
+        teacher = None
+        changes: dict[str, object] = {}
+        if objective == "dmd":
+            changes, teacher = DMD, tmp_path / "teacher.pt"
+            state, course = start(make_config(model__quantizer="none", **proof))
+            for _ in range(2):
+                take_step(state, course, Record())
+            found = Checkpoint(
+                trajectory_id="", configuration={}, step=2, state=state.tensors(), record={}
+            )
+            save(found, teacher)
+        state, course = start(make_config(**proof, **changes), teacher=teacher)
+        cluster_codebook(state, course)
+        losses = [take_step(state, course, Record())["train.loss"] for _ in range(6)]
+        return losses, measured(state, course)
+
+    return trained
+
+
+def measured(state: TrainingState, course: Course) -> dict[str, float]:
+    evaluation = course.config.evaluation
+    clips = randomness.noise(98, step=0, shape=(4, *course.config.latent_shape))
+    on = measurement.HeldOut(
+        course=course,
+        clips=measurement.with_noise(clips.to(course.dtype), as_pixels),
+        levels=noise_levels(course.parametrisation.schedule, evaluation.num_levels),
+        real=randomness.noise(97, step=0, shape=(8, *course.config.latent_shape)),
+    )
+    return measurement.final_measurement(state.model, on).scalars
+
+
+def as_pixels(latents):  # noqa: ANN001, ANN201 - tensors (b, 16, t, h, w) to (b, 3, t, h, w)
+    return latents[:, :3]
+
+
+@pytest.mark.parametrize("objective", ["diffusion", "dmd"])
+def test_the_golden_trajectory_moves_only_with_the_revision(
+    trained: Callable[[str], tuple[list[float], dict[str, float]]], objective: str
+) -> None:
+    losses, final = trained(objective)
+
+    assert GOLDEN_REVISION == RESULTS_REVISION, "commit the numbers of the new revision"
+    assert losses == pytest.approx(GOLDEN_LOSSES[objective], rel=1e-9), "raise RESULTS_REVISION"
+    expected = pytest.approx(GOLDEN_MEASUREMENTS[objective], rel=1e-9)
+    assert final == expected, "raise RESULTS_REVISION"
