@@ -12,6 +12,7 @@ from qdexp_analysis.table import Experiment, status_of
 
 CLIP_ERRORS = {
     "eval.denoising_loss": "eval.clip_errors",
+    "eval.quantized_loss": "eval.quantized_clip_errors",
     "eval.unquantized_loss": "eval.unquantized_clip_errors",
     "eval.pixel_error": "eval.pixel_errors",
 }

@@ -19,6 +19,7 @@ Arrays = Mapping[str, Float[np.ndarray, "..."]]
 
 ARRAYS = (
     "eval.clip_errors",
+    "eval.quantized_clip_errors",
     "eval.unquantized_clip_errors",
     "eval.pixel_errors",
     "eval.level_log_snr",
@@ -62,7 +63,8 @@ class Experiment:
         factors: What it varies, in the spec's order.
         conditions: What it compares, in the order of the factors' levels.
         seeds: Its replicates.
-        records: The trials that it asks for.
+        records: The trials that it compares.
+        teachers: The trials that others of it learn from, and that are compared with nothing.
         trials: One row for each: trial_id, condition (position in `conditions`), label, seed,
             status, step, reason, kind, and a column for every factor.
         measurements: One row for each number: condition, label, seed, trial_id, metric, value,
@@ -78,6 +80,7 @@ class Experiment:
     conditions: tuple[Condition, ...]
     seeds: tuple[int, ...]
     records: tuple[TrialRecord, ...]
+    teachers: tuple[TrialRecord, ...]
     trials: pd.DataFrame
     measurements: pd.DataFrame
     histories: pd.DataFrame
@@ -92,7 +95,8 @@ class Experiment:
             LedgerError: The ledger cannot be read.
         """
         spec = ledger.specs(name)[-1]
-        records = tuple(record for record in ledger.members(name) if record.is_asked_for)
+        asked = [record for record in ledger.members(name) if record.is_asked_for]
+        records = tuple(record for record in asked if record.condition)
         factors = tuple(
             Factor(field=f["field"], levels=tuple(f["levels"]), baseline=f["baseline"])
             for f in spec.definition["factors"]
@@ -107,6 +111,7 @@ class Experiment:
             conditions=conditions,
             seeds=tuple(dict.fromkeys(record.trial.seed for record in records)),
             records=records,
+            teachers=tuple(record for record in asked if not record.condition),
             trials=pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *(f.field for f in factors)]),
             measurements=_measurements(done, conditions),
             histories=_histories(ledger, done, conditions),

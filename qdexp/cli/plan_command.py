@@ -14,7 +14,7 @@ from qdexp.experiment.trial import condition_label
 from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
-    from qdexp.experiment.plan import Plan
+    from qdexp.experiment.plan import Plan, PlannedTrial
 
 
 def show_plan(request: Request, *, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def show_plan(request: Request, *, as_json: bool) -> None:
             p.state,
             condition_label(p.condition),
             p.trial.seed,
-            one_line(p.reason),
+            one_line(_why(p)),
         )
         for p in plan.trials
     ]
@@ -44,6 +44,15 @@ def show_plan(request: Request, *, as_json: bool) -> None:
     ]
     typer.echo(aligned(("trial", "state", "condition", "seed", "why"), rows))
     typer.echo(f"\n{plan.summary()}; {_estimate(plan, seconds)}")
+
+
+def _why(planned: "PlannedTrial") -> str:
+    if planned.waits_for is None:
+        return planned.reason
+    is_taught = planned.trial.teacher is not None
+    return f"{planned.reason}; {'learns from' if is_taught else 'goes on from'} " + (
+        planned.waits_for[:8]
+    )
 
 
 def _estimate(plan: "Plan", seconds: float | None) -> str:
@@ -65,6 +74,8 @@ def _as_json(plan: "Plan", seconds: float | None) -> dict[str, Any]:
                 "trial_id": planned.trial.trial_id,
                 "state": planned.state,
                 "reason": planned.reason,
+                "role": "teacher" if planned.is_teacher else "condition",
+                "waits_for": planned.waits_for,
                 "condition": dict(planned.condition),
                 "seed": planned.trial.seed,
                 "from_step": planned.known.step,

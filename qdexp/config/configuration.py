@@ -45,9 +45,9 @@ class Configuration(Section):
         trained = (self.diffusion.min_step, self.diffusion.max_step)
         if not trained[0] <= least < greatest <= trained[1]:
             raise ValueError(
-                "expected diffusion.min_step <= distillation.min_step < distillation.max_step <= "
-                f"diffusion.max_step, where both scores are trained, found {trained[0]}, {least}, "
-                f"{greatest}, {trained[1]}"
+                "expected diffusion.min_step <= distillation.score_min_step < "
+                "distillation.score_max_step <= diffusion.max_step, where both scores are trained, "
+                f"found {trained[0]}, {least}, {greatest}, {trained[1]}"
             )
         latent = self.latent_shape
         for axis, size, patch in zip("thw", latent[1:], self.model.patch_size, strict=True):
@@ -92,10 +92,19 @@ class Configuration(Section):
 
     @property
     def num_steps(self) -> int:
-        """Optimizer steps of the whole training."""
+        """Optimizer steps of the whole training: of the student's, where there is one."""
+        if self.training.objective == "dmd" and self.distillation.max_steps is not None:
+            return self.distillation.max_steps
         if self.training.max_steps is not None:
             return self.training.max_steps
         return self.training.num_epochs * max(1, self.data.num_train_clips // self.clips_per_step)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate after the warm-up: the student's, where there is one."""
+        if self.training.objective == "dmd" and self.distillation.learning_rate is not None:
+            return self.distillation.learning_rate
+        return self.training.learning_rate
 
     @property
     def clips_per_step(self) -> int:
@@ -105,7 +114,7 @@ class Configuration(Section):
     @property
     def score_range(self) -> tuple[int, int]:
         """Least and greatest timestep of DMD's score comparison, both inclusive."""
-        own = (self.distillation.min_step, self.distillation.max_step)
+        own = (self.distillation.score_min_step, self.distillation.score_max_step)
         return (
             self.diffusion.min_step if own[0] is None else own[0],
             self.diffusion.max_step if own[1] is None else own[1],

@@ -83,13 +83,16 @@ class TrainingConfig(Section):
 
 
 class DistillationConfig(Section):
-    """Distribution matching distillation; only `training.objective: dmd` reads it."""
+    """Distribution matching distillation; only `training.objective: dmd` reads it.
 
-    teacher_max_steps: int | None = Field(
-        default=None, ge=1, description="The teacher's optimizer steps; None: the student's number."
+    The other sections say how its teacher is trained, and what both have in common.
+    """
+
+    max_steps: int | None = Field(
+        default=None, ge=1, description="The student's optimizer steps; None: as many as training's."
     )
-    teacher_learning_rate: float | None = Field(
-        default=None, gt=0, description="The teacher's rate; None: the student's."
+    learning_rate: float | None = Field(
+        default=None, gt=0, description="The student's rate; None: training's."
     )
     fake_learning_rate: float | None = Field(
         default=None, gt=0, description="The fake score's rate; None: the student's."
@@ -100,10 +103,10 @@ class DistillationConfig(Section):
     betas: tuple[Beta, Beta] = Field(
         default=(0.0, 0.999), strict=False, description="Adam's, of the student and the fake score."
     )
-    min_step: int | None = Field(
+    score_min_step: int | None = Field(
         default=None, ge=0, description="Least timestep of the score comparison; None: diffusion's."
     )
-    max_step: int | None = Field(
+    score_max_step: int | None = Field(
         default=None, ge=0, description="Greatest timestep of it; None: diffusion's."
     )
     regression_weight: float = Field(

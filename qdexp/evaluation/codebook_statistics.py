@@ -19,7 +19,7 @@ def code_counts(indices: Int[Tensor, "*tokens q"], num_embeddings: int) -> Int[T
     Raises:
         IndexError: An index is no code.
     """
-    everywhere = torch.zeros_like(indices[..., 0])
+    everywhere = indices.new_zeros(indices.shape[:-1])
     return counts_by_bucket(indices, everywhere, 1, num_embeddings)[0]
 
 

@@ -32,6 +32,7 @@ LEAST_VARIANCE = 1e-12
 """A component with a smaller share of the first one's variance is rounding."""
 
 _Pixels = Float[Tensor, "n 3 f h w"]
+_Parts = Iterable[Float[Tensor, "_ 3 f h w"]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +51,7 @@ class PixelFeatures:
     directions: Float64[Tensor, "d p"]
 
     @classmethod
-    def fit(cls, real: _Pixels | Iterable[_Pixels]) -> "PixelFeatures":
+    def fit(cls, real: _Pixels | _Parts) -> "PixelFeatures":
         """Returns the features in which the real clips have a mean square of 1 per dimension.
 
         There are `NUM_FEATURES`, or as many as the clips vary in. Clips that samples are compared
@@ -76,7 +77,7 @@ class PixelFeatures:
         directions = functional.normalize(vectors.T @ centred, dim=1).flip(0)
         return cls(mean=mean, directions=directions / deviation)
 
-    def __call__(self, pixels: _Pixels | Iterable[_Pixels]) -> Float64[Tensor, "n d"]:
+    def __call__(self, pixels: _Pixels | _Parts) -> Float64[Tensor, "n d"]:
         """Returns the features of clips in 0..1, given at once or in parts; they are not clipped.
 
         Raises:
@@ -110,7 +111,7 @@ def _mean_of_pairs(kernel: Float64[Tensor, "n n"]) -> Float64[Tensor, ""]:
     return (kernel.sum() - kernel.trace()) / (count * (count - 1))
 
 
-def _pooled(pixels: _Pixels | Iterable[_Pixels]) -> Float64[Tensor, "n p"]:
+def _pooled(pixels: _Pixels | _Parts) -> Float64[Tensor, "n p"]:
     parts = [pixels] if isinstance(pixels, Tensor) else pixels
     return torch.cat([_pooled_part(part) for part in parts])
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Dataset, Executor, Listener, Tracker, Workspace
+from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
@@ -88,13 +89,17 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         behind = ledger.unmirrored(spec.name)
         notes: tuple[str, ...] = ()
         if plan.to_run or behind:
-            assignments = _assignments(plan, runs, outside)
+            latents = _prepared(plan, runs, outside)
             outside.tracker.open_experiment(spec.name, spec.question)
             try:
                 scribe.catch_up(behind)
-                if assignments:
+                if plan.to_run:
                     outside.display.on_preparation("workers")
-                    outside.executor.execute(assignments, scribe)
+                for stage in stages(plan):
+                    able = _able(stage, ledger, scribe)
+                    assignments = [_assignment(each, ledger, latents) for each in able]
+                    if assignments:
+                        outside.executor.execute(assignments, scribe)
             finally:
                 notes = tuple(outside.tracker.close())
             if not notes:
@@ -107,28 +112,50 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
     )
 
 
-def _assignments(plan: Plan, runs: Path, outside: Collaborators) -> list[Assignment]:
+def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfig, Path]":
+    """Makes the latents that the plan's trials need, and returns their folders."""
     latents: dict[DataConfig, Path] = {}
     for planned in plan.to_run:
         data = planned.trial.configuration.data
         if data not in latents:
             outside.display.on_preparation(f"{data.kind} latents by {data.autoencoder}")
             latents[data] = outside.dataset.prepare(data, cache_folder(runs))
-    return [
-        Assignment(
-            trial=planned.trial,
-            workspace=_workspace(planned, runs, latents[planned.trial.configuration.data]),
-        )
-        for planned in plan.to_run
-    ]
+    return latents
 
 
-def _workspace(planned: PlannedTrial, runs: Path, latents: Path) -> Workspace:
-    folder = trial_folder(runs, planned.trial.trial_id)
+def _able(stage: Sequence[PlannedTrial], ledger: Ledger, scribe: "_Scribe") -> list[PlannedTrial]:
+    """Returns the trials that can begin; where a teacher did not complete, its students end so."""
+    able: list[PlannedTrial] = []
+    for planned in stage:
+        teacher = planned.trial.teacher
+        record = ledger.find(teacher.trial_id) if teacher else None
+        if record and record.outcome and record.outcome.status != "completed":
+            scribe.on_start(planned.trial.trial_id)
+            scribe.on_outcome(without_teacher(planned.trial, record.outcome))
+        else:
+            able.append(planned)
+    return able
+
+
+def _assignment(
+    planned: PlannedTrial, ledger: Ledger, latents: "Mapping[DataConfig, Path]"
+) -> Assignment:
+    """Returns a trial with its folders, and the checkpoints that it begins with."""
+    trial = planned.trial
+    folder = trial_folder(ledger.runs, trial.trial_id)
     folder.mkdir(parents=True, exist_ok=True)
     origin = planned.known.origin
-    start_from = trial_folder(runs, origin) / FINAL_CHECKPOINT if origin else None
-    return Workspace(folder=folder, latents=latents, start_from=start_from)
+    if planned.waits_for and not trial.teacher:
+        origin = planned.waits_for
+    start_from = origin and trial_folder(ledger.runs, origin) / FINAL_CHECKPOINT
+    teacher = trial.teacher and trial_folder(ledger.runs, trial.teacher.trial_id) / FINAL_CHECKPOINT
+    workspace = Workspace(
+        folder=folder,
+        latents=latents[trial.configuration.data],
+        start_from=start_from if start_from and start_from.exists() else None,
+        teacher=teacher,
+    )
+    return Assignment(trial=trial, workspace=workspace)
 
 
 class _Scribe:

@@ -21,15 +21,26 @@ def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
         if member.trial_id not in ids
     ]
     known = {trial.trial_id: _known(trial, ledger) for trial, _ in asked}
+    for trial, _ in asked:
+        if trial.teacher and not known[trial.trial_id].is_final:
+            identity = trial.teacher.trial_id
+            known[identity] = _able_to_teach(trial.teacher, known[identity], ledger)
     return make_plan(spec.name, asked, known, former)
 
 
 def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
-    """Returns the trials that a spec asks for, each with its condition."""
+    """Returns the trials that a spec asks for, each with its condition: teachers, with none, first.
+
+    Conditions of a seed share a teacher; one that is itself a condition comes once.
+    """
     fingerprints = [
         dataset.fingerprint(configuration.data) for _, configuration in spec.grid.conditions
     ]
-    return spec.trials(fingerprints)
+    asked = spec.trials(fingerprints)
+    teachers = {trial.teacher.trial_id: trial.teacher for trial, _ in asked if trial.teacher}
+    for trial, _ in asked:
+        teachers.pop(trial.trial_id, None)
+    return [(teacher, {}) for teacher in teachers.values()] + asked
 
 
 def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
@@ -58,6 +69,14 @@ def _known(trial: Trial, ledger: Ledger) -> Known:
     reason = outcome.failure.reason if outcome and outcome.failure else ""
     status = outcome.status if outcome else None
     return Known(status=status, reason=reason, step=step, origin=origin)
+
+
+def _able_to_teach(teacher: Trial, known: Known, ledger: Ledger) -> Known:
+    """Returns what is known of a teacher somebody waits for: without its weights it is not done."""
+    weights = trial_folder(ledger.runs, teacher.trial_id) / FINAL_CHECKPOINT
+    if known.status != "completed" or weights.exists():
+        return known
+    return Known(status="completed", reason="its final checkpoint is gone, and a student needs it")
 
 
 def _shorter(trial: Trial, ledger: Ledger) -> tuple[int | None, str | None]:

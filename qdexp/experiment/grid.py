@@ -14,7 +14,7 @@ from qdexp.errors import ConfigurationError, SpecError, nearest
 from qdexp.experiment.designs import baseline_condition, full_factorial
 from qdexp.experiment.document import Document
 from qdexp.experiment.factor import Factor
-from qdexp.experiment.identity import WITHOUT_EFFECT
+from qdexp.experiment.identity import WITHOUT_EFFECT, digest, effective
 from qdexp.experiment.trial import Condition, condition_label
 from qdexp.experiment.where import Predicate, WhereError, parse_where
 
@@ -209,7 +209,20 @@ class _GridReader:
         if baseline not in kept:
             label = condition_label(baseline)
             self._fail(f"where: expected to keep the baseline ({label}), found it refused", "where")
-        return tuple((condition, self._resolved(base, condition)) for condition in kept)
+        resolved = tuple((condition, self._resolved(base, condition)) for condition in kept)
+        self._check_different(resolved)
+        return resolved
+
+    def _check_different(self, conditions: Sequence[tuple[Condition, Configuration]]) -> None:
+        """Refuses conditions that are one and the same trial, since a factor does not act there."""
+        seen: dict[str, Condition] = {}
+        for condition, configuration in conditions:
+            other = seen.setdefault(digest(effective(configuration.fields())), condition)
+            if other is not condition:
+                labels = f"{condition_label(other)} and {condition_label(condition)}"
+                problem = f"expected different trials, found the same in conditions {labels}: a "
+                problem += "factor has no effect there; exclude one by `where`"
+                raise self._document.key_error(problem, ("factors",))
 
     def _resolved(self, base: Configuration, condition: Condition) -> Configuration:
         try:

@@ -6,11 +6,37 @@ from typing import Any
 
 from qdexp.config.revision import RESULTS_REVISION
 
-WITHOUT_EFFECT = frozenset({"training.checkpoint_every_steps"})
+WITHOUT_EFFECT = frozenset(
+    {
+        "training.activation_checkpointing",
+        "training.checkpoint_every_steps",
+        "training.num_workers",
+        "training.parallelism",
+    }
+)
 """Configuration fields that change no result, and so no identity."""
 
 LENGTH_FIELDS = frozenset({"training.max_steps", "training.num_epochs"})
 """Fields that say only how long to train: a longer trial passes through a shorter one's states."""
+
+SAMPLING_FIELDS = frozenset({"diffusion.sampling_steps", "diffusion.sampling_eta"})
+"""Fields that act on samples only, unless a student is trained for them."""
+
+QUANTIZER_FIELDS = frozenset(
+    {
+        "model.codebook_init",
+        "model.codes_per_token",
+        "model.commitment_cost",
+        "model.dead_code_threshold",
+        "model.ema_decay",
+        "model.entropy_loss_weight",
+        "model.gradient_estimator",
+        "model.num_embeddings",
+        "model.quantizer_placement",
+        "training.quantization_weight",
+    }
+)
+"""Fields that say nothing to a network without a quantizer."""
 
 
 def canonical_json(value: object) -> str:
@@ -25,8 +51,7 @@ def digest(value: object) -> str:
 
 def trial_id(*, fields: dict[str, Any], seed: int, data_fingerprint: str, trainable: str) -> str:
     """Returns the id of a trial: 16 hexadecimal digits over all that affects its result."""
-    kept = {name: value for name, value in fields.items() if name not in WITHOUT_EFFECT}
-    return digest(_content(kept, seed, data_fingerprint, trainable))[:16]
+    return digest(_content(effective(fields), seed, data_fingerprint, trainable))[:16]
 
 
 def trajectory_id(
@@ -34,15 +59,42 @@ def trajectory_id(
 ) -> str:
     """Returns the id shared by trials whose training passes through the same states.
 
-    They differ in length and in what is evaluated only, so one can start from another's
-    checkpoint.
+    They differ in length, in sampling and in what is evaluated only, so one can start from
+    another's checkpoint.
     """
+    ignored = _length_fields(fields)
+    if fields["training.objective"] == "diffusion":
+        ignored |= SAMPLING_FIELDS
     kept = {
         name: value
-        for name, value in fields.items()
-        if name not in WITHOUT_EFFECT | LENGTH_FIELDS and not name.startswith("evaluation.")
+        for name, value in effective(fields).items()
+        if name not in ignored and not name.startswith("evaluation.")
     }
     return digest(_content(kept, seed, data_fingerprint, trainable))[:16]
+
+
+def effective(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields that a result depends on, given the values of the others."""
+    ignored = WITHOUT_EFFECT
+    if fields["model.quantizer"] == "none":
+        ignored |= QUANTIZER_FIELDS
+    if fields["training.objective"] == "diffusion":
+        ignored |= {name for name in fields if name.startswith("distillation.")}
+    return {name: value for name, value in fields.items() if name not in ignored}
+
+
+def _length_fields(fields: dict[str, Any]) -> frozenset[str]:
+    """Returns the fields that say no more than when a training ends.
+
+    Where the rate falls towards the end they say more. A student's own number is one; the others
+    are its teacher's.
+    """
+    if fields["training.lr_schedule"] != "constant":
+        return frozenset()
+    if fields["training.objective"] == "diffusion":
+        return LENGTH_FIELDS
+    has_own = fields["distillation.max_steps"] is not None
+    return frozenset({"distillation.max_steps"}) if has_own else frozenset()
 
 
 def _content(

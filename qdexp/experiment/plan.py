@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from qdexp.experiment.trial import Condition, Trial, condition_label
+from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
 
 State = Literal["new", "cached", "resumable", "stale", "orphaned"]
 
@@ -42,13 +42,30 @@ class Former:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
-    """A trial, what a run would do with it, and why."""
+    """A trial, what a run would do with it, and why.
+
+    Args:
+        trial: The trial.
+        condition: Its levels; empty for a teacher, which is compared with nothing.
+        state: What a run would do.
+        reason: Why.
+        known: What is known of it.
+        waits_for: Another trial of the plan that runs before, since this one starts from its
+            weights: its teacher, or one whose training is the beginning of its own. None if there
+            is nothing to wait for.
+    """
 
     trial: Trial
     condition: Condition
     state: State
     reason: str
     known: Known
+    waits_for: str | None = None
+
+    @property
+    def is_teacher(self) -> bool:
+        """Tells whether it is here only because others learn from it."""
+        return not self.condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +116,39 @@ def make_plan(
     planned: list[PlannedTrial] = []
     for trial, condition in asked:
         facts = known.get(trial.trial_id, Known())
-        old = replaced.pop((condition_label(condition), trial.seed), None)
+        old = replaced.pop((condition_label(condition), trial.seed), None) if condition else None
         state, reason = _judge(trial, facts, old)
         planned.append(
             PlannedTrial(trial=trial, condition=condition, state=state, reason=reason, known=facts)
         )
-    return Plan(experiment=experiment, trials=tuple(planned), orphans=tuple(replaced.values()))
+    waits = _waits([each for each in planned if each.state in TO_RUN])
+    trials = tuple(replace(each, waits_for=waits.get(each.trial.trial_id)) for each in planned)
+    return Plan(experiment=experiment, trials=trials, orphans=tuple(replaced.values()))
+
+
+def _waits(to_run: Sequence[PlannedTrial]) -> dict[str, str]:
+    """Returns which trial each one waits for: nothing is trained twice.
+
+    Trials of one trajectory form a chain: the first of the shortest trains, the others of its
+    length are only measured, the first of the next length continues it.
+    """
+    running = {planned.trial.trial_id for planned in to_run}
+    waits: dict[str, str] = {}
+    first_of_length: dict[tuple[str, int], str] = {}
+    former: dict[str, str] = {}
+    for planned in sorted(to_run, key=lambda each: each.trial.configuration.num_steps):
+        trial = planned.trial
+        if trial.teacher and trial.teacher.trial_id in running:
+            waits[trial.trial_id] = trial.teacher.trial_id
+        if trial.trainable != DEFAULT_TRAINABLE or trial.teacher or planned.known.step is not None:
+            continue
+        length = (trial.trajectory_id, trial.configuration.num_steps)
+        first = first_of_length.setdefault(length, trial.trial_id)
+        before = former.get(trial.trajectory_id) if first == trial.trial_id else first
+        former[trial.trajectory_id] = first
+        if before is not None:
+            waits[trial.trial_id] = before
+    return waits
 
 
 def _judge(trial: Trial, known: Known, old: Former | None) -> tuple[State, str]:

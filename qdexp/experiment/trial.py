@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from qdexp.config.configuration import Configuration
 from qdexp.experiment import identity
+from qdexp.experiment.teacher import teacher_configuration
 
 DEFAULT_TRAINABLE = "qdexp.training.run_trial:run_trial"
+
+TEACHER = "teacher"
+"""What a trial without a condition is: an experiment compares at least one factor."""
 
 Condition = Mapping[str, Any]
 """One level for every factor: dotted field names to values, in the spec's order."""
@@ -38,8 +42,15 @@ class Trial:
 
     @cached_property
     def trajectory_id(self) -> str:
-        """Equal for trials that differ only in length and evaluation."""
+        """Equal for trials that differ only in length, sampling and evaluation."""
         return identity.trajectory_id(**self._content())
+
+    @cached_property
+    def teacher(self) -> "Trial | None":
+        """The trial whose final weights this one distils, or None if it distils none."""
+        if self.configuration.training.objective != "dmd":
+            return None
+        return replace(self, configuration=teacher_configuration(self.configuration))
 
     def to_json(self) -> str:
         """Returns the text that crosses process boundaries."""
@@ -71,4 +82,4 @@ class Trial:
 def condition_label(condition: Condition) -> str:
     """Returns a condition as people read it: ``num_embeddings=4096, max_step=980``."""
     parts = (f"{field.rpartition('.')[2]}={value}" for field, value in condition.items())
-    return ", ".join(parts) or "the only condition"
+    return ", ".join(parts) or TEACHER

@@ -93,7 +93,7 @@ def _update_fake(state: TrainingState, course: Course, fake: Learner) -> dict[st
 
     with dropout_masks(course, f"fake/{state.fake_updates}"):
         gradients = fake.gradients(parts, losses)
-    rate = course.config.distillation.fake_learning_rate or course.config.training.learning_rate
+    rate = course.config.distillation.fake_learning_rate or course.config.learning_rate
     measured, _ = descend(fake, gradients, rate, course, state.step)
     return measured
 

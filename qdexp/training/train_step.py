@@ -56,7 +56,7 @@ def finish_step(
     """
     config = course.config
     measured, is_taken = descend(
-        state.learner, gradients, config.training.learning_rate, course, state.step
+        state.learner, gradients, config.learning_rate, course, state.step
     )
     order = randomness.replacement_order(
         course.seed, step=state.step, num_tokens=config.tokens_per_clip * config.clips_per_step

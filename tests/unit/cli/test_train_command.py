@@ -250,7 +250,7 @@ def test_student_is_trained_after_its_teacher_which_is_trained_once(train: Comma
     student = [
         *("--set", "training.objective=dmd"),
         *("--set", "diffusion.sampling_steps=2"),
-        *("--set", "distillation.teacher_max_steps=6"),
+        *("--set", "distillation.max_steps=6"),
     ]
     ended = train(*student)
     assert ended.code == 0, ended.err
@@ -259,9 +259,9 @@ def test_student_is_trained_after_its_teacher_which_is_trained_once(train: Comma
     before = (teacher / "outcome.json").stat().st_mtime_ns
     for text in ("training the teacher", "training the student"):
         assert text in ended.err
-    ended = train(*student, "--set", "training.max_steps=9")
+    ended = train(*student, "--set", "distillation.max_steps=9")
     assert ended.code == 0
-    assert "going on from step 8 of 9" in ended.err
+    assert "going on from step 6 of 9" in ended.err
     assert "training the teacher" not in ended.err
     assert (teacher / "outcome.json").stat().st_mtime_ns == before
 

@@ -11,6 +11,7 @@ from qdexp.diffusion.schedule import noise_schedule
 KINDS: list[Literal["linear", "cosine"]] = ["linear", "cosine"]
 LINEAR: Literal["linear"] = "linear"
 COSINE: Literal["cosine"] = "cosine"
+LAST = torch.tensor([999])
 
 
 def test_the_linear_schedule_is_the_one_of_ddpm() -> None:
@@ -84,3 +85,47 @@ def test_the_timestep_found_for_a_log_snr_is_the_nearest(kind: Literal["linear",
         distances = [abs(value - level) for value in schedule.log_snr().tolist()]
         assert distances[t] == min(distances)
     assert (found.diff() < 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [10, 1000])
+def test_zero_terminal_snr_leaves_nothing_of_the_signal_and_starts_as_before(
+    kind: Literal["linear", "cosine"], count: int
+) -> None:
+    plain = noise_schedule(kind, count).alphas_cumprod
+    found = noise_schedule(kind, count, zero_terminal_snr=True).alphas_cumprod
+
+    assert found[-1] == 0
+    assert found[0].item() == pytest.approx(plain[0].item(), rel=1e-15)
+    assert (found.diff() < 0).all()
+    assert (found <= plain + 1e-15).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_zero_terminal_snr_makes_no_nan_anywhere(kind: Literal["linear", "cosine"]) -> None:
+    schedule = noise_schedule(kind, 1000, zero_terminal_snr=True)
+    wanted = torch.linspace(-4, 5, 16, dtype=torch.float64)
+    noise = torch.full((1, 2), 0.3, dtype=torch.float64)
+
+    assert schedule.log_snr()[-1] == -math.inf
+    assert not schedule.log_snr().isnan().any()
+    assert (schedule.timesteps_nearest_to(wanted) < 999).all()
+    assert torch.equal(schedule.add_noise(7 * torch.ones_like(noise), noise, LAST), noise)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("noise_dtype", [torch.float32, torch.float64])
+def test_adding_noise_keeps_the_numbers_of_the_clip(
+    dtype: torch.dtype, noise_dtype: torch.dtype
+) -> None:
+    x_0, noise = torch.ones(1, 2, dtype=dtype), torch.ones(1, 2, dtype=noise_dtype)
+    assert noise_schedule("linear", 1000).add_noise(x_0, noise, LAST).dtype == dtype
+
+
+def test_a_float64_clip_is_mixed_in_float64() -> None:
+    schedule = noise_schedule("linear", 1000)
+    share = schedule.alphas_cumprod[999].item()
+    one = torch.ones(1, 1, dtype=torch.float64)
+
+    found = schedule.add_noise(2 * one, 3 * one, LAST).item()
+    assert found == pytest.approx(2 * share**0.5 + 3 * (1 - share) ** 0.5, rel=1e-15)

@@ -25,9 +25,24 @@ OTHER = {
     "data.num_eval_clips": 100, "data.num_frames": 21, "data.height": 72, "data.width": 72,
     "data.seed": 5, "evaluation.num_clips": 20, "evaluation.num_levels": 17,
     "evaluation.curve_steps": [1], "evaluation.curve_clips": 3, "evaluation.curve_levels": 3,
-    "evaluation.codebook_tokens": 100,
+    "evaluation.codebook_tokens": 100, "evaluation.num_samples": 3,
+    "model.quantizer": "gradient", "model.quantizer_placement": "output",
+    "model.codes_per_token": 2, "model.gradient_estimator": "rotation",
+    "model.codebook_init": "kmeans", "model.entropy_loss_weight": 0.5,
+    "model.attention": "factorised", "model.conditioning": "additive", "model.positions": "rope",
+    "diffusion.zero_terminal_snr": True, "diffusion.prediction_type": "v",
+    "diffusion.sampling_steps": 3, "diffusion.sampling_eta": 0.5, "training.objective": "dmd",
+    "training.lr_schedule": "cosine", "training.ema_weights_decay": 0.5,
+    "training.precision": "bf16", "training.compile": True,
+    "training.activation_checkpointing": True, "training.parallelism": "fsdp",
+    "training.num_workers": 2, "distillation.max_steps": 5, "distillation.learning_rate": 0.5,
+    "distillation.fake_learning_rate": 0.5, "distillation.fake_updates": 2,
+    "distillation.betas": [0.5, 0.9], "distillation.score_min_step": 50,
+    "distillation.score_max_step": 900, "distillation.regression_weight": 0.5,
 }  # fmt: skip
 FITTING = {"model.patch_size": {"evaluation.codebook_tokens": 100}}
+DMD = {"training.objective": "dmd"}
+UNQUANTIZED = {"model.quantizer": "none"}
 
 
 def trial(**changes: object) -> Trial:
@@ -35,8 +50,13 @@ def trial(**changes: object) -> Trial:
     return Trial(**facts)  # pyright: ignore[reportArgumentType]
 
 
-def changed(field: str) -> Trial:
-    return trial(configuration=TINY.replace(FITTING.get(field, {}) | {field: OTHER[field]}))
+def changed(field: str, **others: object) -> Trial:
+    changes = FITTING.get(field, {}) | others | {field: OTHER[field]}
+    return trial(configuration=TINY.replace(changes))
+
+
+def based_on(others: dict[str, object]) -> Trial:
+    return trial(configuration=TINY.replace(others))
 
 
 def test_every_field_that_can_change_is_tried_here() -> None:
@@ -46,8 +66,20 @@ def test_every_field_that_can_change_is_tried_here() -> None:
 
 @pytest.mark.parametrize("field", OTHER)
 def test_field_is_part_of_identity_unless_it_changes_no_result(field: str) -> None:
-    is_same = changed(field).trial_id == trial().trial_id
+    others = DMD if field.startswith("distillation.") else {}
+    is_same = changed(field, **others).trial_id == based_on(others).trial_id
     assert is_same == (field in identity.WITHOUT_EFFECT)
+
+
+@pytest.mark.parametrize("field", [f for f in OTHER if f.startswith("distillation.")])
+def test_what_distillation_says_is_no_part_of_a_diffusion_trial(field: str) -> None:
+    assert changed(field).trial_id == trial().trial_id
+
+
+@pytest.mark.parametrize("field", sorted(identity.QUANTIZER_FIELDS))
+def test_what_a_quantizer_is_told_is_no_part_of_a_trial_without_one(field: str) -> None:
+    assert changed(field).trial_id != trial().trial_id
+    assert changed(field, **UNQUANTIZED).trial_id == based_on(UNQUANTIZED).trial_id
 
 
 def test_seed_data_and_trainable_are_part_of_identity() -> None:
@@ -66,9 +98,25 @@ def test_revision_is_part_of_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trial().trial_id != before
 
 
-@pytest.mark.parametrize("field", ["training.max_steps", "evaluation.num_levels"])
+@pytest.mark.parametrize(
+    "field", ["training.max_steps", "evaluation.num_levels", "diffusion.sampling_steps"]
+)
 def test_length_and_evaluation_leave_the_trajectory_as_it_is(field: str) -> None:
     assert changed(field).trajectory_id == trial().trajectory_id
+
+
+def test_a_rate_that_falls_to_the_end_makes_a_longer_training_another_one() -> None:
+    cosine = {"training.lr_schedule": "cosine"}
+    assert changed("training.max_steps", **cosine).trajectory_id != based_on(cosine).trajectory_id
+
+
+def test_a_students_steps_are_its_own_length_and_sampling_steps_what_it_is_trained_for() -> None:
+    student = DMD | {"distillation.max_steps": 9}
+    short = based_on(student)
+
+    assert changed("distillation.max_steps", **DMD).trajectory_id == short.trajectory_id
+    for field in ("diffusion.sampling_steps", "training.max_steps"):
+        assert changed(field, **student).trajectory_id != short.trajectory_id
 
 
 @pytest.mark.parametrize("field", ["training.learning_rate", "model.ema_decay", "data.seed"])

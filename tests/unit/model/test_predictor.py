@@ -1,97 +1,217 @@
-"""The predictor: its shapes, its symmetries, and what it refuses."""
+"""The predictor: its shapes, its symmetries, its two placements, and what it refuses."""
+
+# pyright: basic
+
+import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from qdexp.config.configuration import ModelConfig
 from qdexp.errors import ConfigurationError
-from qdexp.model.predictor import (
-    QuantizedDiffusionPredictor,
-    initial_deviation,
-    timestep_embedding,
-)
-from qdexp.model.transformer_block import TransformerBlock
+from qdexp.model.patches import patches_from_latents
+from qdexp.model.predictor import QuantizedDiffusionPredictor, timestep_embedding
 
+MakePredictor = Callable[..., QuantizedDiffusionPredictor]
 
-def predictor(patch: tuple[int, int, int] = (1, 2, 2)) -> QuantizedDiffusionPredictor:
-    config = ModelConfig(
-        num_embeddings=32,
-        embedding_dim=8,
-        hidden_dim=16,
-        num_layers=2,
-        num_heads=2,
-        dropout=0.0,
-        max_frames=3,
-        max_grid=4,
-        patch_size=patch,
+VARIANTS = [
+    {"attention": attention, "positions": positions, "conditioning": conditioning}
+    for attention, positions, conditioning in itertools.product(
+        ("full", "factorised"), ("learned", "rope"), ("adaln_zero", "additive")
     )
-    model = QuantizedDiffusionPredictor(config)
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
-    model.quantizer.set_codebook(torch.randn(32, 8, generator=generator), cluster_size=1.0)
-    return model
+]
+every_variant = pytest.mark.parametrize(
+    "variant", VARIANTS, ids=lambda variant: "-".join(variant.values())
+)
+ROPE_HEADS = {"num_heads": 1}
+"""A head of all 16 dimensions: several pairs for each axis."""
 
 
-def latents(clips: int, frames: int, rows: int, columns: int) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
+def latents(clips: int, frames: int, rows: int, columns: int, seed: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
     return torch.randn(clips, 16, frames, rows, columns, generator=generator)
 
 
+@pytest.mark.parametrize("placement", ["bottleneck", "output"])
 @pytest.mark.parametrize("patch", [(1, 2, 2), (1, 1, 1), (2, 2, 4)])
 def test_prediction_has_the_latents_shape_and_a_code_for_every_patch(
-    patch: tuple[int, int, int],
+    make_predictor: MakePredictor, patch: tuple[int, int, int], placement: str
 ) -> None:
-    prediction = predictor(patch)(latents(2, 2, 4, 4), torch.tensor([0, 999]))
+    model = make_predictor(patch_size=patch, quantizer_placement=placement)
+    prediction = model(latents(2, 2, 4, 4), torch.tensor([0, 999]))
 
-    assert prediction.pred_x0.shape == (2, 16, 2, 4, 4)
-    assert prediction.indices.shape == (2, 2 // patch[0], 4 // patch[1], 4 // patch[2])
+    assert prediction.output.shape == prediction.quantized_output.shape == (2, 16, 2, 4, 4)
+    assert prediction.indices.shape == (2, 2 // patch[0], 4 // patch[1], 4 // patch[2], 1)
 
 
+@every_variant
 @pytest.mark.parametrize("size", [(1, 2, 2), (3, 4, 6), (2, 8, 8)])
-def test_sizes_up_to_the_limits_are_predicted(size: tuple[int, int, int]) -> None:
-    prediction = predictor()(latents(1, *size), torch.tensor([5]))
-
-    assert prediction.pred_x0.shape[2:] == size
-
-
-@pytest.mark.parametrize(
-    ("size", "axis"), [((4, 4, 4), "frames"), ((2, 3, 4), "rows"), ((2, 4, 10), "columns")]
-)
-def test_a_size_that_the_model_cannot_do_is_refused_by_its_axis(
-    size: tuple[int, int, int], axis: str
+def test_one_model_predicts_all_sizes_up_to_its_limits(
+    make_predictor: MakePredictor, variant: dict[str, str], size: tuple[int, int, int]
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"latents whose {axis} are a multiple of"):
-        predictor()(latents(1, *size), torch.tensor([5]))
+    prediction = make_predictor(**variant, **ROPE_HEADS)(latents(1, *size), torch.tensor([5]))
+
+    assert prediction.output.shape[2:] == size
+    assert prediction.output.isfinite().all()
 
 
-def test_the_parts_compose_to_the_whole() -> None:
-    model, x_t, t = predictor(), latents(2, 2, 4, 4), torch.tensor([10, 500])
+@pytest.mark.parametrize("positions", ["learned", "rope"])
+@pytest.mark.parametrize(
+    ("size", "problem"),
+    [
+        ((4, 4, 4), "frames are a multiple of 1 and at most 3, found 4"),
+        ((2, 3, 4), "rows are a multiple of 2 and at most 8, found 3"),
+        ((2, 4, 10), "columns are a multiple of 2 and at most 8, found 10"),
+        ((0, 4, 4), "frames are a multiple of 1 and at most 3, found 0"),
+    ],
+)
+def test_a_size_that_the_model_cannot_do_is_refused_with_those_that_it_can(
+    make_predictor: MakePredictor, size: tuple[int, int, int], problem: str, positions: str
+) -> None:
+    model = make_predictor(positions=positions)
+
+    with pytest.raises(ConfigurationError, match=f"latents whose {problem}"):
+        model(latents(1, *size), torch.tensor([5]))
+
+
+def test_latents_of_another_autoencoder_are_refused(make_predictor: MakePredictor) -> None:
+    with pytest.raises(ConfigurationError, match="expected latents of 16 channels, found 4"):
+        make_predictor()(torch.zeros(1, 4, 2, 4, 4), torch.tensor([5]))
+
+
+@pytest.mark.parametrize("placement", ["bottleneck", "output"])
+def test_the_parts_compose_to_the_whole(make_predictor: MakePredictor, placement: str) -> None:
+    model = make_predictor(quantizer_placement=placement)
+    x_t, t = latents(2, 2, 4, 4), torch.tensor([10, 500])
+    whole = model(x_t, t)
     z = model.features(x_t, t)
+    parts = model.decide(z)
 
-    assert torch.equal(model.project(model.quantizer(z).z_q), model(x_t, t).pred_x0)
-    assert not torch.allclose(model.project(z), model(x_t, t).pred_x0)
+    assert torch.equal(parts.output, whole.output)
+    assert torch.equal(parts.quantized_output, whole.quantized_output)
+    assert torch.equal(model.quantizer(model.tokens(z)).indices, whole.indices)
+    assert not torch.allclose(model.bypass(z), whole.quantized_output)
 
 
-def test_clips_of_a_batch_do_not_see_each_other() -> None:
-    model, x_t, t = predictor(), latents(3, 2, 4, 4), torch.tensor([10, 500, 900])
+def test_in_the_bottleneck_the_output_is_decoded_from_codes(make_predictor: MakePredictor) -> None:
+    model, x_t, t = make_predictor(), latents(2, 2, 4, 4), torch.tensor([10, 500])
+    z = model.features(x_t, t)
+    prediction = model.decide(z)
+
+    assert prediction.output is prediction.quantized_output
+    assert torch.equal(model.tokens(z), z)
+    assert torch.equal(prediction.output, model.bypass(model.quantizer(z).z_q))
+
+
+def test_at_the_output_its_patches_are_quantized(make_predictor: MakePredictor) -> None:
+    model = make_predictor(quantizer_placement="output")
+    z = model.features(latents(2, 2, 4, 4), torch.tensor([10, 500]))
+    prediction = model.decide(z)
+    patches = patches_from_latents(prediction.output, (1, 2, 2))
+    quantized = model.quantizer(patches)
+
+    assert torch.equal(prediction.output, model.bypass(z))
+    assert torch.equal(model.tokens(z), patches)
+    assert torch.equal(patches_from_latents(prediction.quantized_output, (1, 2, 2)), quantized.z_q)
+    expected = functional.mse_loss(prediction.quantized_output, prediction.output)
+    torch.testing.assert_close(prediction.commitment_loss, expected)
+
+
+def test_at_the_output_the_denoiser_learns_without_the_codes(make_predictor: MakePredictor) -> None:
+    x_t, t = latents(2, 2, 4, 4), torch.tensor([10, 500])
+    gradients: list[Tensor] = []
+    for quantizer in ("ema", "none"):
+        model = make_predictor(quantizer=quantizer, quantizer_placement="output")
+        functional.mse_loss(model(x_t, t).output, x_t).backward()
+        assert model.output.weight.grad is not None
+        gradients.append(model.output.weight.grad)
+
+    assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("placement", ["bottleneck", "output"])
+def test_without_a_quantizer_every_path_is_the_same(
+    make_predictor: MakePredictor, placement: str
+) -> None:
+    model = make_predictor(quantizer="none", quantizer_placement=placement)
+    z = model.features(latents(2, 2, 4, 4), torch.tensor([10, 500]))
+    prediction = model.decide(z)
+
+    assert torch.equal(prediction.output, model.bypass(z))
+    assert torch.equal(prediction.quantized_output, model.bypass(z))
+    assert prediction.indices.shape == (2, 2, 2, 2, 0)
+
+
+@pytest.mark.parametrize("placement", ["bottleneck", "output"])
+@pytest.mark.parametrize(
+    ("quantizer", "codes"),
+    [("ema", 1), ("ema", 3), ("cosine", 1), ("gradient", 2), ("simvq", 1), ("fsq", 1), ("lfq", 1)],
+)
+def test_every_quantizer_trains_the_network_in_both_placements(
+    make_predictor: MakePredictor, quantizer: str, codes: int, placement: str
+) -> None:
+    model = make_predictor(
+        quantizer=quantizer, quantizer_placement=placement, codes_per_token=codes
+    )
+    x_t = latents(2, 2, 4, 4)
+    prediction = model(x_t, torch.tensor([10, 500]))
+    (functional.mse_loss(prediction.quantized_output, x_t) + prediction.vq_loss).backward()
+
+    assert prediction.indices.shape == (2, 2, 2, 2, codes)
+    for name in ("input.weight", "to_code.weight", "output.weight"):
+        gradient = model.get_parameter(name).grad
+        assert gradient is not None, name
+        assert gradient.isfinite().all(), name
+        assert gradient.abs().max() > 0, name
+
+
+@every_variant
+def test_clips_of_a_batch_do_not_see_each_other(
+    make_predictor: MakePredictor, variant: dict[str, str]
+) -> None:
+    model = make_predictor(**variant, **ROPE_HEADS).double()
+    x_t, t = latents(3, 2, 4, 4).double(), torch.tensor([10, 500, 900])
     alone = torch.cat([model.features(x_t[i : i + 1], t[i : i + 1]) for i in range(3)])
 
-    torch.testing.assert_close(model.features(x_t, t), alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.features(x_t, t), alone, rtol=0, atol=1e-12)
 
 
+@every_variant
 @pytest.mark.parametrize("axis", [2, 3, 4])
-def test_a_token_knows_its_place_along_every_axis(axis: int) -> None:
-    model, x_t, t = predictor(), latents(1, 2, 4, 4), torch.tensor([10])
+def test_a_token_knows_its_place_along_every_axis(
+    make_predictor: MakePredictor, variant: dict[str, str], axis: int
+) -> None:
+    model = make_predictor(**variant, **ROPE_HEADS)
+    x_t, t = latents(1, 3, 8, 8), torch.tensor([10])
     flipped = model.features(x_t.flip(axis).contiguous(), t).flip(axis - 1)
 
     assert not torch.allclose(flipped, model.features(x_t, t), atol=1e-3)
 
 
-def test_the_timestep_changes_the_features() -> None:
-    model, x_t = predictor(), latents(1, 2, 4, 4)
+def test_learned_positions_belong_to_frame_row_and_column(make_predictor: MakePredictor) -> None:
+    """Blocks whose gates are shut leave the tokens as they are: conv(0) + positions."""
+    model = make_predictor(patch_size=(1, 1, 1)).double()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "modulation" in name or name.startswith("input."):
+                parameter.zero_()
+    found = model.features(torch.zeros(1, 16, 2, 3, 4, dtype=torch.float64), torch.tensor([7]))
+
+    for frame, row, column in itertools.product(range(2), range(3), range(4)):
+        position = (
+            model.frame_positions[frame] + model.row_positions[row] + model.column_positions[column]
+        )
+        expected = model.to_code(functional.layer_norm(position, (16,)))
+        torch.testing.assert_close(found[0, frame, row, column], expected, rtol=0, atol=1e-12)
+
+
+@every_variant
+def test_the_timestep_changes_the_features(
+    make_predictor: MakePredictor, variant: dict[str, str]
+) -> None:
+    model, x_t = make_predictor(**variant, **ROPE_HEADS), latents(1, 2, 4, 4)
 
     early, late = model.features(x_t, torch.tensor([10])), model.features(x_t, torch.tensor([11]))
     assert not torch.allclose(early, late, atol=1e-4)
@@ -105,32 +225,41 @@ def test_timestep_embeddings_are_distinct_for_neighbours() -> None:
     assert distances.min() > 0.5
 
 
-def test_a_block_whose_modulation_is_zero_is_the_identity() -> None:
-    block = TransformerBlock(predictor().config)
-    torch.nn.init.zeros_(block.modulation.weight)
-    torch.nn.init.zeros_(block.modulation.bias)
-    x = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+def test_timestep_embeddings_are_as_precise_as_the_network() -> None:
+    t = torch.arange(0, 1000, 37)
+    angles = t.double()[:, None] * 10_000 ** (-torch.arange(128, dtype=torch.float64) / 128)
+    expected = torch.cat([angles.cos(), angles.sin()], dim=1)
 
-    assert torch.equal(block(x, torch.ones(2, 16)), x)
-
-
-def test_every_parameter_that_must_start_at_zero_does_and_no_other() -> None:
-    zeros = {
-        name
-        for name, parameter in predictor().named_parameters()
-        if initial_deviation(name, parameter) == 0
-    }
-    expected = {
-        name
-        for name, _ in predictor().named_parameters()
-        if name.endswith("bias") or "modulation" in name
-    }
-    assert zeros == expected
+    for dtype, error in ((torch.float64, 1e-12), (torch.float32, 2e-4), (torch.bfloat16, 4e-3)):
+        embedded = timestep_embedding(t, dtype)
+        assert embedded.dtype == dtype
+        torch.testing.assert_close(embedded.double(), expected, rtol=0, atol=error)
 
 
-def test_projections_between_patches_and_tokens_keep_the_variance() -> None:
-    model = predictor((1, 2, 2))
+def test_factorised_blocks_attend_over_space_and_over_time_in_turn(
+    make_predictor: MakePredictor,
+) -> None:
+    model = make_predictor(attention="factorised", num_layers=4)
 
-    assert initial_deviation("input.weight", model.input.weight) == (16 * 4) ** -0.5
-    assert initial_deviation("output.weight", model.output.weight) == 8**-0.5
-    assert initial_deviation("to_code.weight", model.to_code.weight) == 16**-0.5
+    assert [block.attention.attended for block in model.blocks] == ["space", "time"] * 2
+    assert {block.attention.attended for block in make_predictor().blocks} == {"all"}
+
+
+def test_names_and_their_order_are_those_of_checkpoints_written_so_far(
+    make_predictor: MakePredictor,
+) -> None:
+    names = [name for name, _ in make_predictor(num_layers=1).named_parameters()]
+    inputs = ["input.weight", "input.bias", "time.0.weight", "time.0.bias"]
+    block = ["modulation", "attention.qkv", "attention.out", "feed_forward.0", "feed_forward.2"]
+    outputs = ["modulation", "to_code", "output"]
+
+    assert names == [
+        "frame_positions",
+        "row_positions",
+        "column_positions",
+        *inputs,
+        "time.2.weight",
+        "time.2.bias",
+        *(f"blocks.0.{part}.{kind}" for part in block for kind in ("weight", "bias")),
+        *(f"{part}.{kind}" for part in outputs for kind in ("weight", "bias")),
+    ]

@@ -165,7 +165,7 @@ def test_the_regression_pulls_towards_the_teachers_own_samples(
 def test_the_score_range_is_its_own_where_it_is_given(
     make_config: MakeConfig, start: Start, teacher: Path
 ) -> None:
-    ranges = {"distillation__min_step": 400, "distillation__max_step": 410}
+    ranges = {"distillation__score_min_step": 400, "distillation__score_max_step": 410}
     _, course = start(make_config(**DMD | ranges), teacher=teacher)
     _, other = start(make_config(**DMD), teacher=teacher)
 
@@ -218,8 +218,7 @@ def test_a_distillation_closed_at_any_report_goes_on_bit_for_bit(
     monkeypatch.setattr(module, "REPORT_SECONDS", -1.0)
     trial = make_trial(
         **DMD
-        | {"training__max_steps": 4, "training__ema_weights_decay": 0.9, "evaluation__num_samples": 3}
-        | {"distillation__teacher_max_steps": 8}
+        | {"distillation__max_steps": 4, "training__ema_weights_decay": 0.9, "evaluation__num_samples": 3}
         | changes
     )
 
