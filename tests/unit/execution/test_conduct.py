@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -28,6 +29,23 @@ factors:
   model.num_embeddings: {levels: [64, 128], baseline: 64}
 seeds: 2
 """
+DISTILLED = """\
+name: sizes
+question: Does a student need a large codebook?
+preset: tiny
+set: {training.objective: dmd, diffusion.sampling_steps: 4, distillation.max_steps: 50}
+factors:
+  model.num_embeddings: {levels: [64, 128], baseline: 64}
+seeds: 2
+"""
+SAMPLED = """\
+name: sizes
+question: How many steps does sampling need?
+preset: tiny
+factors:
+  diffusion.sampling_steps: {levels: [2, 4, 8], baseline: 4}
+seeds: 1
+"""
 
 
 class FakeDataset:
@@ -48,6 +66,15 @@ def completed(assignment: Assignment) -> Outcome:
         arrays={"eval.code_counts": Array(shape=(2,), values=(1.0, 2.0))},
         provenance={"host": "worker"},
     )
+
+
+def saved(assignment: Assignment) -> Outcome:
+    (assignment.workspace.folder / FINAL_CHECKPOINT).touch()
+    return completed(assignment)
+
+
+def is_teacher(assignment: Assignment) -> bool:
+    return assignment.trial.configuration.training.objective == "diffusion"
 
 
 class FakeExecutor:
@@ -86,7 +113,7 @@ class FakeTracker:
     ) -> None:
         assert started_at > 0
         assert tags["qdexp.commit"] == "abc"
-        assert condition
+        assert condition or trial.configuration.model.quantizer == "none"
         self.calls.append(("start", trial.trial_id))
 
     def log(self, trial_id: str, progress: Progress) -> None:
@@ -309,3 +336,134 @@ def test_level_taken_away_leaves_orphans(bench: Bench) -> None:
     bench.conduct(FakeExecutor())
     plan = bench.plan(SPEC.replace("[64, 128]", "[64]"))
     assert plan.counts() == {"cached": 2, "orphaned": 2}
+
+
+def test_teachers_run_first_and_every_student_gets_the_weights_of_its_seeds(bench: Bench) -> None:
+    executor = FakeExecutor(saved)
+    assert bench.conduct(executor, DISTILLED).num_run == 6
+    teachers, students = executor.assignments[:2], executor.assignments[2:]
+
+    assert [is_teacher(each) for each in executor.assignments] == [True] * 2 + [False] * 4
+    of_seed = {each.trial.seed: each.workspace.folder / FINAL_CHECKPOINT for each in teachers}
+    assert [each.workspace.teacher for each in students] == [
+        of_seed[each.trial.seed] for each in students
+    ]
+    assert all(each.workspace.start_from is None for each in executor.assignments)
+    again = FakeExecutor()
+    assert bench.conduct(again, DISTILLED).num_run == 0
+
+
+def test_a_plan_shows_teachers_first_and_who_waits_for_them(bench: Bench) -> None:
+    plan = bench.plan(DISTILLED)
+    teachers, students = plan.trials[:2], plan.trials[2:]
+
+    assert [each.is_teacher for each in plan.trials] == [True] * 2 + [False] * 4
+    known = {each.trial.seed: each.trial.trial_id for each in teachers}
+    assert [each.waits_for for each in students] == [known[each.trial.seed] for each in students]
+    assert [each.waits_for for each in teachers] == [None, None]
+
+
+def test_a_new_codebook_size_and_another_experiment_share_the_teachers(bench: Bench) -> None:
+    bench.conduct(FakeExecutor(saved), DISTILLED)
+    executor = FakeExecutor(saved)
+    more = DISTILLED.replace("[64, 128]", "[64, 128, 256]").replace("name: sizes", "name: more")
+    bench.conduct(executor, more)
+
+    assert [is_teacher(each) for each in executor.assignments] == [False, False]
+    assert all(each.workspace.teacher for each in executor.assignments)
+
+
+@pytest.mark.parametrize(("status", "is_tried_again"), [("failed", True), ("diverged", False)])
+def test_a_teacher_that_does_not_complete_is_its_students_reason(
+    bench: Bench, status: Literal["failed", "diverged"], *, is_tried_again: bool
+) -> None:
+    def end(assignment: Assignment) -> Outcome:
+        if assignment.trial.seed or not is_teacher(assignment):
+            return saved(assignment)
+        failure = Failure(reason="it broke", step=3)
+        return Outcome(trial_id=assignment.trial.trial_id, status=status, step=3, failure=failure)
+
+    executor = FakeExecutor(end)
+    assert bench.conduct(executor, DISTILLED) == Conducted(num_run=6, num_incomplete=3, notes=())
+    assert [each.trial.seed for each in executor.assignments] == [0, 1, 1, 1]
+    teacher, *students = [each for each in bench.outcomes() if each and each.status == status]
+    assert len(students) == 2
+    for student in students:
+        assert student.step == 0
+        assert student.failure is not None
+        expected = f"its teacher, trial {teacher.trial_id}, {status}: it broke"
+        assert student.failure.reason == expected
+    again = FakeExecutor(saved)
+    bench.conduct(again, DISTILLED)
+    assert len(again.assignments) == (3 if is_tried_again else 0)
+
+
+def test_a_teacher_whose_weights_are_gone_is_run_again_only_if_a_student_needs_them(
+    bench: Bench,
+) -> None:
+    bench.conduct(FakeExecutor(saved), DISTILLED)
+    teacher = bench.plan(DISTILLED).trials[0].trial
+    (trial_folder(bench.runs, teacher.trial_id) / FINAL_CHECKPOINT).unlink()
+    assert bench.plan(DISTILLED).to_run == ()
+
+    more = DISTILLED.replace("[64, 128]", "[64, 128, 256]")
+    planned = bench.plan(more).trials[0]
+    assert (planned.trial.trial_id, planned.state) == (teacher.trial_id, "new")
+    assert "its final checkpoint is gone" in planned.reason
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, more)
+    assert [is_teacher(each) for each in executor.assignments] == [True, False, False]
+
+
+def test_a_run_stopped_between_teachers_and_students_goes_on_with_the_students(
+    bench: Bench,
+) -> None:
+    with pytest.raises(InterruptedRunError):
+        bench.conduct(FakeExecutor(lambda a: saved(a) if is_teacher(a) else None), DISTILLED)
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, DISTILLED)
+
+    assert [is_teacher(each) for each in executor.assignments] == [False] * 4
+
+
+def test_conditions_that_differ_in_sampling_are_trained_once(bench: Bench) -> None:
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, SAMPLED)
+    first, *others = executor.assignments
+
+    assert first.workspace.start_from is None
+    assert len(others) == 2
+    trained = first.workspace.folder / FINAL_CHECKPOINT
+    assert {each.workspace.start_from for each in others} == {trained}
+
+
+def test_conditions_of_growing_length_continue_each_other(bench: Bench) -> None:
+    text = SAMPLED.replace("diffusion.sampling_steps", "training.max_steps").replace("8]", "8, 6]")
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, text)
+    lengths = [each.trial.configuration.num_steps for each in executor.assignments]
+    starts = [each.workspace.start_from for each in executor.assignments]
+
+    assert lengths == [2, 4, 6, 8]
+    before = [each.workspace.folder / FINAL_CHECKPOINT for each in executor.assignments]
+    assert starts == [None, *before[:-1]]
+
+
+def test_a_condition_that_is_its_own_teacher_is_one_trial(bench: Bench) -> None:
+    both = (
+        DISTILLED.replace("training.objective: dmd, diffusion.sampling_steps: 4, ", "")
+        .replace(
+            "model.num_embeddings: {levels: [64, 128], baseline: 64}",
+            "training.objective: {levels: [diffusion, dmd], baseline: diffusion}",
+        )
+        .replace("set: {", "set: {model.quantizer: none, ")
+    )
+    plan = bench.plan(both)
+
+    assert len(plan.trials) == 4
+    assert not any(each.is_teacher for each in plan.trials)
+    objectives = [each.trial.configuration.training.objective for each in plan.trials]
+    assert objectives == ["diffusion", "dmd"] * 2
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, both)
+    assert [is_teacher(each) for each in executor.assignments] == [True, True, False, False]
