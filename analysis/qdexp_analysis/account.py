@@ -1,9 +1,10 @@
 """The account of every planned trial: what completed, what did not and why, where it ran."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.findings import Findings, flat
 from qdexp_analysis.quantities import measured
 from qdexp_analysis.table import Experiment, condition_text, status_of
@@ -16,7 +17,7 @@ _UNSHOWN = ("pid", "started_at", "finished_at", "resumed_from_step")
 def unfinished(findings: Findings) -> str:
     """Returns a warning if planned trials have no final outcome, or nothing."""
     experiment = findings.experiment
-    statuses = [status_of(record) for record in experiment.records]
+    statuses = [status_of(record) for record in experiment.all_records]
     open_ones = sum(status in ("missing", "cancelled", "pruned") for status in statuses)
     if not open_ones:
         return ""
@@ -34,10 +35,17 @@ def unfinished(findings: Findings) -> str:
 
 
 def counts_text(experiment: Experiment) -> str:
-    """Returns ``9 trials (8 completed, 1 diverged)``."""
-    counts = Counter(status_of(record) for record in experiment.records)
-    parts = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{len(experiment.records)} trials ({parts})"
+    """Returns ``9 trials (8 completed, 1 diverged)``, and the teachers that they learn from."""
+    text = f"{len(experiment.records)} trials ({_counted(experiment.records)})"
+    if not experiment.teachers:
+        return text
+    teachers = f"{len(experiment.teachers)} teacher trials ({_counted(experiment.teachers)})"
+    return f"{text}, and {teachers} that students learn from"
+
+
+def _counted(records: Sequence[TrialRecord]) -> str:
+    counts = Counter(status_of(record) for record in records)
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def completion(experiment: Experiment, condition: int) -> str:
@@ -64,7 +72,7 @@ def failures(experiment: Experiment) -> list[Row]:
             "reason": record.outcome.failure.reason,
             "kind": (record.outcome.failure.kind or "").replace("_", " "),
         }
-        for record in experiment.records
+        for record in experiment.all_records
         if record.outcome is not None and record.outcome.failure is not None
     ]
 
@@ -73,7 +81,7 @@ def warnings(experiment: Experiment) -> list[tuple[str, str]]:
     """Returns what trials warned of, such as a collapsed codebook, each with its trial."""
     return [
         (f"{condition_text(record.condition)}, seed {record.trial.seed}", warning)
-        for record in experiment.records
+        for record in experiment.all_records
         if record.outcome is not None
         for warning in record.outcome.warnings
     ]
@@ -82,7 +90,7 @@ def warnings(experiment: Experiment) -> list[tuple[str, str]]:
 def provenance(findings: Findings) -> list[Row]:
     """Returns what trials ran with: every distinct value of each key."""
     found: dict[str, list[str]] = {}
-    for record in findings.experiment.records:
+    for record in findings.experiment.all_records:
         for key, value in _shown(record.outcome.provenance if record.outcome else {}).items():
             values = found.setdefault(key, [])
             if value not in values:

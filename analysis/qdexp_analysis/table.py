@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from qdexp.config.metrics import METRICS
-from qdexp.experiment.trial import Condition
+from qdexp.experiment.trial import TEACHER, Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.outcome import Array
 
@@ -119,6 +119,11 @@ class Experiment:
         )
 
     @property
+    def all_records(self) -> tuple[TrialRecord, ...]:
+        """The trials that it needs, teachers first."""
+        return self.teachers + self.records
+
+    @property
     def question(self) -> str:
         """What the experiment asks."""
         return self.spec.definition["question"]
@@ -176,9 +181,9 @@ def status_of(record: TrialRecord) -> str:
 def condition_text(condition: Condition, *, with_names: bool = True) -> str:
     """Returns a condition for tables (``min_step 20, max_step 980``) or axes (``20 / 980``)."""
     if not with_names:
-        return " / ".join(str(level) for level in condition.values()) or "the only condition"
+        return " / ".join(str(level) for level in condition.values()) or TEACHER
     named = (f"{field.rpartition('.')[2]} {level}" for field, level in condition.items())
-    return ", ".join(named) or "the only condition"
+    return ", ".join(named) or TEACHER
 
 
 _TRIAL_COLUMNS = (

@@ -50,8 +50,9 @@ def _why(planned: "PlannedTrial") -> str:
     if planned.waits_for is None:
         return planned.reason
     is_taught = planned.trial.teacher is not None
-    return f"{planned.reason}; {'learns from' if is_taught else 'goes on from'} " + (
-        planned.waits_for[:8]
+    return (
+        f"{planned.reason}; {'learns from' if is_taught else 'goes on from'} "
+        + (planned.waits_for[:8])
     )
 
 

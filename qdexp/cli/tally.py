@@ -9,7 +9,8 @@ from qdexp.experiment.plan import Plan
 from qdexp.experiment.trial import condition_label
 from qdexp.results.outcome import Outcome, Progress
 
-LOSS = "train.denoising_loss"
+LOSSES = ("train.denoising_loss", "train.loss")
+"""What is shown while a trial runs: the first that its objective has."""
 
 
 @dataclass(kw_only=True)
@@ -78,7 +79,8 @@ class Tally:
             steps = progress.step - running.first_step
             running.steps_per_second = steps / (now - running.first_seen)
         running.step = progress.step
-        running.loss = progress.measurements.get(LOSS, running.loss)
+        known = [progress.measurements[name] for name in LOSSES if name in progress.measurements]
+        running.loss = known[0] if known else running.loss
         return running
 
     def end(self, outcome: Outcome) -> tuple[str, float]:

@@ -156,7 +156,7 @@ METRICS: dict[str, Metric] = {
             "train.loss",
             "lower",
             (*_DATA, *_RANGE, *_VQ, *_PREDICTED, "training.quantization_weight"),
-            "denoising_loss (dmd_loss for DMD) + quantization_weight x vq_loss, on training batches.",
+            "denoising_loss (or dmd_loss) + quantization_weight x vq_loss, on training batches.",
         ),
         _metric(
             "train.denoising_loss",

@@ -25,7 +25,7 @@ _TABLE: dict[str, tuple[Any, ...]] = {
     "model.ema_decay":                      (0.98,      0.99,      0.99,      0.99,      0.99),
     "model.dead_code_threshold":            (0.3,       0.0,       0.0,       0.0,       0.0),
     "model.codebook_init":                  ("random",  "random",  "random",  "random",  "kmeans"),
-    "training.objective":                   ("diffusion", "diffusion", "diffusion", "diffusion", "dmd"),
+    "training.objective":          ("diffusion", "diffusion", "diffusion", "diffusion", "dmd"),
     "training.num_epochs":                  (100,       10,        100,       200,       50),
     "training.max_steps":                   (300,       None,      None,      None,      None),
     "training.batch_size":                  (4,         4,         4,         2,         4),

@@ -89,7 +89,9 @@ class DistillationConfig(Section):
     """
 
     max_steps: int | None = Field(
-        default=None, ge=1, description="The student's optimizer steps; None: as many as training's."
+        default=None,
+        ge=1,
+        description="The student's optimizer steps; None: as many as training's.",
     )
     learning_rate: float | None = Field(
         default=None, gt=0, description="The student's rate; None: training's."

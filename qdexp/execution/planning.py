@@ -40,7 +40,8 @@ def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
     teachers = {trial.teacher.trial_id: trial.teacher for trial, _ in asked if trial.teacher}
     for trial, _ in asked:
         teachers.pop(trial.trial_id, None)
-    return [(teacher, {}) for teacher in teachers.values()] + asked
+    nothing: Condition = {}
+    return [(teacher, nothing) for teacher in teachers.values()] + asked
 
 
 def mean_seconds(members: Sequence[TrialRecord]) -> float | None:

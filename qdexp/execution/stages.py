@@ -27,5 +27,7 @@ def without_teacher(student: Trial, teacher: Outcome) -> Outcome:
         trial_id=student.trial_id,
         status=teacher.status,
         step=0,
-        failure=Failure(reason=f"its teacher, trial {teacher.trial_id}, {teacher.status}: {reason}"),
+        failure=Failure(
+            reason=f"its teacher, trial {teacher.trial_id}, {teacher.status}: {reason}"
+        ),
     )

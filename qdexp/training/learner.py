@@ -73,9 +73,7 @@ class Learner:
         dtype = _AUTOCAST.get(self.precision)
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
-    def gradients(
-        self, parts: Sequence[Part], losses_of: Callable[[Part], Losses]
-    ) -> Gradients:
+    def gradients(self, parts: Sequence[Part], losses_of: Callable[[Part], Losses]) -> Gradients:
         """Takes the gradients of the mean loss over micro-batches of equal size."""
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, Tensor] = {}

@@ -116,7 +116,7 @@ def curve_scalars(point: CurvePoint, on: HeldOut) -> dict[str, float]:
 
 
 def final_measurement(model: QuantizedDiffusionPredictor, on: HeldOut) -> Measurement:
-    """Measures every clip at every level, the codes of its tokens, and samples if they are wanted."""
+    """Measures every clip at every level, the codes of its tokens, and samples if wanted."""
     errors = denoising_errors(model, on.course.parametrisation, on.levels, on.clips)
     health = code_health(errors.indices, on.config)
     inside = _is_trained(on.config, on.levels)

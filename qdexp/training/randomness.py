@@ -129,9 +129,7 @@ def replacement_order(seed: int, *, step: int, num_tokens: int) -> Tensor:
 
 
 @contextmanager
-def dropout_masks(
-    seed: int, *, key: int | str, rank: int, device: torch.device
-) -> Generator[None]:
+def dropout_masks(seed: int, *, key: int | str, rank: int, device: torch.device) -> Generator[None]:
     """Makes the dropout inside a function of seed, key and process, and leaves no trace of it.
 
     PyTorch's dropout reads the global generator: it is seeded inside, and put back after.

@@ -55,9 +55,7 @@ def finish_step(
         DivergedError: A loss or the gradient is not finite; the state is as before the step.
     """
     config = course.config
-    measured, is_taken = descend(
-        state.learner, gradients, config.learning_rate, course, state.step
-    )
+    measured, is_taken = descend(state.learner, gradients, config.learning_rate, course, state.step)
     order = randomness.replacement_order(
         course.seed, step=state.step, num_tokens=config.tokens_per_clip * config.clips_per_step
     )

@@ -12,7 +12,8 @@ from qdexp.errors import CheckpointError, DivergedError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome
-from qdexp.training import dmd, run_trial as module
+from qdexp.training import dmd
+from qdexp.training import run_trial as module
 from qdexp.training.course import Course
 from qdexp.training.dmd import dmd_step
 from qdexp.training.learner import Learner
@@ -182,7 +183,7 @@ def test_a_student_diverges_as_any_trial_does(
     with torch.no_grad():
         state.model.output.weight[0] = torch.inf
 
-    with pytest.raises(DivergedError, match="lower training.learning_rate"):
+    with pytest.raises(DivergedError, match=r"lower training\.learning_rate"):
         dmd_step(state, course)
     assert state.step == 0
 
@@ -202,6 +203,12 @@ def finished(trial: Trial, workspace: Workspace) -> Outcome:
     return outcome
 
 
+@pytest.fixture
+def report_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REPORT_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("report_every_step")
 @pytest.mark.parametrize(
     "changes",
     [{}, {"model__quantizer": "none"}, {"model__codes_per_token": 2}],
@@ -212,13 +219,15 @@ def test_a_distillation_closed_at_any_report_goes_on_bit_for_bit(
     latents_folder: Path,
     teacher: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     changes: dict[str, Any],
 ) -> None:
-    monkeypatch.setattr(module, "REPORT_SECONDS", -1.0)
     trial = make_trial(
         **DMD
-        | {"distillation__max_steps": 4, "training__ema_weights_decay": 0.9, "evaluation__num_samples": 3}
+        | {
+            "distillation__max_steps": 4,
+            "training__ema_weights_decay": 0.9,
+            "evaluation__num_samples": 3,
+        }
         | changes
     )
 
@@ -237,6 +246,8 @@ def test_a_distillation_closed_at_any_report_goes_on_bit_for_bit(
         assert numbers(outcome) == expected
 
 
-def test_without_a_teacher_nothing_begins(make_trial: MakeTrial, make_workspace: Any) -> None:
+def test_without_a_teacher_nothing_begins(
+    make_trial: MakeTrial, make_workspace: Callable[..., Workspace]
+) -> None:
     with pytest.raises(CheckpointError, match="expected the final checkpoint of a teacher"):
         next(run_trial(make_trial(**DMD), make_workspace("a")))

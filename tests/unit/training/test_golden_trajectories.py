@@ -21,12 +21,44 @@ Start = Callable[..., tuple[TrainingState, Course]]
 
 GOLDEN_REVISION = 2
 GOLDEN_LOSSES = {
-    "diffusion": [],
-    "dmd": [],
+    "diffusion": [
+        1.5213264758039062,
+        1.4338666058471659,
+        1.4193238209410226,
+        1.5290617184340194,
+        1.4467740172595662,
+        1.4385828751177292,
+    ],
+    "dmd": [
+        0.006217733217405786,
+        0.006491617092420304,
+        0.00840659766467329,
+        0.016127864201721513,
+        0.03861515683705916,
+        0.1119658946070797,
+    ],
 }
 GOLDEN_MEASUREMENTS = {
-    "diffusion": {},
-    "dmd": {},
+    "diffusion": {
+        "eval.codebook_usage": 0.546875,
+        "eval.entropy": 3.1523878506998604,
+        "eval.perplexity": 23.391854201217633,
+        "eval.denoising_loss": 1.3649162315438899,
+        "eval.quantized_loss": 1.3649162315438899,
+        "eval.unquantized_loss": 1.532085419227701,
+        "eval.pixel_error": 0.9436512509976729,
+        "eval.kernel_distance": 4.016171381662739,
+    },
+    "dmd": {
+        "eval.codebook_usage": 0.953125,
+        "eval.entropy": 3.921405590049219,
+        "eval.perplexity": 50.471336952717664,
+        "eval.denoising_loss": 1.4909958916692627,
+        "eval.quantized_loss": 1.4909958916692627,
+        "eval.unquantized_loss": 1.5670066100415252,
+        "eval.pixel_error": 0.9131357356875728,
+        "eval.kernel_distance": 0.5548072482021218,
+    },
 }
 DMD = {
     "training__objective": "dmd",

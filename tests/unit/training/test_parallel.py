@@ -66,7 +66,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_config: MakeConfig) ->
     run(folder, [teacher], processes=1)
     save_as_checkpoint(folder / "teacher.pt", folder / "teacher_checkpoint.pt")
     objectives: dict[str, dict[str, Any]] = {"diffusion": {}, "dmd": DMD}
-    kinds = {"gradient": {"model__quantizer": "gradient"}, "residual": {"model__codes_per_token": 2}}
+    kinds = {
+        "gradient": {"model__quantizer": "gradient"},
+        "residual": {"model__codes_per_token": 2},
+    }
     alone = [case(f"{name} alone", 4, **o) for name, o in (objectives | kinds).items()]
     run(folder, [*alone, case("alone 2", 2)], processes=1)
     shared = [
@@ -94,13 +97,13 @@ def result(folder: Path, name: str) -> dict[str, Any]:
     return torch.load(folder / f"{name}.pt", weights_only=True)
 
 
-def assert_equal(one: Any, other: Any, where: str = "") -> None:
+def assert_equal(one: object, other: object, where: str = "") -> None:
     assert type(one) is type(other), where
-    if isinstance(one, dict):
+    if isinstance(one, dict) and isinstance(other, dict):
         assert one.keys() == other.keys(), where
         for key in one:
             assert_equal(one[key], other[key], f"{where}/{key}")
-    elif isinstance(one, torch.Tensor):
+    elif isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11, msg=lambda m: f"{where} {m}")
     elif one is not None:
         assert one == pytest.approx(other, rel=1e-10), where

@@ -63,9 +63,7 @@ def test_only_fp16_scales_its_losses(make_config: MakeConfig, start: Start) -> N
 
 
 def overflowing(make_config: MakeConfig, start: Start) -> tuple[TrainingState, Course]:
-    state, course = start(
-        make_config(training__precision="fp16", training__ema_weights_decay=0.5)
-    )
+    state, course = start(make_config(training__precision="fp16", training__ema_weights_decay=0.5))
     train_step(state, course)
     state.learner.scaler.update(2.0**60)
     return state, course

@@ -65,7 +65,9 @@ def test_what_does_not_fit_in_the_smallest_pieces_says_what_to_do(
     room(0)
     state, course = start(make_config(training__batch_size=32))
 
-    with pytest.raises(TrainingMemoryError, match="raise training.gradient_accumulation") as raised:
+    with pytest.raises(
+        TrainingMemoryError, match=r"raise training\.gradient_accumulation"
+    ) as raised:
         take_step(state, course, Record())
     assert state.micro_batch == 4, "three halvings"
     assert "lower model.hidden_dim" in str(raised.value)

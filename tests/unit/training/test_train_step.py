@@ -20,7 +20,9 @@ MakeConfig = Callable[..., Configuration]
 Start = Callable[..., tuple[TrainingState, Course]]
 
 
-def test_four_micro_batches_are_one_big_batch_codebook_included(make_config: MakeConfig, start: Start) -> None:
+def test_four_micro_batches_are_one_big_batch_codebook_included(
+    make_config: MakeConfig, start: Start
+) -> None:
     shape = {"model__dropout": 0.0}
     big = start(
         make_config(training__batch_size=8, training__gradient_accumulation_steps=1, **shape)
@@ -48,7 +50,9 @@ def test_the_codebook_is_updated_once_for_each_optimizer_step(
     seen: list[float] = []
     update = MovingAverageQuantizer.update
 
-    def counted(self: MovingAverageQuantizer, statistics: CodeStatistics, order: torch.Tensor) -> None:
+    def counted(
+        self: MovingAverageQuantizer, statistics: CodeStatistics, order: torch.Tensor
+    ) -> None:
         update(self, statistics, order)
         seen.append(self.cluster_size.sum().item())
 
@@ -60,7 +64,9 @@ def test_the_codebook_is_updated_once_for_each_optimizer_step(
     assert seen == pytest.approx([0.9 * 64 + 0.1 * tokens])
 
 
-def test_the_objective_is_the_weighted_sum_of_two_means(make_config: MakeConfig, start: Start) -> None:
+def test_the_objective_is_the_weighted_sum_of_two_means(
+    make_config: MakeConfig, start: Start
+) -> None:
     state, course = start(make_config(model__dropout=0.0))
     batch = course.batch(0)
     losses = denoising_losses(state.model, course.parametrisation, batch, 0.3)
@@ -81,7 +87,9 @@ def test_a_batch_splits_into_its_clips() -> None:
     assert torch.equal(parts[1].noise, -x[4:])
 
 
-def test_a_step_whose_loss_is_not_finite_changes_nothing(make_config: MakeConfig, start: Start) -> None:
+def test_a_step_whose_loss_is_not_finite_changes_nothing(
+    make_config: MakeConfig, start: Start
+) -> None:
     state, course = start(make_config())
     train_step(state, course)
     with torch.no_grad():
@@ -123,9 +131,8 @@ def test_only_matrices_are_decayed(make_config: MakeConfig, start: Start) -> Non
     )
 
     assert decayed | others == set(named.values())
-    assert decayed == {
-        n for n in decayed | others if n.endswith(".weight") and dict(zip(named.values(), named))[n].ndim > 1
-    }
+    weights = {n for p, n in named.items() if n.endswith(".weight") and p.ndim > 1}
+    assert decayed == weights
     assert {"frame_positions", "quantizer.codebook", "to_code.bias"} <= others
     weights = [group["weight_decay"] for group in state.learner.optimizer.param_groups]
     assert weights == [0.01, 0.0]
