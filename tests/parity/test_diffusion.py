@@ -1,8 +1,9 @@
-"""Schedules, noise and DDIM against diffusers, and against closed forms where diffusers is wrong."""
+"""Schedules, noise and DDIM against diffusers, and closed forms where diffusers is wrong."""
 
+import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ THEIRS: dict[PredictionType, str] = {"x0": "sample", "epsilon": "epsilon", "v": 
 SHAPE = (3, 4, 2, 3)
 
 
-def scheduler(kind: Kind = "linear", **options: Any) -> DDIMScheduler:
+def scheduler(kind: Kind = "linear", **options: object) -> DDIMScheduler:
     named = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[kind]
     settings = {"beta_start": 1e-4, "beta_end": 0.02, "steps_offset": 0, "clip_sample": False}
     return DDIMScheduler(num_train_timesteps=1000, beta_schedule=named, **settings | options)
@@ -131,7 +132,7 @@ def exact_factor(schedule: NoiseSchedule, grid: list[int], deviation: float) -> 
     """Returns what DDIM multiplies noise by on a grid, for data N(0, deviation^2): step by step."""
     factor = 1.0
     shares = [schedule.alphas_cumprod[t].item() for t in grid] + [1.0]
-    for a, b in zip(shares, shares[1:], strict=False):
+    for a, b in itertools.pairwise(shares):
         denoised = math.sqrt(a) * deviation**2 / (a * deviation**2 + 1 - a)
         epsilon = (1 - math.sqrt(a) * denoised) / math.sqrt(1 - a)
         factor *= math.sqrt(b) * denoised + math.sqrt(1 - b) * epsilon

@@ -50,7 +50,8 @@ class FSQQuantizer(ProjectedQuantizer):
     def indices_from_values(self, values: Float[Tensor, "n c"]) -> Int[Tensor, " n"]:
         """Returns which of all rows of levels each row is; the first number varies fastest."""
         half_widths = self._numbers([level // 2 for level in self.levels], like=values)
-        digits = (values * half_widths + half_widths).round().long()
+        # A number that is none has a digit too: its loss, not its index, says that it diverged.
+        digits = (values * half_widths + half_widths).nan_to_num().round().long()
         return (digits * torch.tensor(self._bases(), device=values.device)).sum(dim=1)
 
     def values_from_indices(self, indices: Int[Tensor, " n"]) -> Float[Tensor, "n c"]:

@@ -12,6 +12,7 @@ k codes in a codebook.
 
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +76,7 @@ class Quantizer(nn.Module):
     def forward(self, z: Float[Tensor, "*tokens d"]) -> Quantization:
         """Returns the codes of `z`, the losses, and the batch's statistics; changes nothing."""
         tokens = z.to(torch.promote_types(z.dtype, torch.float32)).flatten(0, -2)
-        with torch.autocast(z.device.type, enabled=False):
+        with _without_autocast(z.device):
             found = self.quantize(tokens)
         return Quantization(
             z_q=found.z_q.reshape(z.shape).to(z.dtype),
@@ -121,3 +122,10 @@ class Quantizer(nn.Module):
     def num_values(self) -> int:
         """Numbers that are learned without being parameters."""
         return 0
+
+
+def _without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Returns a context in which nothing is narrowed; the meta device never narrows."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
