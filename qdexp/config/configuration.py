@@ -4,6 +4,7 @@ Every field that changes a result is here, under the name that the field's liter
 are strict (``"8192"`` is not 8192), frozen, and valid from birth.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Self
 
@@ -137,7 +138,7 @@ class Configuration(Section):
         section, name = split_field(field)
         return getattr(getattr(self, section), name)
 
-    def replace(self, changes: dict[str, Value]) -> "Configuration":
+    def replace(self, changes: Mapping[str, Value]) -> "Configuration":
         """Returns a configuration with the dotted fields in `changes` set, validated as a whole.
 
         Raises:

@@ -1,5 +1,8 @@
 """Schedules, noise and DDIM against diffusers, and closed forms where diffusers is wrong."""
 
+# pyright: basic, reportArgumentType=false, reportAttributeAccessIssue=false
+# (diffusers annotates steps as tuples, and tensors by names that are none)
+
 import itertools
 import math
 from collections.abc import Iterator
@@ -7,7 +10,8 @@ from typing import Literal
 
 import pytest
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
 from qdexp.diffusion.ddim import ddim_sample, trailing_timesteps
@@ -22,7 +26,12 @@ SHAPE = (3, 4, 2, 3)
 
 def scheduler(kind: Kind = "linear", **options: object) -> DDIMScheduler:
     named = {"linear": "linear", "cosine": "squaredcos_cap_v2"}[kind]
-    settings = {"beta_start": 1e-4, "beta_end": 0.02, "steps_offset": 0, "clip_sample": False}
+    settings = {
+        "beta_start": 1e-4,
+        "beta_end": 0.02,
+        "steps_offset": 0,
+        "clip_sample": False,
+    }
     return DDIMScheduler(num_train_timesteps=1000, beta_schedule=named, **settings | options)
 
 

@@ -64,11 +64,12 @@ def test_patches_are_those_that_loops_cut_out(patch: PatchSize) -> None:
 def test_the_input_convolution_is_a_linear_layer_on_patches(patch: PatchSize) -> None:
     x, model = latents(patch), predictor(patch)
     found = model.input(x)
-    weight = model.input.weight.flatten(1)
+    weight, bias = model.input.weight.flatten(1), model.input.bias
+    assert bias is not None
 
     assert found.shape[2:] == GRID
     for place in itertools.product(*map(range, GRID)):
-        expected = cut_out(x, patch, place).flatten(1) @ weight.T + model.input.bias
+        expected = cut_out(x, patch, place).flatten(1) @ weight.T + bias
         torch.testing.assert_close(found[:, :, *place], expected, **EXACT)
 
 

@@ -74,7 +74,8 @@ def test_an_error_of_the_output_is_the_same_error_of_the_clip_by_the_known_facto
     x_0, noise = clips()
     x_t = SCHEDULE.add_noise(x_0, noise, T)
     snr = SCHEDULE.log_snr().exp()[T]
-    for kind, weight in (("x0", torch.ones_like(snr)), ("epsilon", snr), ("v", 1 + snr)):
+    weights: dict[Kind, Tensor] = {"x0": torch.ones_like(snr), "epsilon": snr, "v": 1 + snr}
+    for kind, weight in weights.items():
         made = parametrisation(kind)
         output = made.target(x_0, noise, T) + 0.1
         error = (made.x0_from_output(output, x_t, T) - x_0).square().flatten(1).mean(dim=1)

@@ -1,9 +1,11 @@
 """A trial is what affects its result, and nothing else."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from qdexp.config import revision
-from qdexp.config.configuration import field_names
+from qdexp.config.configuration import Value, field_names
 from qdexp.config.presets import preset
 from qdexp.experiment import identity
 from qdexp.experiment.trial import Trial
@@ -55,7 +57,7 @@ def changed(field: str, **others: object) -> Trial:
     return trial(configuration=TINY.replace(changes))
 
 
-def based_on(others: dict[str, object]) -> Trial:
+def based_on(others: Mapping[str, Value]) -> Trial:
     return trial(configuration=TINY.replace(others))
 
 

@@ -29,7 +29,7 @@ def make_predictor() -> MakePredictor:
     """Builds a small predictor, its section of the configuration changed in some fields."""
 
     def make(**changes: object) -> QuantizedDiffusionPredictor:
-        model = QuantizedDiffusionPredictor(ModelConfig(**(SMALL | changes)))
+        model = QuantizedDiffusionPredictor(ModelConfig.model_validate(SMALL | changes))
         generator = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for parameter in model.parameters():

@@ -2,6 +2,8 @@
 
 # pyright: basic
 
+from typing import Literal
+
 import pytest
 import torch
 from torch import Tensor
@@ -21,7 +23,9 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
 
 
 def new_block(
-    conditioning: str, attended: Attended = "all", dropout: float = 0.0
+    conditioning: Literal["adaln_zero", "additive"],
+    attended: Attended = "all",
+    dropout: float = 0.0,
 ) -> TransformerBlock:
     """Returns a block with the values that a training begins with."""
     config = ModelConfig(hidden_dim=WIDTH, num_heads=2, dropout=dropout, conditioning=conditioning)

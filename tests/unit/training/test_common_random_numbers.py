@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from qdexp.config.configuration import Configuration
+from qdexp.model.quantizers.moving_average import MovingAverageQuantizer
 from qdexp.training.batches import Batch
 from qdexp.training.course import draw_batch
 from qdexp.training.training_state import initial_model
@@ -80,6 +81,8 @@ def test_a_smaller_codebook_starts_as_the_beginning_of_a_larger_one(
     small = initial_model(make_config(model__num_embeddings=64), 0, CPU).quantizer
     large = initial_model(make_config(model__num_embeddings=128), 0, CPU).quantizer
 
+    assert isinstance(small, MovingAverageQuantizer)
+    assert isinstance(large, MovingAverageQuantizer)
     assert torch.equal(small.codebook, large.codebook[:64])
 
 

@@ -56,6 +56,7 @@ def test_the_codebook_is_updated_once_for_each_optimizer_step(
         update(self, statistics, order)
         seen.append(self.cluster_size.sum().item())
 
+    assert isinstance(state.model.quantizer, MovingAverageQuantizer)
     state.model.quantizer.cluster_size.fill_(1)
     monkeypatch.setattr(MovingAverageQuantizer, "update", counted)
     train_step(state, course)
