@@ -50,6 +50,10 @@ class Configuration(Section):
                 "distillation.score_max_step <= diffusion.max_step, where both scores are trained, "
                 f"found {trained[0]}, {least}, {greatest}, {trained[1]}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _clips_fit_the_network(self) -> Self:
         latent = self.latent_shape
         for axis, size, patch in zip("thw", latent[1:], self.model.patch_size, strict=True):
             if size % patch:
@@ -62,8 +66,7 @@ class Configuration(Section):
         if any(count > limit for count, limit in zip(tokens, limits, strict=True)):
             raise ValueError(
                 "expected a clip's tokens within model.max_frames, max_grid, max_grid, found "
-                f"{tokens} "
-                f"for {limits}"
+                f"{tokens} for {limits}"
             )
         available = self.evaluation.num_clips * self.evaluation.num_levels * self.tokens_per_clip
         if self.model.quantizer != "none" and self.evaluation.codebook_tokens > available:

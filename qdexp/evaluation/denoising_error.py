@@ -32,8 +32,10 @@ class NoiseLevels:
     timesteps: Int[Tensor, " l"]
 
     def evenly_chosen(self, count: int) -> "NoiseLevels":
-        """Returns `count` of the levels, the first and the last among them."""
-        rows = torch.linspace(0, len(self.log_snr) - 1, count).round().long()
+        """Returns `count` of the levels, from the first to the last; of one, the middle."""
+        last = len(self.log_snr) - 1
+        rows = torch.linspace(0, last, count) if count > 1 else torch.tensor([last / 2])
+        rows = rows.round().long()
         return NoiseLevels(log_snr=self.log_snr[rows], timesteps=self.timesteps[rows])
 
 

@@ -93,13 +93,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
             outside.tracker.open_experiment(spec.name, spec.question)
             try:
                 scribe.catch_up(behind)
-                if plan.to_run:
-                    outside.display.on_preparation("workers")
-                for stage in stages(plan):
-                    able = _able(stage, ledger, scribe)
-                    assignments = [_assignment(each, ledger, latents) for each in able]
-                    if assignments:
-                        outside.executor.execute(assignments, scribe)
+                _run_missing(plan, ledger, latents, scribe, outside)
             finally:
                 notes = tuple(outside.tracker.close())
             if not notes:
@@ -110,6 +104,22 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
     return Conducted(
         num_run=scribe.num_outcomes, num_incomplete=len(members) - len(completed), notes=notes
     )
+
+
+def _run_missing(
+    plan: Plan,
+    ledger: Ledger,
+    latents: "dict[DataConfig, Path]",
+    scribe: "_Scribe",
+    outside: Collaborators,
+) -> None:
+    if plan.to_run:
+        outside.display.on_preparation("workers")
+    for stage in stages(plan):
+        able = _able(stage, ledger, scribe)
+        assignments = [_assignment(each, ledger, latents) for each in able]
+        if assignments:
+            outside.executor.execute(assignments, scribe)
 
 
 def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfig, Path]":

@@ -22,21 +22,29 @@ LENGTH_FIELDS = frozenset({"training.max_steps", "training.num_epochs"})
 SAMPLING_FIELDS = frozenset({"diffusion.sampling_steps", "diffusion.sampling_eta"})
 """Fields that act on samples only, unless a student is trained for them."""
 
-QUANTIZER_FIELDS = frozenset(
-    {
-        "model.codebook_init",
-        "model.codes_per_token",
-        "model.commitment_cost",
-        "model.dead_code_threshold",
-        "model.ema_decay",
-        "model.entropy_loss_weight",
-        "model.gradient_estimator",
-        "model.num_embeddings",
-        "model.quantizer_placement",
-        "training.quantization_weight",
-    }
-)
+_AVERAGING = frozenset({"ema", "cosine"})
+_LEARNED = frozenset({"gradient", "simvq"})
+_ROUNDING = frozenset({"fsq", "lfq"})
+_ANY = _AVERAGING | _LEARNED | _ROUNDING
+
+READERS: dict[str, frozenset[str]] = {
+    "model.codebook_init": _AVERAGING,
+    "model.codes_per_token": _ANY,
+    "model.commitment_cost": _ANY,
+    "model.dead_code_threshold": _AVERAGING,
+    "model.ema_decay": _AVERAGING,
+    "model.entropy_loss_weight": frozenset({"lfq"}),
+    "model.gradient_estimator": _AVERAGING | _LEARNED,
+    "model.num_embeddings": _ANY,
+    "model.quantizer_placement": _ANY,
+    "training.quantization_weight": _ANY,
+}
+"""The kinds of `model.quantizer` to which a field says anything; `none` reads nothing."""
+
+QUANTIZER_FIELDS = frozenset(READERS)
 """Fields that say nothing to a network without a quantizer."""
+
+_LOSS_FIELDS = frozenset({"model.commitment_cost", "training.quantization_weight"})
 
 
 def canonical_json(value: object) -> str:
@@ -75,9 +83,10 @@ def trajectory_id(
 
 def effective(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields that a result depends on, given the values of the others."""
-    ignored = WITHOUT_EFFECT
-    if fields["model.quantizer"] == "none":
-        ignored |= QUANTIZER_FIELDS
+    kind = fields["model.quantizer"]
+    ignored = WITHOUT_EFFECT | {field for field, kinds in READERS.items() if kind not in kinds}
+    if kind == "fsq" and fields["model.quantizer_placement"] == "bottleneck":
+        ignored |= _LOSS_FIELDS  # it has no loss there
     if fields["training.objective"] == "diffusion":
         ignored |= {name for name in fields if name.startswith("distillation.")}
     return {name: value for name, value in fields.items() if name not in ignored}

@@ -29,7 +29,7 @@ class CodeHealth:
     Args:
         scalars: Usage, entropy and perplexity over all counted tokens; none without codes.
         counts: Tokens by codebook and code (q, k).
-        by_bucket: Usage and perplexity (2, buckets), from most noise to least.
+        by_bucket: Usage, perplexity and entropy (3, buckets), from most noise to least.
         warnings: That the codebook collapsed, and what helps.
     """
 
@@ -68,7 +68,10 @@ def code_health(indices: Tensor, config: Configuration) -> CodeHealth | None:
         },
         counts=counts,
         by_bucket=torch.tensor(
-            [[codebook_usage(each) for each in filled], [perplexity(each) for each in filled]]
+            [
+                [judge(bucket) for bucket in filled]
+                for judge in (codebook_usage, perplexity, entropy)
+            ]
         ),
         warnings=collapse_warnings(perplexity(counts), config),
     )

@@ -16,6 +16,9 @@ from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome, Progress
 from qdexp.training import checkpoint, parallel, run_trial
+from qdexp.training.course import Course
+from qdexp.training.record import Record
+from qdexp.training.training_state import TrainingState
 
 SMALL = """\
 model: {num_embeddings: 64, embedding_dim: 8, hidden_dim: 16, num_layers: 2, num_heads: 2,
@@ -89,15 +92,13 @@ def signals_at(
     step: int,
     *,
     number: signal.Signals = signal.SIGINT,
-    times: int = 1,
 ) -> None:
     """Lets Ctrl-C, or another signal, come while the training is on its way to a step."""
 
     def interrupted(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
         for report in (reports := TRAIN(trial, workspace)):
             if report.step == step:
-                for _ in range(times):
-                    signal.raise_signal(number)
+                signal.raise_signal(number)
             try:
                 yield report
             except GeneratorExit:
@@ -177,7 +178,15 @@ def test_stopped_training_goes_on_to_the_same_numbers(
 
 
 def test_second_signal_stops_at_once(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    signals_at(monkeypatch, 4, times=2)
+    step_of = run_trial.take_step
+
+    def interrupted(state: TrainingState, course: Course, record: Record) -> dict[str, float]:
+        if state.step == 4:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return step_of(state, course, record)
+
+    monkeypatch.setattr(run_trial, "take_step", interrupted)
     ended = train()
     assert ended.code == 130
     assert "Traceback" not in ended.err

@@ -64,6 +64,7 @@ def test_a_choice_of_levels_keeps_both_ends() -> None:
 
     assert chosen.timesteps.tolist() == levels.timesteps[[0, 5, 10, 15]].tolist()
     assert levels.evenly_chosen(16).timesteps.tolist() == levels.timesteps.tolist()
+    assert levels.evenly_chosen(1).timesteps.tolist() == levels.timesteps[[8]].tolist()
 
 
 def test_each_error_is_that_of_one_clip_at_one_level(model: QuantizedDiffusionPredictor) -> None:

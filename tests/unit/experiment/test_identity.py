@@ -69,6 +69,8 @@ def test_every_field_that_can_change_is_tried_here() -> None:
 @pytest.mark.parametrize("field", OTHER)
 def test_field_is_part_of_identity_unless_it_changes_no_result(field: str) -> None:
     others = DMD if field.startswith("distillation.") else {}
+    if field == "model.entropy_loss_weight":
+        others = {"model.quantizer": "lfq"}
     is_same = changed(field, **others).trial_id == based_on(others).trial_id
     assert is_same == (field in identity.WITHOUT_EFFECT)
 
@@ -80,8 +82,32 @@ def test_what_distillation_says_is_no_part_of_a_diffusion_trial(field: str) -> N
 
 @pytest.mark.parametrize("field", sorted(identity.QUANTIZER_FIELDS))
 def test_what_a_quantizer_is_told_is_no_part_of_a_trial_without_one(field: str) -> None:
-    assert changed(field).trial_id != trial().trial_id
+    lfq = {"model.quantizer": "lfq"} if field == "model.entropy_loss_weight" else {}
+    assert changed(field, **lfq).trial_id != based_on(lfq).trial_id
     assert changed(field, **UNQUANTIZED).trial_id == based_on(UNQUANTIZED).trial_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("gradient", "model.ema_decay"),
+        ("simvq", "model.dead_code_threshold"),
+        ("lfq", "model.gradient_estimator"),
+        ("ema", "model.entropy_loss_weight"),
+        ("fsq", "model.codebook_init"),
+        ("fsq", "model.commitment_cost"),
+    ],
+)
+def test_what_a_kind_of_quantizer_does_not_read_is_no_part_of_its_trial(
+    kind: str, field: str
+) -> None:
+    others = {"model.quantizer": kind}
+    assert changed(field, **others).trial_id == based_on(others).trial_id
+
+
+def test_fsq_reads_the_weights_of_losses_where_it_has_some() -> None:
+    others = {"model.quantizer": "fsq", "model.quantizer_placement": "output"}
+    assert changed("model.commitment_cost", **others).trial_id != based_on(others).trial_id
 
 
 def test_seed_data_and_trainable_are_part_of_identity() -> None:

@@ -22,7 +22,7 @@ def train(case: dict[str, Any], ranks: Ranks, folder: Path) -> None:
     """Trains a case and leaves its state, its losses, and each process's own codebook."""
     config = Configuration().replace(case["fields"])
     clips = randomness.noise(99, step=0, shape=CLIPS)
-    course = make_course(config, 0, clips, torch.device("cpu"), ranks)
+    course = make_course(config, 0, clips, torch.device(case.get("device", "cpu")), ranks)
     teacher = folder / case["teacher"] if case.get("teacher") else None
     state = initial_state(course, teacher)
     if case.get("start"):
@@ -31,8 +31,9 @@ def train(case: dict[str, Any], ranks: Ranks, folder: Path) -> None:
         cluster_codebook(state, course)
     losses = [take_step(state, course, Record())["train.loss"] for _ in range(case["steps"])]
     with state.averaged() as model:
-        z = model.features(clips[:2].to(course.dtype), torch.tensor([100, 900]))
-    tensors = {"state": state.tensors(), "losses": losses, "features": z.detach()}
+        x_t, t = clips[:2].to(course.device, course.dtype), torch.tensor([100, 900])
+        z = model.features(x_t, t.to(course.device))
+    tensors = {"state": state.tensors(), "losses": losses, "features": z.detach().cpu()}
     torch.save(state.model.quantizer.state_dict(), folder / f"{case['name']}.{ranks.rank}.pt")
     if ranks.is_first:
         torch.save(tensors, folder / f"{case['name']}.pt")

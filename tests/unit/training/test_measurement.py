@@ -8,7 +8,7 @@ import torch
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Array, Outcome
 from qdexp.training import measurement
-from qdexp.training.code_health import collapse_warnings, evenly_spread
+from qdexp.training.code_health import code_health, collapse_warnings, evenly_spread
 
 MakeTrial = Callable[..., Trial]
 Finish = Callable[..., Outcome]
@@ -105,6 +105,36 @@ def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTri
     (warning,) = collapse_warnings(2.9, config)
     assert "perplexity 2.9 of at most 300" in warning
     assert "commitment_cost" in warning
+
+
+def test_the_use_of_codes_is_also_told_from_most_noise_to_least(make_trial: MakeTrial) -> None:
+    """Two clips, eight levels, three tokens: level l uses codes 0 to l, evenly over all clips."""
+    config = make_trial(
+        model__num_embeddings=8, evaluation__num_levels=8, evaluation__codebook_tokens=48
+    ).configuration
+    indices = torch.zeros(2, 8, 3, 1, dtype=torch.long)
+    indices[:, 2:4] = torch.arange(2).repeat(3).reshape(2, 1, 3, 1)
+    indices[:, 4:] = torch.arange(6).reshape(2, 1, 3, 1)
+    health = code_health(indices, config)
+    assert health is not None
+
+    usage, perplexity, entropy = health.by_bucket
+    assert usage.tolist() == pytest.approx([1 / 8, 2 / 8, 6 / 8, 6 / 8])
+    assert perplexity.tolist() == pytest.approx([1, 2, 6, 6], rel=1e-5)
+    torch.testing.assert_close(entropy.exp(), perplexity)
+    assert health.counts.sum() == 48
+
+
+def test_with_fewer_levels_than_buckets_the_empty_ones_are_left_out(make_trial: MakeTrial) -> None:
+    config = make_trial(
+        model__num_embeddings=8, evaluation__num_levels=2, evaluation__codebook_tokens=12
+    ).configuration
+    indices = torch.tensor([0, 1]).reshape(1, 2, 1, 1).expand(2, 2, 3, 1)
+    health = code_health(indices, config)
+    assert health is not None
+
+    assert health.by_bucket.shape == (3, 2)
+    assert health.by_bucket[1].tolist() == [1, 1]
 
 
 def test_the_codes_that_are_counted_are_spread_over_all_clips() -> None:

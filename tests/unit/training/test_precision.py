@@ -1,7 +1,6 @@
 """Half precision, averages of weights, and steps that are left out."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -16,21 +15,41 @@ MakeConfig = Callable[..., Configuration]
 Start = Callable[..., tuple[TrainingState, Course]]
 
 
+def weights(state: TrainingState) -> torch.Tensor:
+    return torch.cat([p.detach().double().flatten() for p in state.model.parameters()])
+
+
 def tensors(state: TrainingState) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in state.model.state_dict().items()}
 
 
-@pytest.mark.parametrize(("precision", "error"), [("bf16", 3e-2), ("fp16", 5e-3), ("fp64", 1e-5)])
-def test_other_precisions_train_to_about_the_same_losses(
-    make_config: MakeConfig, start: Start, precision: str, error: float
+@pytest.mark.parametrize(
+    ("precision", "error", "angle"),
+    [("bf16", 3e-2, 0.05), ("fp16", 5e-3, 5e-3), ("fp64", 1e-5, 1e-5)],
+)
+def test_other_precisions_learn_the_same(
+    make_config: MakeConfig, start: Start, precision: str, error: float, angle: float
 ) -> None:
+    """At a rate at which the loss falls by a third, many times what a precision changes."""
     losses: list[list[float]] = []
+    moved: list[torch.Tensor] = []
     for each in ("fp32", precision):
-        state, course = start(make_config(training__precision=each, model__dropout=0.0))
-        losses.append([train_step(state, course)["train.loss"] for _ in range(4)])
+        state, course = start(
+            make_config(
+                training__precision=each,
+                training__learning_rate=1e-2,
+                training__warmup_steps=0,
+                model__dropout=0.0,
+            )
+        )
+        before = weights(state)
+        losses.append([train_step(state, course)["train.loss"] for _ in range(8)])
+        moved.append(weights(state) - before)
 
+    assert losses[0][-1] < 0.75 * losses[0][0]
     assert losses[1] == pytest.approx(losses[0], rel=error)
     assert losses[1] != losses[0]
+    assert torch.cosine_similarity(*moved, dim=0) > 1 - angle
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -115,26 +134,3 @@ def test_the_average_follows_the_weights_and_is_what_is_measured(
         for name, parameter in model.named_parameters():
             assert torch.equal(parameter, state.average[name])
     assert all(torch.equal(value, trained[name]) for name, value in tensors(state).items())
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-@pytest.mark.parametrize("changes", [{"training__precision": "bf16"}, {"training__compile": True}])
-def test_a_gpu_trains_to_about_the_same_losses(
-    make_config: MakeConfig, changes: dict[str, Any]
-) -> None:
-    from qdexp.training import randomness
-    from qdexp.training.course import make_course
-    from qdexp.training.opening import initial_state
-    from qdexp.training.parallel import Ranks
-
-    losses: list[list[float]] = []
-    for device, change in (("cpu", {}), ("cuda", changes)):
-        config = make_config(model__dropout=0.0, **change)
-        clips = randomness.noise(99, step=0, shape=(8, *config.latent_shape))
-        course = make_course(config, 0, clips, torch.device(device), Ranks())
-        state = initial_state(course)
-        assert state.learner.optimizer.defaults["fused"]
-        losses.append([train_step(state, course)["train.loss"] for _ in range(4)])
-
-    assert losses[1] == pytest.approx(losses[0], rel=3e-2)

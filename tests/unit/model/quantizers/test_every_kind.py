@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from qdexp.config.configuration import Configuration
 from qdexp.config.model_config import ModelConfig
+from qdexp.experiment.identity import effective
 from qdexp.model.quantizers.build import KINDS, build_quantizer
 from qdexp.model.quantizers.quantization import Quantizer
 
@@ -239,3 +241,43 @@ def test_a_token_that_is_not_finite_leaves_a_trace(kind: str) -> None:
     z[3, 1] = torch.nan
 
     assert not quantizer(kind)(z).z_q.isfinite().all() or kind == "lfq"
+
+
+OTHER_VALUES: dict[str, str | float] = {
+    "commitment_cost": 0.9,
+    "dead_code_threshold": 0.0,
+    "ema_decay": 0.3,
+    "entropy_loss_weight": 0.9,
+    "gradient_estimator": "rotation",
+}
+
+
+def numbers_of_a_step(kind: str, **fields: str | float) -> list[Tensor]:
+    """Returns all that a step with this quantizer gives: outputs, gradients, the next state."""
+    made = quantizer(kind, **fields)
+    z = normal(TOKENS, D).requires_grad_()
+    found = made(z)
+    inputs = [z, *made.parameters()]
+    loss = (found.z_q * normal(TOKENS, D, seed=5)).sum() + found.vq_loss
+    gradients = torch.autograd.grad(loss, inputs, allow_unused=True)
+    made.update(found.statistics, torch.arange(TOKENS))
+    return [
+        found.z_q,
+        found.vq_loss,
+        *(g for g in gradients if g is not None),
+        *state(made).values(),
+    ]
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("field", OTHER_VALUES)
+def test_a_field_changes_numbers_where_identity_says_that_it_is_read(kind: str, field: str) -> None:
+    one = numbers_of_a_step(kind)
+    other = numbers_of_a_step(kind, **{field: OTHER_VALUES[field]})
+    is_same = all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+    fields = [
+        Configuration().replace({"model.quantizer": kind} | change).fields()
+        for change in ({}, {f"model.{field}": OTHER_VALUES[field]})
+    ]
+    assert is_same == (effective(fields[0]) == effective(fields[1]))
