@@ -77,11 +77,12 @@ class DivergedError(QdexpError):
     Args:
         step: The optimizer step, from 0, at which it did.
         what: The quantity and its value, such as ``loss is nan``.
+        rate: The field of the learning rate that is to be lowered.
     """
 
-    def __init__(self, *, step: int, what: str) -> None:
+    def __init__(self, *, step: int, what: str, rate: str = "training.learning_rate") -> None:
         super().__init__(
-            f"{what} at step {step}: lower training.learning_rate, raise training.warmup_steps, "
+            f"{what} at step {step}: lower {rate}, raise training.warmup_steps, "
             "lower training.max_grad_norm, or check the data's normalisation"
         )
         self.step = step

@@ -16,12 +16,13 @@ from qdexp.cli.training_display import progress_display
 from qdexp.cli.training_folder import TrainingFolder
 from qdexp.config.configuration import Configuration
 from qdexp.errors import CheckpointError, InterruptedRunError, QdexpError, RequestError
-from qdexp.results.folders import cache_folder, runs_folder
+from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, runs_folder
 from qdexp.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from qdexp.backends.stop_signal import StopSignal
     from qdexp.execution.ports import Workspace
+    from qdexp.experiment.trial import Trial
     from qdexp.training.parallel import Ranks
 
 DEFAULT_OUT = Path("outputs")
@@ -193,7 +194,17 @@ def _folders(
     own = TrainingFolder(path=request.folder, trial=trial, start_from=resume)
     if trial.teacher is None:
         return (own,)
-    return TrainingFolder(path=request.folder / "teacher", trial=trial.teacher), own
+    return _teacher_folder(request, trial.teacher), own
+
+
+def _teacher_folder(request: Request, teacher: "Trial") -> TrainingFolder:
+    """Returns where the teacher is trained, or goes on from the one beside a given checkpoint."""
+    beside = request.resume and request.resume.absolute().parent / "teacher" / FINAL_CHECKPOINT
+    return TrainingFolder(
+        path=request.folder / "teacher",
+        trial=teacher,
+        start_from=beside if beside and beside.is_file() else None,
+    )
 
 
 def _begin(folders: Sequence[TrainingFolder], ranks: "Ranks") -> None:

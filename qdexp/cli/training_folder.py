@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.errors import CheckpointError, RequestError
-from qdexp.experiment.identity import LENGTH_FIELDS, WITHOUT_EFFECT, canonical_json
+from qdexp.experiment.identity import canonical_json, trajectory_fields
 from qdexp.experiment.trial import Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name, numbered_checkpoints
 from qdexp.results.outcome import Outcome
 from qdexp.results.provenance import driver_provenance
+from qdexp.results.sealed import is_whole
 
 if TYPE_CHECKING:
     from qdexp.training.checkpoint import Checkpoint
@@ -70,7 +71,7 @@ class TrainingFolder:
         except (OSError, ValueError, KeyError, TypeError):
             return False
         is_this = outcome.trial_id == self.trial.trial_id and outcome.status == "completed"
-        return is_this and self.final_checkpoint.is_file()
+        return is_this and is_whole(self.final_checkpoint)
 
     def open(self) -> None:
         """Makes the folder, says in it what is trained, and removes what was measured before.
@@ -144,10 +145,8 @@ class TrainingFolder:
         differing = [
             f"{field} {canonical_json(found.configuration.get(field))} instead of "
             f"{canonical_json(value)}"
-            for field, value in self.trial.configuration.fields().items()
+            for field, value in trajectory_fields(self.trial.configuration.fields()).items()
             if found.configuration.get(field) != value
-            and field not in WITHOUT_EFFECT | LENGTH_FIELDS
-            and not field.startswith("evaluation.")
         ]
         if not differing:
             return "another seed, other data or another version of qdexp"

@@ -8,6 +8,7 @@ from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.sealed import is_whole
 
 
 def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
@@ -74,10 +75,16 @@ def _known(trial: Trial, ledger: Ledger) -> Known:
 
 def _able_to_teach(teacher: Trial, known: Known, ledger: Ledger) -> Known:
     """Returns what is known of a teacher somebody waits for: without its weights it is not done."""
-    weights = trial_folder(ledger.runs, teacher.trial_id) / FINAL_CHECKPOINT
-    if known.status != "completed" or weights.exists():
+    folder = trial_folder(ledger.runs, teacher.trial_id)
+    weights = folder / FINAL_CHECKPOINT
+    if known.status != "completed" or is_whole(weights):
         return known
-    return Known(status="completed", reason="its final checkpoint is gone, and a student needs it")
+    problem = "damaged" if weights.exists() else "gone"
+    return Known(
+        status="completed",
+        reason=f"its final checkpoint is {problem}, and a student needs it",
+        step=latest_step(folder),
+    )
 
 
 def _shorter(trial: Trial, ledger: Ledger) -> tuple[int | None, str | None]:

@@ -70,15 +70,20 @@ def trajectory_id(
     They differ in length, in sampling and in what is evaluated only, so one can start from
     another's checkpoint.
     """
+    kept = trajectory_fields(fields)
+    return digest(_content(kept, seed, data_fingerprint, trainable))[:16]
+
+
+def trajectory_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields that decide through which states a training passes."""
     ignored = _length_fields(fields)
     if fields["training.objective"] == "diffusion":
         ignored |= SAMPLING_FIELDS
-    kept = {
+    return {
         name: value
         for name, value in effective(fields).items()
         if name not in ignored and not name.startswith("evaluation.")
     }
-    return digest(_content(kept, seed, data_fingerprint, trainable))[:16]
 
 
 def effective(fields: dict[str, Any]) -> dict[str, Any]:

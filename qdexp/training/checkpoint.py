@@ -1,10 +1,9 @@
 """Checkpoints that are whole or not there.
 
-One is written under a temporary name, synced, and renamed. Its last 32 bytes are the SHA-256 of
-the others, which are what `torch.save` wrote; nothing in it is executed when it is read.
+One is written under a temporary name, synced, and renamed. It is what `torch.save` wrote, sealed;
+nothing in it is executed when it is read.
 """
 
-import hashlib
 import os
 import pickle
 from collections.abc import Sequence
@@ -16,12 +15,11 @@ from typing import Any
 import torch
 
 from qdexp.errors import CheckpointError
+from qdexp.results import sealed
 from qdexp.results.folders import FINAL_CHECKPOINT, numbered_checkpoints
 
 KEPT = 2
 """Checkpoints that stay in a folder: the newest, and the one before should it be damaged."""
-
-_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     try:
         with temporary.open("wb") as file:
             file.write(body)
-            file.write(hashlib.sha256(body).digest())
+            file.write(sealed.seal(body))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -79,9 +77,9 @@ def read(path: Path) -> Checkpoint:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path.name} cannot be read: {error}") from error
-    body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
-    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError(f"{path.name} cannot be read: {error.strerror}") from error
+    body = sealed.opened(content)
+    if body is None:
         raise CheckpointError(f"{path.name} is damaged: its content is not what was written")
     try:
         return Checkpoint(**torch.load(BytesIO(body), map_location="cpu", weights_only=True))

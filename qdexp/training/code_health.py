@@ -14,6 +14,7 @@ from qdexp.evaluation.codebook_statistics import (
     entropy,
     perplexity,
 )
+from qdexp.experiment.identity import effective
 
 NUM_BUCKETS = 4
 """Groups of neighbouring noise levels whose codes are also counted apart."""
@@ -82,11 +83,18 @@ def collapse_warnings(perplexity: float, config: Configuration) -> tuple[str, ..
     greatest = min(config.model.num_embeddings, config.evaluation.codebook_tokens)
     if perplexity >= COLLAPSED_SHARE * greatest:
         return ()
-    also = "" if config.model.dead_code_threshold else ", or set model.dead_code_threshold"
+    read = effective(config.fields())
+    lowered = [field for field in ("model.commitment_cost",) if field in read]
+    raised = [field for field in ("model.ema_decay", "model.num_embeddings") if field in read]
+    remedies = [
+        *(f"lower {field}" for field in lowered),
+        f"raise {', '.join(raised)} or the diversity of the training data",
+    ]
+    if "model.dead_code_threshold" in read and not config.model.dead_code_threshold:
+        remedies.append("or set model.dead_code_threshold")
     return (
-        f"the codebook collapsed: perplexity {perplexity:.1f} of at most {greatest}; lower "
-        "model.commitment_cost, raise model.ema_decay, model.num_embeddings or the diversity of "
-        f"the training data{also}",
+        f"the codebook collapsed: perplexity {perplexity:.1f} of at most {greatest}; "
+        f"{', '.join(remedies)}",
     )
 
 

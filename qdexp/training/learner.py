@@ -55,6 +55,7 @@ class Learner:
         optimizer: AdamW with its moments.
         scaler: Keeps fp16's gradients from vanishing; does nothing otherwise.
         precision: Of the computation.
+        rate_field: The configuration's field that its learning rate is in.
     """
 
     model: QuantizedDiffusionPredictor
@@ -62,6 +63,7 @@ class Learner:
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
     precision: Precision
+    rate_field: str = "training.learning_rate"
 
     @property
     def device(self) -> torch.device:

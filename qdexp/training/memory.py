@@ -5,9 +5,13 @@
 import gc
 import resource
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from qdexp.errors import TrainingMemoryError
 
 HALVINGS = 3
 """How often a micro-batch is made smaller before a training is given up."""
@@ -48,6 +52,22 @@ def has_run_out(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         "DefaultCPUAllocator" in str(error)
     )
+
+
+@contextmanager
+def explained(step: int, micro_batch: int) -> Generator[None]:
+    """Says where memory ran out, and what helps.
+
+    Raises:
+        TrainingMemoryError: It did, inside.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, TrainingMemoryError) or not has_run_out(error):
+            raise
+        problem = str(error).partition("\n")[0]
+        raise TrainingMemoryError(step=step, micro_batch=micro_batch, problem=problem) from error
 
 
 def smaller_micro_batch(micro_batch: int, configured: int) -> int | None:

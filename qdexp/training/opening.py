@@ -100,7 +100,9 @@ def _distilling_state(course: Course, tensors: dict[str, Tensor]) -> TrainingSta
         for each in (config, unquantized, unquantized)
     )
     state = _state(course, student)
+    state.learner.rate_field = "distillation.learning_rate"
     state.fake = _learner(course, fake, config.distillation.betas)
+    state.fake.rate_field = "distillation.fake_learning_rate"
     state.teacher = teacher.requires_grad_(False).eval()
     return state
 
@@ -122,7 +124,13 @@ def _teacher_tensors(teacher: Path | None) -> dict[str, Tensor]:
             "expected the final checkpoint of a teacher for training.objective dmd, found none; "
             "`qdexp run` and `qdexp train` train it first"
         )
-    return result_tensors(checkpoint.read(teacher).state)
+    try:
+        return result_tensors(checkpoint.read(teacher).state)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{teacher.parent}: expected a teacher, found that {error}; the same command trains it "
+            "again"
+        ) from error
 
 
 @torch.no_grad()

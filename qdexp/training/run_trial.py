@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from qdexp.data.latent_cache import open_latents
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
+from qdexp.model.predictor import QuantizedDiffusionPredictor
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name
 from qdexp.results.outcome import Failure, Outcome, Progress
 from qdexp.training import checkpoint, measurement, memory
@@ -80,16 +82,16 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
     try:
         with attempt.course.batches:
             yield from _train(attempt)
+        _save(attempt, final=True)
+        outcome = _completed(attempt)
     except GeneratorExit:
         # Best effort: without it the next attempt repeats the steps since the last checkpoint.
         with contextlib.suppress(OSError):
             _save(attempt)
         raise
     except DivergedError as error:
-        yield _diverged(attempt, error)
-    else:
-        _save(attempt, final=True)
-        yield _completed(attempt)
+        outcome = _diverged(attempt, error)
+    yield outcome
 
 
 def _open(trial: Trial, workspace: Workspace) -> _Attempt:
@@ -108,7 +110,8 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
         record=Record(),
     )
     if not _resume(attempt, workspace.start_from):
-        cluster_codebook(attempt.state, course)
+        with memory.explained(0, attempt.state.micro_batch):
+            cluster_codebook(attempt.state, course)
     ranks.wait()  # nobody writes a checkpoint while another looks for one
     return attempt
 
@@ -145,8 +148,8 @@ def _train(attempt: _Attempt) -> Iterator[Progress]:
         if step % config.training.log_every_steps == 0:
             reported |= attempt.record.close_interval(step)
         reported |= _measure_curve(attempt)
-        if step % config.training.checkpoint_every_steps == 0:
-            _save(attempt)
+        if step % config.training.checkpoint_every_steps == 0 and step < attempt.num_steps:
+            _save(attempt)  # at the end it is the final one: both kept would be of one step
         if reported or _is_due(attempt):
             yield _progress(attempt, reported)
 
@@ -170,13 +173,21 @@ def _measure_curve(attempt: _Attempt) -> dict[str, float]:
 def _add_curve_point(attempt: _Attempt) -> dict[str, float]:
     began = time.perf_counter()
     record = attempt.record
-    with attempt.state.averaged() as model:
+    with _measuring(attempt) as model:
         point = measurement.curve_point(model, attempt.held_out, attempt.state.step)
     record.curve.append(point)
     measured = measurement.curve_scalars(point, attempt.held_out)
     record.add(attempt.state.step, measured)
     record.eval_seconds += time.perf_counter() - began
     return measured
+
+
+@contextlib.contextmanager
+def _measuring(attempt: _Attempt) -> Generator[QuantizedDiffusionPredictor]:
+    """Lends the network as it is measured; explains memory that runs out."""
+    state = attempt.state
+    with memory.explained(state.step, state.micro_batch), state.averaged() as model:
+        yield model
 
 
 def _completed(attempt: _Attempt) -> Outcome:
@@ -187,9 +198,12 @@ def _completed(attempt: _Attempt) -> Outcome:
     if record.steps_in_interval:
         record.close_interval(attempt.state.step)
     began = time.perf_counter()
-    with attempt.state.averaged() as model:
+    with _measuring(attempt) as model:
         final = measurement.final_measurement(model, attempt.held_out)
     record.eval_seconds += time.perf_counter() - began
+    broken = [f"{name} is {value}" for name, value in final.scalars.items() if not isfinite(value)]
+    if broken:
+        raise DivergedError(step=attempt.state.step, what=", ".join(broken))
     return Outcome(
         trial_id=attempt.trial.trial_id,
         status="completed",

@@ -2,7 +2,6 @@
 
 # pyright: basic
 
-from qdexp.errors import TrainingMemoryError
 from qdexp.training import memory
 from qdexp.training.course import Course
 from qdexp.training.dmd import dmd_step
@@ -35,10 +34,8 @@ def take_step(state: TrainingState, course: Course, record: Record) -> dict[str,
                 state.micro_batch, course.config.training.batch_size
             )
             if smaller is None or course.ranks.world_size > 1:
-                problem = str(error).partition("\n")[0]
-                raise TrainingMemoryError(
-                    step=state.step, micro_batch=state.micro_batch, problem=problem
-                ) from error
+                with memory.explained(state.step, state.micro_batch):
+                    raise
             record.warnings.append(
                 f"memory ran out at step {state.step}: {smaller} instead of {state.micro_batch} "
                 "clips in a micro-batch from there on, as many as before in an optimizer step"

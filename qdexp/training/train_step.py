@@ -80,12 +80,12 @@ def descend(
     """
     means = course.ranks.mean(torch.stack(list(gradients.parts.values())))
     measured = dict(zip(gradients.parts, means.tolist(), strict=True))
-    _check_finite(measured, step)
+    _check_finite(measured, step, learner)
     norm = learner.clip(course.config.training.max_grad_norm)
     is_taken = math.isfinite(norm)
     can_overflow = learner.scaler.is_enabled() and learner.scaler.get_scale() > LEAST_LOSS_SCALE
     if not is_taken and not can_overflow:
-        _check_finite({"gradient norm": norm}, step)
+        _check_finite({"gradient norm": norm}, step, learner)
     learner.descend(learning_rate(course.config, full_rate, step))
     return measured, is_taken
 
@@ -99,7 +99,8 @@ def _code_measurements(statistics: CodeStatistics) -> dict[str, float]:
     }
 
 
-def _check_finite(measured: dict[str, float], step: int) -> None:
+def _check_finite(measured: dict[str, float], step: int, learner: Learner) -> None:
     for name, value in measured.items():
         if not math.isfinite(value):
-            raise DivergedError(step=step, what=f"{name.removeprefix('train.')} is {value}")
+            what = f"{name.removeprefix('train.')} is {value}"
+            raise DivergedError(step=step, what=what, rate=learner.rate_field)

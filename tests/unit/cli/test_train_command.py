@@ -255,20 +255,22 @@ def test_training_that_diverges_says_what_helps(train: Command) -> None:
     assert outcome("outputs/small").status == "diverged"
 
 
+STUDENT = [
+    *("--set", "training.objective=dmd"),
+    *("--set", "diffusion.sampling_steps=2"),
+    *("--set", "distillation.max_steps=6"),
+]
+
+
 def test_student_is_trained_after_its_teacher_which_is_trained_once(train: Command) -> None:
-    student = [
-        *("--set", "training.objective=dmd"),
-        *("--set", "diffusion.sampling_steps=2"),
-        *("--set", "distillation.max_steps=6"),
-    ]
-    ended = train(*student)
+    ended = train(*STUDENT)
     assert ended.code == 0, ended.err
     teacher = Path("outputs/small/teacher")
     assert outcome(str(teacher)).status == "completed"
     before = (teacher / "outcome.json").stat().st_mtime_ns
     for text in ("training the teacher", "training the student"):
         assert text in ended.err
-    ended = train(*student, "--set", "distillation.max_steps=9")
+    ended = train(*STUDENT, "--set", "distillation.max_steps=9")
     assert ended.code == 0
     assert "going on from step 6 of 9" in ended.err
     assert "training the teacher" not in ended.err
@@ -279,6 +281,28 @@ def damaged(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+def test_damaged_teacher_is_trained_again_to_the_same_weights(train: Command) -> None:
+    train(*STUDENT)
+    weights = Path("outputs/small/teacher/final_checkpoint.pt")
+    before = results("outputs/small")
+    damaged(weights)
+    ended = train(*STUDENT)
+    assert ended.code == 0, ended.err
+    assert "warning: final_checkpoint.pt is damaged" in ended.err
+    assert "training the teacher" in ended.err
+    assert checkpoint.read(weights).step == 8
+    assert results("outputs/small") == before
+
+
+def test_student_that_goes_on_elsewhere_takes_the_teacher_along(train: Command) -> None:
+    train(*STUDENT, "--out", "done")
+    resume = ["--resume", "done/final_checkpoint.pt", "--out", "here"]
+    ended = train(*STUDENT, *resume, "--set", "distillation.max_steps=9")
+    assert ended.code == 0, ended.err
+    assert "here/teacher: finished at step 8, nothing left to train" in ended.err
+    assert "here: going on from step 6 of 9" in ended.err
 
 
 def test_damaged_checkpoint_is_passed_over_aloud(train: Command) -> None:
@@ -303,11 +327,12 @@ def exploit(path: Path) -> None:
 
 
 WRONG = {
-    "nothing.pt": "nothing.pt cannot be read",
+    "nothing.pt": "nothing.pt cannot be read: No such file or directory",
     "damaged.pt": "damaged.pt is damaged",
     "exploit.pt": "exploit.pt holds more than plain data",
     "done/final_checkpoint.pt --set training.max_steps=4": "at most 4 steps, found 8",
     "done/final_checkpoint.pt --set model.num_heads=4": "model.num_heads 2 instead of 4",
+    "done/final_checkpoint.pt --set training.lr_schedule=cosine": '"constant" instead of "cosine"',
     "done/final_checkpoint.pt --seed 1": "another seed, other data or another version",
     "done/final_checkpoint.pt --out stopped": "not passed, found step 8 where the folder is at 4",
 }

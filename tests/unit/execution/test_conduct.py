@@ -19,6 +19,7 @@ from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name, trial_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Array, Failure, Outcome, Progress
+from qdexp.results.sealed import seal
 
 SPEC = """\
 name: sizes
@@ -69,7 +70,7 @@ def completed(assignment: Assignment) -> Outcome:
 
 
 def saved(assignment: Assignment) -> Outcome:
-    (assignment.workspace.folder / FINAL_CHECKPOINT).touch()
+    (assignment.workspace.folder / FINAL_CHECKPOINT).write_bytes(b"weights" + seal(b"weights"))
     return completed(assignment)
 
 
@@ -398,18 +399,22 @@ def test_a_teacher_that_does_not_complete_is_its_students_reason(
     assert len(again.assignments) == (3 if is_tried_again else 0)
 
 
+@pytest.mark.parametrize("problem", ["gone", "damaged"])
 def test_a_teacher_whose_weights_are_gone_is_run_again_only_if_a_student_needs_them(
-    bench: Bench,
+    bench: Bench, problem: str
 ) -> None:
     bench.conduct(FakeExecutor(saved), DISTILLED)
     teacher = bench.plan(DISTILLED).trials[0].trial
-    (trial_folder(bench.runs, teacher.trial_id) / FINAL_CHECKPOINT).unlink()
+    weights = trial_folder(bench.runs, teacher.trial_id) / FINAL_CHECKPOINT
+    weights.unlink()
+    if problem == "damaged":
+        weights.write_bytes(b"veights" + seal(b"weights"))
     assert bench.plan(DISTILLED).to_run == ()
 
     more = DISTILLED.replace("[64, 128]", "[64, 128, 256]")
     planned = bench.plan(more).trials[0]
     assert (planned.trial.trial_id, planned.state) == (teacher.trial_id, "new")
-    assert "its final checkpoint is gone" in planned.reason
+    assert f"its final checkpoint is {problem}" in planned.reason
     executor = FakeExecutor(saved)
     bench.conduct(executor, more)
     assert [is_teacher(each) for each in executor.assignments] == [True, False, False]

@@ -107,6 +107,14 @@ def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTri
     assert "commitment_cost" in warning
 
 
+def test_a_remedy_is_one_that_the_kind_of_quantizer_reads(make_trial: MakeTrial) -> None:
+    config = make_trial(model__quantizer="fsq", model__num_embeddings=4096).configuration
+    (warning,) = collapse_warnings(1.0, config)
+
+    assert "raise model.num_embeddings or the diversity of the training data" in warning
+    assert not any(name in warning for name in ("ema_decay", "commitment_cost", "dead_code"))
+
+
 def test_the_use_of_codes_is_also_told_from_most_noise_to_least(make_trial: MakeTrial) -> None:
     """Two clips, eight levels, three tokens: level l uses codes 0 to l, evenly over all clips."""
     config = make_trial(

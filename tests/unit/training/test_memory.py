@@ -5,7 +5,8 @@ import sys
 import pytest
 import torch
 
-from qdexp.training.memory import peak_bytes, reset_peak
+from qdexp.errors import TrainingMemoryError
+from qdexp.training.memory import explained, has_run_out, peak_bytes, reset_peak
 
 CPU = torch.device("cpu")
 MEGABYTES = 2**20
@@ -21,6 +22,27 @@ def test_peak_forgets_what_was_held_before() -> None:
     del big
     reset_peak(CPU)
     assert peak_bytes(CPU) < with_big - 50 * MEGABYTES
+
+
+def test_an_allocation_that_the_cpu_refuses_is_memory_that_ran_out() -> None:
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(2**60)
+
+    assert has_run_out(refused.value)
+    assert has_run_out(MemoryError())
+    assert not has_run_out(RuntimeError("shapes do not match"))
+
+
+def test_memory_that_runs_out_is_explained_once_and_other_errors_pass() -> None:
+    with (
+        pytest.raises(TrainingMemoryError, match=r"step 7 with 2 clips.*batch_size") as raised,
+        explained(3, 1),
+        explained(7, 2),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert str(raised.value).count("out of memory at step") == 1
+    with pytest.raises(RuntimeError, match="shapes"), explained(0, 1):
+        raise RuntimeError("shapes do not match")
 
 
 @pytest.mark.gpu

@@ -71,15 +71,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_config: MakeConfig) ->
         "residual": {"model__codes_per_token": 2},
     }
     alone = [case(f"{name} alone", 4, **o) for name, o in (objectives | kinds).items()]
-    run(folder, [*alone, case("alone 2", 2)], processes=1)
+    run(folder, [*alone, case("alone 2", 2), case("dmd alone 2", 2, **DMD)], processes=1)
     shared = [
         case(f"{name} {parallelism}", 4, training__parallelism=parallelism, **o)
         for name, o in (objectives | kinds).items()
         for parallelism in ("ddp", "fsdp")
     ]
-    halves = [case("fsdp 2", 2, **fsdp), case("alone then fsdp", 2, "alone 2.pt", **fsdp)]
+    halves = [
+        case("fsdp 2", 2, **fsdp),
+        case("diffusion alone then fsdp", 2, "alone 2.pt", **fsdp),
+        case("dmd fsdp 2", 2, **DMD | fsdp),
+        case("dmd alone then fsdp", 2, "dmd alone 2.pt", **DMD | fsdp),
+    ]
     run(folder, [*shared, *halves], processes=2)
-    run(folder, [case("fsdp then alone", 2, "fsdp 2.pt")], processes=1)
+    others = [
+        case("diffusion fsdp then alone", 2, "fsdp 2.pt"),
+        case("dmd fsdp then alone", 2, "dmd fsdp 2.pt", **DMD),
+    ]
+    run(folder, others, processes=1)
     return folder
 
 
@@ -138,10 +147,11 @@ def test_the_codebooks_of_all_processes_are_equal_bit_for_bit(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("resumed", ["fsdp then alone", "alone then fsdp"])
+@pytest.mark.parametrize("training", ["diffusion", "dmd"])
 def test_a_checkpoint_of_several_processes_goes_on_in_one_and_the_reverse(
-    folder: Path, resumed: str
+    folder: Path, training: str, resumed: str
 ) -> None:
-    whole, parts = result(folder, "diffusion alone"), result(folder, resumed)
+    whole, parts = result(folder, f"{training} alone"), result(folder, f"{training} {resumed}")
 
     assert_equal(parts["state"], whole["state"])
     assert parts["losses"] == pytest.approx(whole["losses"][2:], rel=1e-10)

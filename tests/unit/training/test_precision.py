@@ -103,6 +103,18 @@ def test_a_step_whose_scaled_gradient_overflows_moves_nothing_the_codebook_inclu
     assert all(torch.equal(value, before[1][name]) for name, value in state.average.items())
 
 
+def test_the_scale_of_losses_travels_with_the_learner(
+    make_config: MakeConfig, start: Start
+) -> None:
+    config = make_config(training__precision="fp16")
+    (state, course), (other, _) = start(config), start(config)
+    train_step(state, course)
+    state.learner.scaler.update(2.0**10)
+    other.load(state.tensors())
+
+    assert other.learner.scaler.get_scale() == 2.0**10
+
+
 def test_a_gradient_that_overflows_at_any_scale_is_a_divergence(
     make_config: MakeConfig, start: Start
 ) -> None:

@@ -1,6 +1,8 @@
 """A trial from its configuration to its outcome."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +10,9 @@ import torch
 from qdexp.errors import CheckpointError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
+from qdexp.model.predictor import Prediction, QuantizedDiffusionPredictor
 from qdexp.results.outcome import Outcome, Progress
+from qdexp.training import code_health, measurement
 from qdexp.training import run_trial as module
 from qdexp.training.run_trial import run_trial
 
@@ -70,10 +74,13 @@ def test_two_trials_interleaved_in_one_process_are_as_if_alone(
 
 
 @pytest.mark.usefixtures("report_every_step")
+@pytest.mark.parametrize(
+    "changes", [{}, {"training__ema_weights_decay": 0.9, "training__precision": "fp16"}], ids=str
+)
 def test_a_trial_closed_at_any_report_goes_on_bit_for_bit(
-    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish
+    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish, changes: dict[str, Any]
 ) -> None:
-    trial = make_trial()
+    trial = make_trial(**changes)
     expected = numbers(finish(trial, "in one go"))
 
     reports = 1 + trial.configuration.num_steps
@@ -304,3 +311,72 @@ def test_wider_micro_batches_take_the_same_trajectory_but_for_rounding(
 
     name = "train.loss"
     assert wide.measurements[name] == pytest.approx(small.measurements[name], rel=1e-4)
+
+
+@pytest.mark.usefixtures("report_every_step")
+def test_a_micro_batch_that_memory_made_smaller_stays_so_when_it_goes_on(
+    make_trial: MakeTrial,
+    make_workspace: MakeWorkspace,
+    finish: Finish,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    forward = QuantizedDiffusionPredictor.forward
+
+    def limited(
+        self: QuantizedDiffusionPredictor, x_t: torch.Tensor, t: torch.Tensor
+    ) -> Prediction:
+        sizes.append(len(x_t))
+        if len(x_t) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, x_t, t)
+
+    monkeypatch.setattr(QuantizedDiffusionPredictor, "forward", limited)
+    stopped = run_trial(make_trial(), make_workspace("a"))
+    for _ in range(4):
+        next(stopped)
+    stopped.close()
+    tried = sizes.count(3)
+    outcome = finish(make_trial(), "a")
+
+    assert tried == sizes.count(3) == 1, "memory runs out once"
+    assert outcome.provenance["resumed_from_step"] == 3
+    assert [w for w in outcome.warnings if "memory ran out" in w] == [
+        "memory ran out at step 0: 1 instead of 3 clips in a micro-batch from there on, as many as "
+        "before in an optimizer step"
+    ]
+
+
+def test_a_training_whose_measurements_are_not_numbers_diverged(
+    make_trial: MakeTrial, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measurement.final_measurement
+
+    def broken(*arguments: Any) -> measurement.Measurement:  # noqa: ANN401
+        found = whole(*arguments)
+        return replace(found, scalars=found.scalars | {"eval.denoising_loss": float("nan")})
+
+    monkeypatch.setattr(measurement, "final_measurement", broken)
+    outcome = finish(make_trial(), "a")
+
+    assert outcome.status == "diverged"
+    assert outcome.failure is not None
+    assert "eval.denoising_loss is nan at step 8" in outcome.failure.reason
+
+
+def test_a_collapse_is_told_with_the_outcome(
+    make_trial: MakeTrial, finish: Finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code_health, "COLLAPSED_SHARE", 1.1)
+    outcome = finish(make_trial(), "a")
+
+    assert any("the codebook collapsed: perplexity" in warning for warning in outcome.warnings)
+
+
+def test_the_end_takes_no_place_among_the_checkpoints_of_earlier_steps(
+    make_trial: MakeTrial, make_workspace: MakeWorkspace, finish: Finish
+) -> None:
+    finish(make_trial(training__max_steps=6), "a")
+    kept = {path.name for path in make_workspace("a").folder.glob("*.pt")}
+
+    assert kept == {"final_checkpoint.pt", "checkpoint_step_3.pt"}
