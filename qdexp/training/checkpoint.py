@@ -34,6 +34,7 @@ class Checkpoint:
         step: Optimizer steps done.
         state: Tensors of the model and the optimizer.
         record: What was measured so far, in plain numbers.
+        latent_space: What the latents mean, so that samples can be decoded without the data.
     """
 
     trajectory_id: str
@@ -41,6 +42,7 @@ class Checkpoint:
     step: int
     state: dict[str, Any]
     record: dict[str, Any]
+    latent_space: dict[str, Any]
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from qdexp.data.latent_cache import open_latents
+from qdexp.data.latent_space import LatentSpace
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
@@ -47,6 +48,7 @@ class _Attempt:
     folder: Path
     course: Course
     held_out: measurement.HeldOut
+    latent_space: LatentSpace
     state: TrainingState
     record: Record
     resumed_from_step: int | None = None
@@ -104,6 +106,7 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
         folder=workspace.folder,
         course=course,
         held_out=measurement.held_out(course, latents),
+        latent_space=latents.space,
         state=initial_state(course, workspace.teacher),
         record=Record(),
     )
@@ -250,6 +253,7 @@ def _save(attempt: _Attempt, *, final: bool = False) -> None:
         step=step,
         state=attempt.state.tensors(),
         record=attempt.record.to_plain(),
+        latent_space=attempt.latent_space.to_plain(),
     )
     if attempt.course.ranks.is_first:
         checkpoint.save(saved, attempt.folder / name)
