@@ -207,7 +207,7 @@ class _Session:
                     frames,
                     codes[..., 0] if codes.size else None,
                     num_codes=model.num_embeddings,
-                    latents_per_code=model.patch_size[0],
+                    latents_per_token=model.patch_size[0],
                     path=folder / f"{name}.png",
                 )
 

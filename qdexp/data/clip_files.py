@@ -36,7 +36,7 @@ def frames_of(pixels: Float[Tensor, "3 f h w"]) -> Frames:
     return levels.to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
 
 
-def side_by_side(clips: Sequence[Frames]) -> Frames:
+def side_by_side(clips: Sequence[Frames]) -> UInt8[np.ndarray, "f h row 3"]:
     """Returns one clip that shows clips of one size from left to right."""
     frames, height, _, _ = clips[0].shape
     gap = np.full((frames, height, _GAP, 3), 255, dtype=np.uint8)
