@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from qdexp_analysis.appearance import COLOURS, STYLE
 from qdexp_analysis.code_histogram import code_histogram
 
 # Powers of ten at a logarithmic axis are formulas; the histogram's title is a long line.
-_OWN_STYLE = {"text.parse_math": True, "axes.titleweight": "normal"}
+_OWN_STYLE: dict[Any, Any] = {"text.parse_math": True, "axes.titleweight": "normal"}
 
 
 def save_sampled_codes(

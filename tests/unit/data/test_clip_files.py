@@ -27,7 +27,7 @@ def test_pixels_outside_of_the_range_are_clipped_and_nan_is_black() -> None:
 
 
 def test_mp4_plays_the_frames_at_their_speed(frames: Frames) -> None:
-    with av.open(io.BytesIO(mp4(frames, 8.0))) as container:
+    with av.open(io.BytesIO(mp4(frames, 8.0)), "r") as container:
         played = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
         stream = container.streams.video[0]
         assert stream.average_rate == 8
@@ -56,7 +56,7 @@ def test_the_same_frames_make_the_same_bytes(frames: Frames) -> None:
 def test_a_clip_of_one_frame_is_a_clip(frames: Frames) -> None:
     with Image.open(io.BytesIO(gif(frames[:1]))) as image:
         assert image.size == (32, 24)
-    with av.open(io.BytesIO(mp4(frames[:1]))) as container:
+    with av.open(io.BytesIO(mp4(frames[:1])), "r") as container:
         assert len(list(container.decode(video=0))) == 1
 
 

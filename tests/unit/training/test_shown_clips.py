@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
+from qdexp.data.clip_files import frames_of, gif
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome
@@ -63,10 +65,6 @@ def test_clips_that_cannot_be_written_are_a_warning(
 
 
 def test_a_network_that_samples_no_numbers_is_shown_black(tmp_path: Path) -> None:
-    from qdexp.data.clip_files import frames_of, gif
-
-    import torch
-
     frames = frames_of(torch.full((3, 5, 16, 16), float("nan")))
     assert shown_clips.write_clips({"samples.gif": gif(frames)}, tmp_path) is None
     with Image.open(io.BytesIO((tmp_path / "samples.gif").read_bytes())) as image:
