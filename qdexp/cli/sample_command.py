@@ -119,11 +119,10 @@ class _Session:
         return [speeds.table(), *(codes.write(folder, sampler.steps) if codes else ())]
 
     def _write_clips(self, batch: "SampledBatch", folder: Path) -> None:
-        from qdexp.data.clip_files import FRAMES_PER_SECOND, gif, mp4
+        from qdexp.data.clip_files import gif, mp4, playback_speed
         from qdexp.training.sample_batches import last_codes
 
-        # Only data of videos say how fast they are.
-        speed = self.trained.configuration.fields().get("data.fps") or FRAMES_PER_SECOND
+        speed = playback_speed(self.trained.configuration)
         model = self.trained.configuration.model
         for number, frames in enumerate(batch.clips):
             name = f"sample_{batch.first + number:03d}"

@@ -15,6 +15,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from qdexp.config.configuration import Configuration
+
 Frames = UInt8[np.ndarray, "f h w 3"]
 
 FRAMES_PER_SECOND = 10.0
@@ -28,6 +30,11 @@ _GAP = 4
 
 _FITTED_PIXELS = 512 * 512
 """Pixels, at most, that a palette is made of."""
+
+
+def playback_speed(config: Configuration) -> float:
+    """Returns the frames per second of clips: the data's, where these are of videos that say so."""
+    return config.fields().get("data.fps") or FRAMES_PER_SECOND
 
 
 def frames_of(pixels: Float[Tensor, "3 f h w"]) -> Frames:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from qdexp.data.clip_files import frames_of, gif, side_by_side
+from qdexp.data.clip_files import Frames, frames_of, gif, playback_speed, side_by_side
 from qdexp.evaluation.denoising_error import HeldOutClips
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS
@@ -29,7 +29,10 @@ def shown_clips(
         SAMPLED_CLIPS: sampled_latents(model, course, count),
         REAL_CLIPS: held_out.latents[:count],
     }
-    return {name: _row(latents, held_out) for name, latents in rows.items()}
+    speed = playback_speed(course.config)
+    return {
+        name: gif(side_by_side(_frames(latents, held_out)), speed) for name, latents in rows.items()
+    }
 
 
 def write_clips(clips: dict[str, bytes], folder: Path) -> str | None:
@@ -42,6 +45,5 @@ def write_clips(clips: dict[str, bytes], folder: Path) -> str | None:
     return None
 
 
-def _row(latents: Tensor, held_out: HeldOutClips) -> bytes:
-    clips = [frames_of(held_out.decode(latent[None])[0]) for latent in latents]
-    return gif(side_by_side(clips))
+def _frames(latents: Tensor, held_out: HeldOutClips) -> list[Frames]:
+    return [frames_of(held_out.decode(latent[None])[0]) for latent in latents]
