@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from qdexp.cli.sample_arguments import sample
 from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
 
 app = typer.Typer(
@@ -123,6 +124,9 @@ def train(
         config=config, settings=tuple(settings or ()), seed=seed, resume=resume, out=out
     )
     raise typer.Exit(train_command.train(request))
+
+
+app.command()(sample)
 
 
 @app.command()

@@ -3,8 +3,7 @@
 Axes: b clips, f frames = 1 + 4k, h and w pixels; t = 1 + k, y = h / 8, x = w / 8 latent positions.
 """
 
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -31,8 +30,11 @@ class Autoencoder(Protocol):
         """Returns the pixels, not clipped to 0..1."""
         ...
 
-    def save(self, file: Path) -> None:
-        """Writes all that encoding and decoding need, as safetensors."""
+    def to_plain(self) -> dict[str, Any]:
+        """Returns all that encoding and decoding need, as texts, numbers and tensors.
+
+        Under `kind` it has the autoencoder's name.
+        """
         ...
 
 

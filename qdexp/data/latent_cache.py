@@ -8,12 +8,11 @@ t y x latent positions, b f h w as in `autoencoder`.
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Float, Int64
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from qdexp.data.autoencoder import Autoencoder
+from qdexp.data.latent_space import LatentSpace, autoencoder_from_plain, per_channel
 from qdexp.data.manifest import Manifest, record_of
 from qdexp.data.pca3d import Pca3d
 
@@ -47,23 +46,14 @@ class Latents:
         held_out: On the same scale.
         train_labels: The digits in each clip, -1 where there are fewer.
         held_out_labels: The same of the held-out clips.
-        autoencoder: What made them.
-        mean: Each channel's mean over the training latents, before normalisation.
-        deviation: Each channel's standard deviation over them.
+        space: What they mean.
     """
 
     train: Float[Tensor, "n c t y x"]
     held_out: Float[Tensor, "m c t y x"]
     train_labels: Int64[Tensor, "n digits"]
     held_out_labels: Int64[Tensor, "m digits"]
-    autoencoder: Autoencoder
-    mean: Float[Tensor, "c 1 1 1"]
-    deviation: Float[Tensor, "c 1 1 1"]
-
-    def decode(self, latents: Float[Tensor, "b c t y x"]) -> Float[Tensor, "b 3 f h w"]:
-        """Returns the pixels of normalised latents; real clips are in 0..1, nothing is clipped."""
-        deviation, mean = self.deviation.to(latents.device), self.mean.to(latents.device)
-        return self.autoencoder.decode(latents.float() * deviation + mean)
+    space: LatentSpace
 
 
 def open_latents(folder: Path) -> Latents:
@@ -79,9 +69,13 @@ def open_latents(folder: Path) -> Latents:
         held_out=held_out["latents"],
         train_labels=train["labels"],
         held_out_labels=held_out["labels"],
-        autoencoder=Pca3d.load(folder / AUTOENCODER),
-        mean=_per_channel(manifest.mean),
-        deviation=_per_channel(manifest.deviation),
+        space=LatentSpace(
+            autoencoder=autoencoder_from_plain(
+                {"kind": manifest.autoencoder, "tensors": load_file(folder / AUTOENCODER)}
+            ),
+            mean=per_channel(manifest.mean),
+            deviation=per_channel(manifest.deviation),
+        ),
     )
 
 
@@ -95,10 +89,10 @@ def write_latents(
     deviation = exact.std(positions, correction=0).clamp(min=_LEAST_DEVIATION)
     deviation = tuple(deviation.tolist())
     for name, split in {TRAIN: train, HELD_OUT: held_out}.items():
-        normalised = (split.latents - _per_channel(mean)) / _per_channel(deviation)
+        normalised = (split.latents - per_channel(mean)) / per_channel(deviation)
         # Through bytes: safetensors' own files can be read by nobody but their owner.
         (folder / name).write_bytes(save({"latents": normalised, "labels": split.labels}))
-    autoencoder.save(folder / AUTOENCODER)
+    (folder / AUTOENCODER).write_bytes(save(autoencoder.to_plain()["tensors"]))
     Manifest(
         fingerprint=fingerprint,
         autoencoder="pca3d",
@@ -108,7 +102,3 @@ def write_latents(
         held_out_shape=tuple(held_out.latents.shape),
         shards={name: record_of(folder / name) for name in (TRAIN, HELD_OUT, AUTOENCODER)},
     ).write(folder)
-
-
-def _per_channel(values: tuple[float, ...]) -> Float[Tensor, "c 1 1 1"]:
-    return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1, 1)

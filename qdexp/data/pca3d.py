@@ -9,11 +9,10 @@ Axes as in `autoencoder`; n patches of d pixel values.
 import math
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from qdexp.data.autoencoder import FRAMES_PER_LATENT, PIXELS_PER_LATENT, check_clip_shape
@@ -108,9 +107,9 @@ class Pca3d:
         )
 
     @staticmethod
-    def load(file: Path) -> "Pca3d":
-        """Reads what `save` wrote."""
-        tensors = load_file(file)
+    def from_plain(plain: dict[str, Any]) -> "Pca3d":
+        """Builds the autoencoder that `to_plain` described."""
+        tensors = plain["tensors"]
         first, others = (
             PatchComponents(
                 mean=tensors[f"{part}.mean"],
@@ -121,15 +120,15 @@ class Pca3d:
         )
         return Pca3d(first=first, others=others)
 
-    def save(self, file: Path) -> None:
-        """Writes the components as safetensors."""
+    def to_plain(self) -> dict[str, Any]:
+        """Returns the components as tensors by name."""
         parts = {"first": self.first, "others": self.others}
         tensors = {
             f"{name}.{field}": getattr(part, field)
             for name, part in parts.items()
             for field in ("mean", "directions", "deviation")
         }
-        file.write_bytes(save(tensors))
+        return {"kind": "pca3d", "tensors": tensors}
 
     def encode(self, pixels: Float[Tensor, "b 3 f h w"]) -> Float[Tensor, "b 16 t y x"]:
         """Returns the latents of pixels in 0..1.

@@ -8,6 +8,7 @@ from qdexp.config.revision import RESULTS_REVISION
 
 WITHOUT_EFFECT = frozenset(
     {
+        "evaluation.shown_clips",
         "training.activation_checkpointing",
         "training.checkpoint_every_steps",
         "training.num_workers",

@@ -7,7 +7,7 @@ nothing in it is executed when it is read.
 import os
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from qdexp.results.folders import FINAL_CHECKPOINT, numbered_checkpoints
 KEPT = 2
 """Checkpoints that stay in a folder: the newest, and the one before should it be damaged."""
 
+_SAVED_BY_TORCH = b"PK\x03\x04"
+"""What a file of `torch.save` begins with, being a zip archive."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
@@ -32,6 +35,7 @@ class Checkpoint:
         step: Optimizer steps done.
         state: Tensors of the model and the optimizer.
         record: What was measured so far, in plain numbers.
+        latent_space: What the latents mean, so that samples can be decoded without the data.
     """
 
     trajectory_id: str
@@ -39,6 +43,7 @@ class Checkpoint:
     step: int
     state: dict[str, Any]
     record: dict[str, Any]
+    latent_space: dict[str, Any]
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -80,11 +85,29 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}") from error
     body = sealed.opened(content)
     if body is None:
-        raise CheckpointError(f"{path.name} is damaged: its content is not what was written")
+        raise CheckpointError(f"{path.name} {_unlike_a_checkpoint(content)}")
     try:
-        return Checkpoint(**torch.load(BytesIO(body), map_location="cpu", weights_only=True))
+        found: dict[str, Any] = torch.load(BytesIO(body), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path.name} holds more than plain data and tensors") from error
+    expected = {field.name for field in fields(Checkpoint)}
+    if found.keys() != expected:
+        raise CheckpointError(
+            f"{path.name} is of another version of qdexp: expected {', '.join(sorted(expected))}, "
+            f"found {', '.join(sorted(found))}"
+        )
+    return Checkpoint(**found)
+
+
+def _unlike_a_checkpoint(content: bytes) -> str:
+    """Says what a file is whose last bytes are not the hash of the others."""
+    if content.startswith(_SAVED_BY_TORCH):
+        return (
+            "is damaged, or not of qdexp: its last bytes are not the hash of those before, "
+            f"{len(content):,} bytes in all"
+        )
+    beginning = f" that begin with {content[:16]!r}" if content else ""
+    return f"is damaged, or no checkpoint: found {len(content):,} bytes{beginning}"
 
 
 def newest_first(folder: Path) -> list[Path]:

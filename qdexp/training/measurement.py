@@ -75,7 +75,7 @@ def held_out(course: Course, latents: Latents) -> HeldOut:
     return HeldOut(
         course=course,
         levels=noise_levels(course.parametrisation.schedule, evaluation.num_levels),
-        clips=with_noise(x_0, latents.decode),
+        clips=with_noise(x_0, latents.space.decode),
         real=latents.train[:REAL_CLIPS],
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from qdexp.data.latent_cache import open_latents
+from qdexp.data.latent_space import LatentSpace
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
@@ -31,6 +32,7 @@ from qdexp.training.opening import (
 )
 from qdexp.training.parallel import current_ranks
 from qdexp.training.record import Record
+from qdexp.training.shown_clips import shown_clips, write_clips
 from qdexp.training.stepping import take_step
 from qdexp.training.training_state import TrainingState
 
@@ -49,6 +51,7 @@ class _Attempt:
     folder: Path
     course: Course
     held_out: measurement.HeldOut
+    latent_space: LatentSpace
     state: TrainingState
     record: Record
     resumed_from_step: int | None = None
@@ -106,6 +109,7 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
         folder=workspace.folder,
         course=course,
         held_out=measurement.held_out(course, latents),
+        latent_space=latents.space,
         state=initial_state(course, workspace.teacher),
         record=Record(),
     )
@@ -200,6 +204,8 @@ def _completed(attempt: _Attempt) -> Outcome:
     began = time.perf_counter()
     with _measuring(attempt) as model:
         final = measurement.final_measurement(model, attempt.held_out)
+        clips = shown_clips(model, attempt.course, attempt.held_out.clips)
+    problem = write_clips(clips, attempt.folder) if attempt.course.ranks.is_first else None
     record.eval_seconds += time.perf_counter() - began
     broken = [f"{name} is {value}" for name, value in final.scalars.items() if not isfinite(value)]
     if broken:
@@ -211,7 +217,7 @@ def _completed(attempt: _Attempt) -> Outcome:
         measurements=_latest_of_training(record) | final.scalars | _cost(attempt),
         history=record.series(),
         arrays=final.arrays | measurement.curve_arrays(record.curve),
-        warnings=(*record.warnings, *final.warnings),
+        warnings=(*record.warnings, *final.warnings, *([problem] if problem else [])),
         provenance=_provenance(attempt),
     )
 
@@ -264,6 +270,7 @@ def _save(attempt: _Attempt, *, final: bool = False) -> None:
         step=step,
         state=attempt.state.tensors(),
         record=attempt.record.to_plain(),
+        latent_space=attempt.latent_space.to_plain(),
     )
     if attempt.course.ranks.is_first:
         checkpoint.save(saved, attempt.folder / name)

@@ -42,9 +42,9 @@ def test_decoded_latents_are_what_the_autoencoder_makes_of_the_clips(folder: Pat
     clips = make_clips(CONFIG, "held_out", range(6))
     pixels = torch.from_numpy(clips.frames).float() / 255
 
-    decoded = latents.decode(latents.held_out)
+    decoded = latents.space.decode(latents.held_out)
 
-    direct = latents.autoencoder.decode(latents.autoencoder.encode(pixels))
+    direct = latents.space.autoencoder.decode(latents.space.autoencoder.encode(pixels))
     torch.testing.assert_close(decoded, direct, atol=1e-5, rtol=0)
     torch.testing.assert_close(latents.held_out_labels, torch.from_numpy(clips.labels))
 

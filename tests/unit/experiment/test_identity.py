@@ -28,6 +28,7 @@ OTHER = {
     "data.seed": 5, "evaluation.num_clips": 20, "evaluation.num_levels": 17,
     "evaluation.curve_steps": [1], "evaluation.curve_clips": 3, "evaluation.curve_levels": 3,
     "evaluation.codebook_tokens": 100, "evaluation.num_samples": 3,
+    "evaluation.shown_clips": 1,
     "model.quantizer": "gradient", "model.quantizer_placement": "output",
     "model.codes_per_token": 2, "model.gradient_estimator": "rotation",
     "model.codebook_init": "kmeans", "model.entropy_loss_weight": 0.5,

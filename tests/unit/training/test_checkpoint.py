@@ -19,6 +19,7 @@ def made(step: int, trajectory_id: str = "a") -> Checkpoint:
         step=step,
         state={"weights": torch.arange(6.0) * step},
         record={"history": {"train.loss": [(1, 0.1 + 0.2)]}},
+        latent_space={"mean": [0.5]},
     )
 
 
@@ -121,7 +122,14 @@ def test_a_checkpoint_executes_nothing_when_it_is_read(tmp_path: Path) -> None:
 
     path = tmp_path / "checkpoint_step_1.pt"
     checkpoint.save(
-        Checkpoint(trajectory_id="a", configuration={}, step=1, state={"x": Exploit()}, record={}),
+        Checkpoint(
+            trajectory_id="a",
+            configuration={},
+            step=1,
+            state={"x": Exploit()},
+            record={},
+            latent_space={},
+        ),
         path,
     )
     with pytest.raises(CheckpointError, match="more than plain data"):

@@ -82,7 +82,12 @@ def trained(
             for _ in range(2):
                 take_step(state, course, Record())
             found = Checkpoint(
-                trajectory_id="", configuration={}, step=2, state=state.tensors(), record={}
+                trajectory_id="",
+                configuration={},
+                step=2,
+                state=state.tensors(),
+                record={},
+                latent_space={},
             )
             save(found, teacher)
         state, course = start(make_config(**proof, **changes), teacher=teacher)

@@ -97,7 +97,14 @@ def save_as_checkpoint(source: Path, target: Path) -> None:
 
     state = torch.load(source, weights_only=True)["state"]
     save(
-        Checkpoint(trajectory_id="t", configuration={}, step=state["step"], state=state, record={}),
+        Checkpoint(
+            trajectory_id="t",
+            configuration={},
+            step=state["step"],
+            state=state,
+            record={},
+            latent_space={},
+        ),
         target,
     )
 
