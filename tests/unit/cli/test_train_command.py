@@ -320,7 +320,13 @@ class Exploit:
 
 
 def exploit(path: Path) -> None:
-    known: dict[str, object] = {"trajectory_id": "a", "configuration": {}, "step": 1, "record": {}, "latent_space": {}}
+    known: dict[str, object] = {
+        "trajectory_id": "a",
+        "configuration": {},
+        "step": 1,
+        "record": {},
+        "latent_space": {},
+    }
     torch.save(known | {"state": Exploit()}, path)
     body = path.read_bytes()
     path.write_bytes(body + hashlib.sha256(body).digest())
