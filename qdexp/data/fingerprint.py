@@ -11,6 +11,9 @@ FRAMES_SHA256 = "51eeb3dc6dc1279a17fafc452e5006d1109be03dee66105e7306a926f291e36
 PCA3D_VERSION = 1
 """Raised whenever `pca3d` makes other latents of the same clips."""
 
+FORMAT_VERSION = 2
+"""Raised whenever a folder of latents is laid out differently: 2 has the clips' sources."""
+
 
 def fingerprint(config: DataConfig) -> str:
     """Returns the hash of all that the latents are made of, as 64 hexadecimal digits."""
@@ -19,6 +22,7 @@ def fingerprint(config: DataConfig) -> str:
             "data": config.model_dump(mode="json"),
             "frames_sha256": FRAMES_SHA256,
             "autoencoder_version": PCA3D_VERSION,
+            "format": FORMAT_VERSION,
         }
     )
 

@@ -31,10 +31,12 @@ class Encoded:
     Args:
         latents: As the autoencoder makes them.
         labels: The digits in each clip, -1 where there are fewer.
+        sources: The number of the video that each clip is from; a made clip is its own.
     """
 
     latents: Float[Tensor, "n c t y x"]
     labels: Int64[Tensor, "n digits"]
+    sources: Int64[Tensor, " n"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +48,9 @@ class Latents:
         held_out: On the same scale.
         train_labels: The digits in each clip, -1 where there are fewer.
         held_out_labels: The same of the held-out clips.
+        train_sources: The number of the video that each clip is from; a made clip is its own.
+        held_out_sources: The same of the held-out clips: clips of one video are no independent
+            replicates.
         space: What they mean.
     """
 
@@ -53,6 +58,8 @@ class Latents:
     held_out: Float[Tensor, "m c t y x"]
     train_labels: Int64[Tensor, "n digits"]
     held_out_labels: Int64[Tensor, "m digits"]
+    train_sources: Int64[Tensor, " n"]
+    held_out_sources: Int64[Tensor, " m"]
     space: LatentSpace
 
 
@@ -69,6 +76,8 @@ def open_latents(folder: Path) -> Latents:
         held_out=held_out["latents"],
         train_labels=train["labels"],
         held_out_labels=held_out["labels"],
+        train_sources=train["sources"],
+        held_out_sources=held_out["sources"],
         space=LatentSpace(
             autoencoder=autoencoder_from_plain(
                 {"kind": manifest.autoencoder, "tensors": load_file(folder / AUTOENCODER)}
@@ -91,7 +100,8 @@ def write_latents(
     for name, split in {TRAIN: train, HELD_OUT: held_out}.items():
         normalised = (split.latents - per_channel(mean)) / per_channel(deviation)
         # Through bytes: safetensors' own files can be read by nobody but their owner.
-        (folder / name).write_bytes(save({"latents": normalised, "labels": split.labels}))
+        tensors = {"latents": normalised, "labels": split.labels, "sources": split.sources}
+        (folder / name).write_bytes(save(tensors))
     (folder / AUTOENCODER).write_bytes(save(autoencoder.to_plain()["tensors"]))
     Manifest(
         fingerprint=fingerprint,

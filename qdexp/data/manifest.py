@@ -38,7 +38,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     fingerprint: str
     autoencoder: Literal["pca3d"]
     mean: tuple[float, ...]

@@ -73,4 +73,6 @@ def encode_split(
         clips = make_clips(config, split, range(start, min(start + _CLIPS_AT_ONCE, num_clips)))
         latents.append(autoencoder.encode(torch.from_numpy(clips.frames).float() / 255))
         labels.append(torch.from_numpy(clips.labels))
-    return Encoded(latents=torch.cat(latents), labels=torch.cat(labels))
+    return Encoded(
+        latents=torch.cat(latents), labels=torch.cat(labels), sources=torch.arange(num_clips)
+    )

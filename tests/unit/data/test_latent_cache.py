@@ -57,6 +57,13 @@ def test_labels_belong_to_their_clips(folder: Path) -> None:
     assert torch.equal(latents.train_labels, torch.from_numpy(expected))
 
 
+def test_a_made_clip_is_its_own_source(folder: Path) -> None:
+    latents = open_latents(folder)
+
+    assert latents.train_sources.tolist() == list(range(40))
+    assert latents.held_out_sources.tolist() == list(range(6))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_opened_latents_are_mapped_from_the_file(folder: Path) -> None:
     latents = open_latents(folder)
