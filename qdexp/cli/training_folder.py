@@ -1,10 +1,10 @@
 """The folder of one training: whether it may be trained into, and what it holds in the end."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdexp.cli.out_folder import check_writable
 from qdexp.errors import CheckpointError, RequestError
 from qdexp.experiment.identity import LENGTH_FIELDS, WITHOUT_EFFECT, canonical_json
 from qdexp.experiment.trial import Trial
@@ -52,7 +52,7 @@ class TrainingFolder:
         Raises:
             RequestError: The folder or `start_from` holds something else than this training.
         """
-        _check_writable(self.path)
+        check_writable(self.path)
         given = self._given()
         own, notes = self._newest()
         if own and given and given.step > own.step:
@@ -161,14 +161,3 @@ class TrainingFolder:
         if found.step == num_steps:
             return f"{self.path}: finished at step {num_steps}, nothing left to train"
         return f"{self.path}: going on from step {found.step} of {num_steps}"
-
-
-def _check_writable(folder: Path) -> None:
-    try:
-        standing = next(each for each in (folder, *folder.parents) if each.exists())
-    except OSError as error:
-        raise RequestError(f"--out: expected a folder, found {folder}: {error.strerror}") from None
-    if not standing.is_dir():
-        raise RequestError(f"--out: expected a folder, found a file: {standing}")
-    if not os.access(standing, os.W_OK):
-        raise RequestError(f"--out: expected a folder that can be written, found {standing}")

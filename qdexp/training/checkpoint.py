@@ -8,7 +8,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ KEPT = 2
 """Checkpoints that stay in a folder: the newest, and the one before should it be damaged."""
 
 _DIGEST_BYTES = 32
+_SAVED_BY_TORCH = b"PK\x03\x04"
+"""What a file of `torch.save` begins with, being a zip archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +86,26 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path.name} cannot be read: {error}") from error
     body, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
-        raise CheckpointError(f"{path.name} is damaged: its content is not what was written")
+        raise CheckpointError(f"{path.name} {_unlike_a_checkpoint(content)}")
     try:
-        return Checkpoint(**torch.load(BytesIO(body), map_location="cpu", weights_only=True))
+        found = torch.load(BytesIO(body), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path.name} holds more than plain data and tensors") from error
+    expected = {field.name for field in fields(Checkpoint)}
+    if not isinstance(found, dict) or set(found) != expected:
+        raise CheckpointError(
+            f"{path.name} was written by another version of qdexp: expected "
+            f"{', '.join(sorted(expected))}, found {', '.join(map(str, found))}"
+        )
+    return Checkpoint(**found)
+
+
+def _unlike_a_checkpoint(content: bytes) -> str:
+    """Says what a file is whose last bytes are not the hash of the others."""
+    if content.startswith(_SAVED_BY_TORCH):
+        return "is damaged: its content is not what was written"
+    beginning = f" that begin with {content[:16]!r}" if content else ""
+    return f"is damaged, or no checkpoint: found {len(content):,} bytes{beginning}"
 
 
 def newest_first(folder: Path) -> list[Path]:

@@ -59,18 +59,10 @@ def make_course(
     config: Configuration, seed: int, clips: Tensor, device: torch.device, ranks: Ranks
 ) -> Course:
     """Returns the course of a training on `clips` (n, c, t, h, w), which may be memory mapped."""
-    diffusion = config.diffusion
-    schedule = noise_schedule(
-        diffusion.beta_schedule,
-        diffusion.num_train_timesteps,
-        zero_terminal_snr=diffusion.zero_terminal_snr,
-    ).to(device)
     return Course(
         config=config,
         seed=seed,
-        parametrisation=Parametrisation(
-            schedule=schedule, prediction_type=diffusion.prediction_type
-        ),
+        parametrisation=parametrisation_of(config, device),
         batches=Batches(
             lambda step: draw_batch(config, seed, clips, step),
             num_workers=config.training.num_workers,
@@ -78,6 +70,17 @@ def make_course(
         device=device,
         ranks=ranks,
     )
+
+
+def parametrisation_of(config: Configuration, device: torch.device) -> Parametrisation:
+    """Returns the forward process of a configuration, and what its network predicts."""
+    diffusion = config.diffusion
+    schedule = noise_schedule(
+        diffusion.beta_schedule,
+        diffusion.num_train_timesteps,
+        zero_terminal_snr=diffusion.zero_terminal_snr,
+    )
+    return Parametrisation(schedule=schedule.to(device), prediction_type=diffusion.prediction_type)
 
 
 def draw_batch(config: Configuration, seed: int, clips: Tensor, step: int) -> Batch:

@@ -74,9 +74,12 @@ def evaluation_noise(*, clip: int, shape: tuple[int, ...]) -> Tensor:
     return _normal(generator(0, "evaluation_noise", clip), shape)
 
 
-def sampling_noise(*, clip: int, call: int, shape: tuple[int, ...]) -> Tensor:
-    """Returns the noise that a sample starts from (call 0) or gets later: for every trial alike."""
-    return _normal(generator(0, "sampling_noise", clip, call), shape)
+def sampling_noise(seed: int, *, clip: int, call: int, shape: tuple[int, ...]) -> Tensor:
+    """Returns the noise that a sample starts from (call 0) or gets later.
+
+    The seed is not the trial's: the samples of all trials have that of seed 0.
+    """
+    return _normal(generator(seed, "sampling_noise", clip, call), shape)
 
 
 def timesteps(seed: int, *, step: int, batch: int, trained: tuple[int, int]) -> Tensor:
