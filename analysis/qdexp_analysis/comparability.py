@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
 from qdexp_analysis.table import Experiment, status_of
@@ -39,9 +39,9 @@ class Levels:
 
 def refusal(experiment: Experiment, metric: str) -> str | None:
     """Returns why conditions cannot be ranked on a metric, in words, or None if they can."""
-    if metric not in METRICS:
+    declared = find(metric)
+    if declared is None:
         return f"{metric} is not declared, so what it means is not known"
-    declared = METRICS[metric]
     fields = [f.field for f in experiment.factors if declared.is_defined_by(f.field)]
     if fields:
         verb = "contains" if metric == "train.loss" and _is_weight(fields) else "depends on"
@@ -106,7 +106,8 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     values = _by_clip(experiment, metric)
     if values is None:
         values = _by_trial(experiment, metric)
-    direction = METRICS[metric].direction if metric in METRICS else "neither"
+    declared = find(metric)
+    direction = declared.direction if declared else "neither"
     return Scores(values=values, diverged=diverged, direction=direction)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find
 from qdexp_analysis.account import (
     Row,
     completion,
@@ -270,4 +270,5 @@ def _is_same_wider(contrast: Contrast) -> bool:
 
 def _definitions(findings: Findings) -> list[tuple[str, str]]:
     names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
-    return [(name, METRICS[name].description) for name in names if name in METRICS]
+    declared = ((name, find(name)) for name in names)
+    return [(name, metric.description) for name, metric in declared if metric]

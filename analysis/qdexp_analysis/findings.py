@@ -5,7 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find as find_metric
+from qdexp.config.metrics import in_order
 from qdexp_analysis.comparability import CLIP_ERRORS, Levels, refusal, scores, shared_levels
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
 from qdexp_analysis.effects import Effect, factorial_effects
@@ -124,15 +125,21 @@ def find(experiment: Experiment) -> Findings:
         secondary=tuple(
             _secondary(experiment, name)
             for name in _in_order(experiment, measured)
-            if refusals[name] is None or name.startswith("cost.")
+            if refusals[name] is None or _is_shown_anyway(name)
         ),
         not_comparable=tuple(
             (name, reason)
             for name, reason in refusals.items()
-            if reason is not None and not name.startswith("cost.")
+            if reason is not None and not _is_shown_anyway(name)
         ),
         mixed=_mixed(experiment),
     )
+
+
+def _is_shown_anyway(name: str) -> bool:
+    """Tells whether a metric is shown although conditions are not ranked on it."""
+    declared = find_metric(name)
+    return name.startswith("cost.") or (declared is not None and declared.is_reference)
 
 
 def _margin(experiment: Experiment) -> Margin | None:
@@ -158,18 +165,16 @@ def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> 
 
 def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
     """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
-    order = [
-        *experiment.secondary,
-        *(name for name in METRICS if name.startswith(("eval.", "cost."))),
-    ]
-    return [
-        name for name in dict.fromkeys(order) if name in measured and name != experiment.primary
-    ]
+    shown = (name for name in measured if name.startswith(("eval.", "cost.")))
+    order = dict.fromkeys((*experiment.secondary, *in_order(shown)))
+    return [name for name in order if name in measured and name != experiment.primary]
 
 
 def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
     values = scores(experiment, name)
-    baseline = experiment.baseline
+    declared = find_metric(name)
+    # What others are read against differs between conditions by nothing that they do.
+    baseline = None if declared and declared.is_reference else experiment.baseline
     others = range(len(experiment.conditions))
     return SecondaryMetric(
         name=name,

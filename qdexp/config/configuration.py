@@ -19,6 +19,9 @@ from qdexp.errors import ConfigurationError, nearest
 Value = Any
 """A field's value as plain data: a number, a text, a truth value, a list of them, or None."""
 
+LEAST_TRAIN_CLIPS = 6
+"""Three parts of two clips: to fit features to, to compare samples with, to compare with those."""
+
 
 class Configuration(Section):
     """Everything that decides the result of one training run, but its seed."""
@@ -36,6 +39,16 @@ class Configuration(Section):
             raise ValueError(
                 "evaluation.num_clips: expected at most data.num_eval_clips, found "
                 f"{self.evaluation.num_clips} and {self.data.num_eval_clips}"
+            )
+        if self.evaluation.num_samples and self.data.num_train_clips < LEAST_TRAIN_CLIPS:
+            raise ValueError(
+                f"data.num_train_clips: expected at least {LEAST_TRAIN_CLIPS} for samples to be "
+                f"compared with, found {self.data.num_train_clips}"
+            )
+        if self.evaluation.classifier == "digits" and self.data.kind != "moving_digits":
+            raise ValueError(
+                "evaluation.classifier: expected digits for data.kind moving_digits only, found it "
+                f"for {self.data.kind}"
             )
         if self.model.quantizer_placement == "output" and self.diffusion.prediction_type != "x0":
             raise ValueError(

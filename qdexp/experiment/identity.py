@@ -5,9 +5,12 @@ import json
 from typing import Any
 
 from qdexp.config.revision import RESULTS_REVISION
+from qdexp.config.sample_metrics import WEIGHTS
 
 WITHOUT_EFFECT = frozenset(
     {
+        "evaluation.backbone_path",
+        "evaluation.classifier_path",
         "training.activation_checkpointing",
         "training.checkpoint_every_steps",
         "training.num_workers",
@@ -80,7 +83,21 @@ def effective(fields: dict[str, Any]) -> dict[str, Any]:
         ignored |= QUANTIZER_FIELDS
     if fields["training.objective"] == "diffusion":
         ignored |= {name for name in fields if name.startswith("distillation.")}
-    return {name: value for name, value in fields.items() if name not in ignored}
+    kept = {name: value for name, value in fields.items() if name not in ignored}
+    return kept | {name: None for name in _networks_without_files(fields)}
+
+
+def _networks_without_files(fields: dict[str, Any]) -> list[str]:
+    """Returns the fields of networks that measure nothing, since their files are not given.
+
+    Where a file is does not matter, but whether it is given does: without it the trial is another
+    one, so that giving it later measures what the first one could not.
+    """
+    return [
+        f"evaluation.{what}"
+        for what in ("backbone", "classifier")
+        if fields[f"evaluation.{what}"] in WEIGHTS and fields[f"evaluation.{what}_path"] is None
+    ]
 
 
 def _length_fields(fields: dict[str, Any]) -> frozenset[str]:

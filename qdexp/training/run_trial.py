@@ -73,7 +73,8 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
     Raises:
         CheckpointError: A checkpoint belongs to another trajectory, or lies beyond the end, or the
             teacher's is not there.
-        ConfigurationError: The processes cannot share this training.
+        ConfigurationError: The processes cannot share this training, or a network that shall look
+            at samples is not there.
         DataError: The latents are not there, or not whole.
         OSError: A checkpoint could not be written.
         TrainingMemoryError: Memory ran out, also with smaller micro-batches.

@@ -28,6 +28,10 @@ OTHER = {
     "data.seed": 5, "evaluation.num_clips": 20, "evaluation.num_levels": 17,
     "evaluation.curve_steps": [1], "evaluation.curve_clips": 3, "evaluation.curve_levels": 3,
     "evaluation.codebook_tokens": 100, "evaluation.num_samples": 3,
+    "evaluation.backbone": "i3d", "evaluation.backbone_path": "there.pt",
+    "evaluation.backbone_sha256": "0" * 64, "evaluation.classifier": "digits",
+    "evaluation.classifier_path": "there.pt", "evaluation.classifier_sha256": "0" * 64,
+    "evaluation.classifier_splits": 2,
     "model.quantizer": "gradient", "model.quantizer_placement": "output",
     "model.codes_per_token": 2, "model.gradient_estimator": "rotation",
     "model.codebook_init": "kmeans", "model.entropy_loss_weight": 0.5,
@@ -43,6 +47,13 @@ OTHER = {
     "distillation.score_max_step": 900, "distillation.regression_weight": 0.5,
 }  # fmt: skip
 FITTING = {"model.patch_size": {"evaluation.codebook_tokens": 100}}
+FILES = {"evaluation.backbone": "i3d", "evaluation.classifier": "c3d"} | {
+    f"evaluation.{what}_{part}": "1" * 64
+    for what in ("backbone", "classifier")
+    for part in ("path", "sha256")
+}
+"""Networks in files, without which the fields that say more of them fit nothing."""
+
 DMD = {"training.objective": "dmd"}
 UNQUANTIZED = {"model.quantizer": "none"}
 
@@ -69,6 +80,7 @@ def test_every_field_that_can_change_is_tried_here() -> None:
 @pytest.mark.parametrize("field", OTHER)
 def test_field_is_part_of_identity_unless_it_changes_no_result(field: str) -> None:
     others = DMD if field.startswith("distillation.") else {}
+    others = FILES if field.endswith(("_path", "_sha256")) else others
     is_same = changed(field, **others).trial_id == based_on(others).trial_id
     assert is_same == (field in identity.WITHOUT_EFFECT)
 
@@ -82,6 +94,15 @@ def test_what_distillation_says_is_no_part_of_a_diffusion_trial(field: str) -> N
 def test_what_a_quantizer_is_told_is_no_part_of_a_trial_without_one(field: str) -> None:
     assert changed(field).trial_id != trial().trial_id
     assert changed(field, **UNQUANTIZED).trial_id == based_on(UNQUANTIZED).trial_id
+
+
+@pytest.mark.parametrize("what", ["backbone", "classifier"])
+def test_where_a_network_is_does_not_matter_but_whether_it_is_there(what: str) -> None:
+    here, elsewhere, nowhere = (
+        based_on(FILES | {f"evaluation.{what}_path": path}) for path in ("here", "there", None)
+    )
+    assert here.trial_id == elsewhere.trial_id != nowhere.trial_id
+    assert here.trajectory_id == nowhere.trajectory_id
 
 
 def test_seed_data_and_trainable_are_part_of_identity() -> None:
