@@ -3,6 +3,7 @@
 # pyright: basic
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import torch
@@ -31,7 +32,10 @@ def open_network(field: str, path: Path, sha256: str, device: torch.device) -> t
             f"the right file, or set {field}_sha256 to measure by this one under its own name"
         )
     try:
-        network = torch.jit.load(path, map_location=device)
+        with warnings.catch_warnings():
+            # PyTorch would rather see no TorchScript, but published networks are in such files.
+            warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
+            network = torch.jit.load(path, map_location=device)
     except RuntimeError as error:
         problem = str(error).strip().splitlines()[0]
         raise ConfigurationError(
