@@ -66,6 +66,8 @@ def _metric(
     )
 
 
+SPEED = "eval.fps"
+
 _METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -188,7 +190,7 @@ _METRICS: dict[str, Metric] = {
             "codes",
         ),
         Metric(
-            name="eval.fps",
+            name=SPEED,
             unit="frames/s",
             direction="higher",
             defined_by=_DATA,
@@ -242,14 +244,23 @@ def resolve(name: str, config: Configuration) -> str:
         ConfigurationError: There is no such metric, or the configuration does not measure it; the
             message says what to set.
     """
-    if metric(name).name in _METRICS:
-        needs_samples = name == "eval.fps" and not config.evaluation.num_samples
-        if needs_samples:
-            raise ConfigurationError(
-                "eval.fps is measured on samples: set evaluation.num_samples, found 0"
-            )
-        return name
-    return sample_metrics.resolve(name, config)
+    if metric(name).name not in _METRICS:
+        return sample_metrics.resolve(name, config)
+    if name == SPEED:
+        sample_metrics.check_sampled(name, config)
+    return name
+
+
+def check_measured(name: str, config: Configuration) -> None:
+    """Accepts a metric of which a configuration has all that it takes.
+
+    Raises:
+        ConfigurationError: Weights are missing; the message says how to get them.
+    """
+    family = sample_metrics.FAMILIES.get(sample_metrics.family_of(name))
+    problem = sample_metrics.missing_network(family.by, config) if family else None
+    if problem:
+        raise ConfigurationError(f"expected what {name} is measured by, found none: {problem}")
 
 
 def in_order(measured: Iterable[str]) -> list[str]:

@@ -174,11 +174,10 @@ def resolve(name: str, config: Configuration) -> str:
     """Returns the full name of a measure of samples, as a configuration has it.
 
     Raises:
-        ConfigurationError: The configuration measures it under another name, or not at all.
+        ConfigurationError: The configuration measures it under another name, or has no samples.
     """
-    family = name if name in FAMILIES else _FULL_NAME.fullmatch(name)["family"]  # type: ignore[index]
-    if problem := not_measured(family, config):
-        raise ConfigurationError(problem)
+    family = family_of(name)
+    check_sampled(family, config)
     resolved = full_name(family, config)
     if name not in (family, resolved):
         raise ConfigurationError(
@@ -188,11 +187,22 @@ def resolve(name: str, config: Configuration) -> str:
     return resolved
 
 
-def not_measured(family: str, config: Configuration) -> str | None:
-    """Returns why a configuration does not measure a family and what to do, or None if it does."""
+def family_of(name: str) -> str:
+    """Returns the family of a declared measure of samples."""
+    found = _FULL_NAME.fullmatch(name)
+    return found["family"] if found else name
+
+
+def check_sampled(name: str, config: Configuration) -> None:
+    """Accepts a configuration that makes samples.
+
+    Raises:
+        ConfigurationError: It makes none.
+    """
     if not config.evaluation.num_samples:
-        return f"{family} is measured on samples: set evaluation.num_samples, found 0"
-    return missing_network(FAMILIES[family].by, config)
+        raise ConfigurationError(
+            f"expected samples for {name}, found evaluation.num_samples 0: set it, such as to 512"
+        )
 
 
 def missing_network(by: Literal["backbone", "classifier"], config: Configuration) -> str | None:

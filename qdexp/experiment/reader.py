@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from qdexp.config.configuration import Configuration, Value, check_value
 from qdexp.config.metric import Metric
-from qdexp.config.metrics import metric, resolve
+from qdexp.config.metrics import check_measured, metric, resolve
 from qdexp.errors import ConfigurationError, RequestError
 from qdexp.experiment import document as yaml
 from qdexp.experiment.document import Document
@@ -168,7 +168,12 @@ class _Reader:
             problem = f"metrics: expected a metric with a better direction, found '{declared.name}'"
             self._fail(problem, "metrics", "primary")
         # No factor is in its definition: all conditions measure it under one name.
-        return self._resolved(name, grid.conditions[0][1], "primary")
+        configuration = grid.conditions[0][1]
+        try:
+            check_measured(declared.name, configuration)
+        except RequestError as error:
+            self._fail(f"metrics: {error}", "metrics", "primary")
+        return self._resolved(name, configuration, "primary")
 
     def _metric(self, name: Value, *path: str | int) -> Metric:
         try:

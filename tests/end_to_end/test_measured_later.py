@@ -26,10 +26,10 @@ def test_finished_trials_are_measured_from_their_final_checkpoints(
     before = {record.condition["model.num_embeddings"] for record in completed(runs)}
 
     refused = tmp_path / "refused.yaml"
-    refused.write_text(tiny_spec.replace("eval.denoising_loss", "eval.kernel_distance"))
+    refused.write_text(tiny_spec + "metrics: {primary: eval.kernel_distance}\n")
     result = qdexp("plan", refused, "--runs", runs)
     assert result.returncode == 2
-    assert "set evaluation.num_samples, found 0" in result.stderr
+    assert "found evaluation.num_samples 0: set it" in result.stderr
 
     sampled = ("--set", "evaluation.num_samples=6", "--set", "diffusion.sampling_steps=3")
     plan = qdexp("plan", refused, "--runs", runs, *sampled)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from qdexp.config.configuration import Configuration
-from qdexp.config.metrics import find, in_order, metric, names, resolve
+from qdexp.config.metrics import check_measured, find, in_order, metric, names, resolve
 from qdexp.config.presets import preset
 from qdexp.config.sample_metrics import FAMILIES, I3D_SHA256, full_name, num_real_clips
 from qdexp.errors import ConfigurationError
@@ -96,7 +96,7 @@ def test_another_definition_is_refused_with_the_one_that_is_measured() -> None:
     "name", ["eval.frechet", "eval.fps", "eval.frechet.i3d.n2048.r2048.f17.s1.64x64"]
 )
 def test_without_samples_the_remedy_is_named(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"set evaluation\.num_samples, found 0"):
+    with pytest.raises(ConfigurationError, match=r"found evaluation\.num_samples 0: set it"):
         resolve(name, preset("tiny"))
 
 
@@ -112,7 +112,7 @@ def test_without_weights_it_says_how_to_get_them(
     changes: dict[str, Any], name: str, remedy: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=remedy):
-        resolve(name, sampled(SAMPLED | changes))
+        check_measured(name, sampled(SAMPLED | changes))
 
 
 @pytest.mark.parametrize("name", ["eval.frechet.pixels-pca", "eval.frechet.vgg.n5.r5.f17.s1.8x8"])
