@@ -60,7 +60,9 @@ class Findings:
         contrasts: The judged family; empty if refused, or without a baseline.
         prospects: What more trials could decide, for each contrast.
         effects: Factorial effects, for several factors.
-        levels: The noise levels, if recorded; None otherwise.
+        by_level: The metric that is shown by noise level: the primary one if it is a mean over
+            levels, or the first of the others that is; None without any.
+        levels: Its noise levels, if recorded; None otherwise.
         step_times: The times of training steps, or None where they were not measured.
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
@@ -74,6 +76,7 @@ class Findings:
     contrasts: tuple[Contrast, ...]
     prospects: tuple[Prospect, ...]
     effects: tuple[Effect, ...]
+    by_level: str | None
     levels: Levels | None
     step_times: StepTimes | None
     secondary: tuple[SecondaryMetric, ...]
@@ -105,6 +108,8 @@ def find(experiment: Experiment) -> Findings:
     primary = scores(experiment, experiment.primary)
     refused = refusal(experiment, experiment.primary)
     margin = _margin(experiment)
+    asked = (experiment.primary, *experiment.secondary)
+    by_level = next((name for name in asked if name in CLIP_ERRORS), None)
     contrasts: tuple[Contrast, ...] = ()
     if refused is None and experiment.baseline is not None:
         contrasts = judge(primary, experiment.baseline, margin)
@@ -120,7 +125,8 @@ def find(experiment: Experiment) -> Findings:
         effects=()
         if refused
         else factorial_effects(primary, experiment.conditions, experiment.factors),
-        levels=shared_levels(experiment) if experiment.primary in CLIP_ERRORS else None,
+        by_level=by_level,
+        levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),
         secondary=tuple(
             _secondary(experiment, name)

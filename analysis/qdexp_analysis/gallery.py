@@ -141,8 +141,10 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     experiment, levels = findings.experiment, findings.levels
-    errors = level_errors(experiment, experiment.primary)
-    if levels is None or errors is None:
+    if levels is None or findings.by_level is None:
+        return None
+    errors = level_errors(experiment, findings.by_level)
+    if errors is None:
         return None
     has_differences = any(contrast.seeds for contrast in findings.contrasts)
     rows = 2 if has_differences else 1
@@ -155,7 +157,7 @@ def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
         axes[0].set_xlabel(figures.LEVELS)
     for panel in axes:
         figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
-    title = f"{sentence_case(metric_text(experiment.primary))} by noise level"
+    title = f"{sentence_case(metric_text(findings.by_level))} by noise level"
     caption = "Mean over seeds."
     if has_differences:
         caption = "Above, the error itself; below, the difference, with a band over seeds."

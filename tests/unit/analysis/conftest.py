@@ -29,6 +29,8 @@ class Made:
             load does to it.
         ran: Provenance of a condition's trials, if not like all others', by its levels.
         num_clips: Held-out clips; 0 records no arrays, as a user's own trainable may not.
+        samples: Measures of samples, of every trial.
+        secondary: Metrics shown beside the primary one.
         noise: Standard deviation of a pair's relative difference between seeds.
     """
 
@@ -50,6 +52,8 @@ class Made:
     step_factors: Mapping[tuple[tuple[Any, ...], int], float] = field(default_factory=dict)
     ran: Mapping[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     num_clips: int = 16
+    samples: Mapping[str, float] = field(default_factory=dict)
+    secondary: tuple[str, ...] = ("eval.pixel_error", "eval.perplexity")
     noise: float = 0.001
     provenance: Mapping[str, Any] = field(
         default_factory=lambda: {
@@ -92,7 +96,7 @@ class Made:
             "metrics": {
                 "primary": self.primary,
                 "smallest_effect": self.smallest_effect,
-                "secondary": ["eval.pixel_error", "eval.perplexity"],
+                "secondary": list(self.secondary),
             },
             "resources": {"cpus": 1, "gpus": None},
             "trainable": "qdexp.training.run_trial:run_trial",
@@ -153,6 +157,7 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
     errors = _clip_errors(made, trial.seed, made.effects.get(levels, 0.0), levels)
     codes = trial.configuration.model.num_embeddings
     measurements = _measurements(errors, codes, trial.seed)
+    measurements |= _of_samples(made, measurements["eval.denoising_loss"])
     measurements["cost.step_seconds"] *= made.step_factors.get((levels, trial.seed), 1.0)
     return Outcome(
         trial_id=trial.trial_id,
@@ -203,6 +208,11 @@ def _measurements(errors: np.ndarray, codes: int, seed: int) -> dict[str, float]
         "cost.train_seconds": 200 * (0.08 + 1.0e-5 * codes),
         "cost.peak_memory_bytes": 4.1e8 + 1000 * codes,
     }
+
+
+def _of_samples(made: Made, loss: float) -> dict[str, float]:
+    """Returns measures of samples that follow the error, and floors that follow nothing."""
+    return {name: value * (1 if "_floor" in name else loss) for name, value in made.samples.items()}
 
 
 def _history(loss: float, codes: int, seed: int) -> dict[str, Series]:
