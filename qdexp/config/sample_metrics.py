@@ -120,7 +120,7 @@ _FULL_NAME = re.compile(
     r"(?P<family>eval\.[a-z_]+)"
     r"\.(?P<network>pixels-pca|digits|i3d|(?:i3d|torchscript|c3d|inception)-[0-9a-f]{8})"
     r"(?:\.k(?P<splits>\d+))?(?:\.n(?P<samples>\d+))?(?:\.r(?P<real>\d+))?"
-    r"\.f(?P<frames>\d+)\.(?:s(?P<stride>\d+)|fps(?P<fps>[\d.e+-]+))\.(?P<size>\d+x\d+)"
+    r"\.f(?P<frames>\d+)\.(?:encoded|s(?P<stride>\d+)|fps(?P<fps>[\d.e+-]+))\.(?P<size>\d+x\d+)"
 )
 
 
@@ -150,10 +150,9 @@ def full_name(family: str, config: Configuration) -> str:
         "eval.inception_score": f"{splits}.{samples}",
         "eval.inception_score_real": f"{splits}.r{num_scored_real_clips(config)}",
     }.get(family, f"{samples}.r{num_real_clips(config)}")
-    fps = getattr(data, "fps", None)
-    pace = f"s{getattr(data, 'stride', 1)}" if fps is None else f"fps{fps:g}"
     network = _network(FAMILIES[family], config)
-    return f"{family}.{network}.{counts}.f{data.num_frames}.{pace}.{data.width}x{data.height}"
+    pace, size = _pace(config), f"{data.width}x{data.height}"
+    return f"{family}.{network}.{counts}.f{data.num_frames}.{pace}.{size}"
 
 
 def declared(name: str) -> Metric | None:
@@ -221,6 +220,15 @@ def missing_network(by: Literal["backbone", "classifier"], config: Configuration
     return None
 
 
+def _pace(config: Configuration) -> str:
+    """Returns how frames follow each other; latents that are given were read in one way before."""
+    fields = config.fields()
+    if fields["data.kind"] == "latents":
+        return "encoded"
+    fps = fields.get("data.fps")
+    return f"s{fields.get('data.stride', 1)}" if fps is None else f"fps{fps:g}"
+
+
 def _network(family: Family, config: Configuration) -> str:
     """Returns a network's name: its kind, and the file's hash unless the kind stands for one."""
     kind = getattr(config.evaluation, family.by)
@@ -249,6 +257,10 @@ def _in_words(found: re.Match[str]) -> str:
         for key, what in (("splits", "parts"), ("samples", "samples"), ("real", "real clips"))
         if found[key] is not None and (key, found[key]) != ("splits", "1")
     )
-    pace = f"stride {found['stride']}" if found["stride"] else f"{found['fps']} frames per second"
-    clips = f"{found['frames']} frames of {found['size']}, {pace}"
-    return ", ".join((f"by {found['network']}", *counts, clips))
+    pace = "at the encoded pace"
+    if found["stride"] is not None:
+        pace = f"stride {found['stride']}"
+    elif found["fps"] is not None:
+        pace = f"{found['fps']} frames per second"
+    clips = f"{found['frames']} frames of {found['size']}"
+    return ", ".join((f"by {found['network']}", *counts, clips, pace))

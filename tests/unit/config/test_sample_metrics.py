@@ -45,6 +45,20 @@ def test_a_name_says_what_is_measured() -> None:
     assert wide.endswith(".96x64"), "width before height, as sizes of videos are written"
 
 
+@pytest.mark.parametrize(
+    ("pace", "words"),
+    [
+        ("s4", "stride 4"),
+        ("fps7.5", "7.5 frames per second"),
+        ("fps29.97", "29.97 frames per second"),
+        ("encoded", "at the encoded pace"),
+    ],
+)
+def test_a_name_says_how_frames_follow_each_other(pace: str, words: str) -> None:
+    found = metric(f"eval.frechet.i3d.n2048.r2048.f17.{pace}.128x64")
+    assert found.description.endswith(f"17 frames of 128x64, {words}.")
+
+
 def test_other_definitions_have_other_names() -> None:
     found = {full_name("eval.kernel_distance", sampled(each)) for each in [SAMPLED, *DEFINING]}
     assert len(found) == len(DEFINING) + 1
