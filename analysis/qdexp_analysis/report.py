@@ -15,6 +15,7 @@ from markupsafe import Markup
 from qdexp.errors import RequestError
 from qdexp_analysis import appearance
 from qdexp_analysis.account import unfinished
+from qdexp_analysis.clips import clips
 from qdexp_analysis.document import document, sentences
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.gallery import pictures
@@ -59,7 +60,7 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
     findings = find(load(name, runs))
     folder = out_folder or runs / "reports" / name
     paths = {format_: folder / file for format_, file in _FILES.items()}
-    texts = {format_: _rendered(findings, format_) for format_ in _FILES}
+    texts = {format_: _rendered(findings, format_, runs) for format_ in _FILES}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for format_, path in paths.items():
@@ -88,16 +89,17 @@ def render(name: str, runs: Path, format_: str) -> str:
     """
     for known in get_args(Format):
         if format_ == known:
-            return _rendered(find(load(name, runs)), known)
+            return _rendered(find(load(name, runs)), known, runs)
     raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
 
 
-def _rendered(findings: Findings, format_: Format) -> str:
+def _rendered(findings: Findings, format_: Format, runs: Path) -> str:
     if format_ == "csv":
         return _csv(findings.experiment)
     content: dict[str, Any] = document(findings)
     for exact in ("command", "spec_text"):  # to be copied: _unbroken leaves Markup as it is
         content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
+    content["clips"] = clips(findings.experiment, runs)
     if format_ == "html":
         drawn = pictures(findings)
         content["pictures"] = {

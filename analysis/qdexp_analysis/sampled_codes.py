@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from qdexp_analysis.appearance import COLOURS, styled
+from qdexp_analysis.appearance import COLOURS, STYLE
 from qdexp_analysis.code_histogram import code_histogram
+
+# Powers of ten at a logarithmic axis are formulas; the histogram's title is a long line.
+_OWN_STYLE: dict[Any, Any] = {"text.parse_math": True, "axes.titleweight": "normal"}
 
 
 def save_sampled_codes(
@@ -27,10 +32,11 @@ def save_sampled_codes(
         perplexity: Of the codes at each.
         path: Where to.
     """
-    with styled():
+    with mpl.rc_context(STYLE | _OWN_STYLE):
         figure = Figure(figsize=(6.4, 6.4))
         top, middle, bottom = figure.subplots(3, 1, height_ratios=(2.2, 1, 1))
         code_histogram(top, counts)
+        top.title.set_fontsize(9)
         by_timestep(middle, timesteps, [100 * share for share in usage], "codes used, %")
         by_timestep(bottom, timesteps, perplexity, "perplexity, codes")
         middle.tick_params(labelbottom=False)

@@ -15,7 +15,7 @@ import typer
 from qdexp.cli.tables import wrapped
 from qdexp.errors import ConfigurationError, InterruptedRunError
 from qdexp.experiment.reader import parse_overrides, read_spec
-from qdexp.results.folders import runs_folder
+from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, runs_folder
 
 if TYPE_CHECKING:
     from qdexp.execution.conduct import Conducted, Display
@@ -135,13 +135,14 @@ def _display() -> "Generator[Display]":
 
 
 def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
-    """Draws the histogram of a trial's codes, if it counted them."""
+    """Draws the histogram of a trial's codes, if it counted them; its clips are there already."""
+    clips = [folder / name for name in (SAMPLED_CLIPS, REAL_CLIPS) if (folder / name).is_file()]
     counts = outcome.arrays.get("eval.code_counts")
     if counts is None:
-        return ()
+        return clips
     from qdexp_analysis.code_histogram import save_code_histogram
 
-    return (save_code_histogram(counts.values, folder / "code_histogram.png"),)
+    return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
 
 
 def _report(name: str, runs: Path) -> None:

@@ -44,20 +44,20 @@ class CodeReport:
 
         from qdexp.training.code_use import summary
 
-        total = self._use.total()
-        by_call = [summary(counts) for counts in self._use.counts]
-        _write_counts(folder / CODES, total)
+        counts = self._use.by_code()
+        by_call = [summary(each) for each in self._use.counts]
+        _write_counts(folder / CODES, counts)
         header = ("timestep", "tokens", "codes used", "usage", "perplexity", "entropy, nats")
         rows = [(t, *_numbers(each)) for t, each in zip(timesteps, by_call, strict=True)]
         _write_rows(folder / BY_TIMESTEP, header, rows)
         save_sampled_codes(
-            total.flatten().tolist(),
+            [tokens for codebook in counts for tokens in codebook],
             timesteps,
             [each.usage for each in by_call],
             [each.perplexity for each in by_call],
             folder / PICTURE,
         )
-        whole = summary(total)
+        whole = summary(self._use.counts.sum(dim=0))
         shown = sorted({round(i * (len(rows) - 1) / (MOST_ROWS - 1)) for i in range(MOST_ROWS)})
         printed = [_cells(timesteps[row], by_call[row]) for row in shown]
         return [aligned(header, [_cells("all", whole), *printed]), _bound(whole)]
@@ -85,10 +85,10 @@ def _bound(whole: "CodeSummary") -> str:
     )
 
 
-def _write_counts(path: Path, total: "torch.Tensor") -> None:
+def _write_counts(path: Path, counted: list[list[int]]) -> None:
     rows = [
         (codebook, code, count, count / max(sum(counts), 1))
-        for codebook, counts in enumerate(total.tolist())
+        for codebook, counts in enumerate(counted)
         for code, count in enumerate(counts)
     ]
     _write_rows(path, ("codebook", "code", "tokens", "share"), rows)

@@ -1,10 +1,8 @@
 """`qdexp sample`: clips of a trained network, from its checkpoint alone."""
 
-import json
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +10,7 @@ import typer
 
 from qdexp.cli.durations import in_words
 from qdexp.cli.sample_codes import CodeReport
-from qdexp.cli.sample_folder import META, SAMPLES, SampleFolder
+from qdexp.cli.sample_folder import SAMPLES, SampleFolder
 from qdexp.cli.sample_options import Asked, Options, cautions, resolved
 from qdexp.cli.sample_speed import Speeds
 from qdexp.errors import CheckpointError, InterruptedRunError, QdexpError, RequestError
@@ -21,7 +19,7 @@ from qdexp.results.folders import FINAL_CHECKPOINT, numbered_checkpoints
 if TYPE_CHECKING:
     import torch
 
-    from qdexp.training.sampling import Sampler
+    from qdexp.training.sample_batches import SampledBatch
     from qdexp.training.trained import Trained
 
 
@@ -46,16 +44,6 @@ class Request:
     with_codes: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Batch:
-    """Some samples: latents (n, c, t, h, w), pixels of each, codes by call of the network."""
-
-    first: int
-    latents: "torch.Tensor"
-    pixels: "list[torch.Tensor]"
-    codes: "list[torch.Tensor]"
-
-
 def sample(request: Request) -> None:
     """Makes the samples, writes them, prints how fast it was and what was asked of the codebook.
 
@@ -66,16 +54,17 @@ def sample(request: Request) -> None:
     """
     trained = _opened(request.checkpoint)
     options = resolved(request.asked, trained.configuration)
-    _check_codes(request, trained)
-    folder = SampleFolder(path=request.out.absolute(), identity=_identity(request, trained, options))
+    if request.with_codes and trained.configuration.model.quantizer == "none":
+        raise RequestError(
+            "--analyze-codebook: expected a model with a codebook, found model.quantizer none"
+        )
+    session = _Session(request=request, trained=trained, options=options)
+    folder = SampleFolder(path=request.out.absolute(), identity=session.identity())
     folder.check()
     for caution in cautions(options, trained.configuration):
         typer.echo(f"warning: {caution}", err=True)
-    try:
-        with folder.writing() as unfinished:
-            tables = _Session(request=request, trained=trained, options=options).run(unfinished)
-    except KeyboardInterrupt:
-        raise InterruptedRunError("stopped: nothing was written") from None
+    with _explained(options), folder.writing() as unfinished:
+        tables = session.run(unfinished)
     for table in tables:
         typer.echo(f"{table}\n")
     typer.echo(f"samples: {folder.path}")
@@ -89,136 +78,73 @@ class _Session:
     trained: "Trained"
     options: Options
 
+    def identity(self) -> dict[str, Any]:
+        """Returns what the samples are a function of."""
+        return {
+            "checkpoint_sha256": self.trained.sha256,
+            "num_samples": self.request.num_samples,
+            **self.options.to_plain(),
+        }
+
     def run(self, folder: Path) -> list[str]:
         """Writes everything into a folder; returns the tables to be printed."""
-        from safetensors.torch import save
+        from qdexp.training.sample_batches import (
+            checkpoint_sampler,
+            sample_batches,
+            samples_file,
+        )
 
-        speeds = Speeds(frames=self.options.batch * self.options.num_frames)
-        model, steps = self.trained.configuration.model, self.options.steps
-        codes = CodeReport(model, steps) if self.request.with_codes else None
+        options, model = self.options, self.trained.configuration.model
+        speeds = Speeds(frames=options.batch * options.num_frames)
+        codes = CodeReport(model, options.steps) if self.request.with_codes else None
+        sampler = checkpoint_sampler(
+            self.trained,
+            options.latent_size,
+            steps=options.steps,
+            eta=options.eta,
+            seed=options.seed,
+        )
+        typer.echo("warming up", err=True)
+        total = self.request.num_samples
         latents: list[torch.Tensor] = []
-        sampler = self._sampler()
-        for batch in self._batches(sampler, speeds):
-            latents.append(batch.latents.cpu())
+        decode = self.trained.space.decode
+        for batch in sample_batches(sampler, decode, total=total, size=options.batch):
+            latents.append(batch.latents)
+            speeds.add(batch.sampling_seconds, batch.decoding_seconds)
             if codes:
                 codes.add(batch.codes)
             self._write_clips(batch, folder)
-        import torch
+            self._say_progress(batch.first + len(batch.clips), speeds)
+        (folder / SAMPLES).write_bytes(samples_file(latents, self.identity(), sampler))
+        return [speeds.table(), *(codes.write(folder, sampler.steps) if codes else ())]
 
-        tensors = {"latents": torch.cat(latents).contiguous()}
-        meta = _identity(self.request, self.trained, self.options) | _circumstances(sampler)
-        (folder / SAMPLES).write_bytes(save(tensors, {META: json.dumps(meta)}))
-        tables = [speeds.table()]
-        if codes:
-            tables += codes.write(folder, sampler.timesteps.tolist())
-        return tables
+    def _write_clips(self, batch: "SampledBatch", folder: Path) -> None:
+        from qdexp.data.clip_files import gif, mp4, playback_speed
+        from qdexp.training.sample_batches import last_codes
 
-    def _sampler(self) -> "Sampler":
-        from qdexp.training.course import parametrisation_of
-        from qdexp.training.opening import computing_device
-        from qdexp.training.sampling import Sampler
-
-        options, config = self.options, self.trained.configuration
-        device = computing_device(config)
-        steps = {"diffusion.sampling_steps": options.steps, "diffusion.sampling_eta": options.eta}
-        sampler = Sampler.of(
-            self.trained.model.to(device),
-            config.replace(steps),
-            parametrisation_of(config, device),
-        )
-        shape = (config.model.latent_channels, *options.latent_size)
-        return replace(sampler, shape=shape, seed=options.seed)
-
-    def _batches(self, sampler: "Sampler", speeds: Speeds) -> Iterator[_Batch]:
-        """Makes batch after batch, each of full size: so no sample depends on how many there are.
-
-        Raises:
-            QdexpError: Memory ran out.
-        """
-        from qdexp.training.memory import has_run_out
-
-        total, size = self.request.num_samples, self.options.batch
-        try:
-            self._warm_up(sampler)
-            for first in range(0, total, size):
-                batch = self._timed(sampler, first, speeds)
-                yield _kept(batch, total - first)
-                self._say_progress(min(first + size, total), speeds)
-        except (RuntimeError, MemoryError) as error:
-            if not has_run_out(error):
-                raise
-            raise QdexpError(
-                f"out of memory: expected room for {size} clips of {self.options.num_frames} x "
-                f"{self.options.height} x {self.options.width} at once; lower --batch, or the size"
-            ) from error
-
-    def _warm_up(self, sampler: "Sampler") -> None:
-        """Does once, untimed, what takes longer the first time."""
-        import torch
-
-        typer.echo("warming up", err=True)
-        sampler.warm_up(self.options.batch)
-        still = torch.zeros(1, *sampler.shape, device=sampler.timesteps.device)
-        self.trained.space.decode(still)
-        _synchronise(sampler)
-
-    def _timed(self, sampler: "Sampler", first: int, speeds: Speeds) -> _Batch:
-        codes: list[torch.Tensor] = []
-        _synchronise(sampler)
-        began = time.perf_counter()
-        latents = sampler.sample(
-            range(first, first + self.options.batch),
-            lambda _, prediction: codes.append(prediction.indices),
-        )
-        _synchronise(sampler)
-        sampled = time.perf_counter()
-        # One by one: the memory is one clip's, and no clip depends on its neighbours.
-        pixels = [self.trained.space.decode(each[None])[0] for each in latents]
-        _synchronise(sampler)
-        speeds.sampling.append(sampled - began)
-        speeds.decoding.append(time.perf_counter() - sampled)
-        return _Batch(first=first, latents=latents, pixels=pixels, codes=codes)
-
-    def _say_progress(self, done: int, speeds: Speeds) -> None:
-        total, size = self.request.num_samples, self.options.batch
-        per_batch = sum(speeds.sampling + speeds.decoding) / len(speeds.sampling)
-        left = per_batch * -(-(total - done) // size)
-        rest = f", {in_words(left)} left" if left else ""
-        typer.echo(
-            f"sampled {done} of {total}, {speeds.frames / per_batch:,.4g} frames/s{rest}", err=True
-        )
-
-    def _write_clips(self, batch: _Batch, folder: Path) -> None:
-        from qdexp.data.clip_files import FRAMES_PER_SECOND, frames_of, gif, mp4
-
-        # Only data of videos say how fast they are.
-        speed = self.trained.configuration.fields().get("data.fps") or FRAMES_PER_SECOND
-        for number, pixels in enumerate(batch.pixels):
+        speed = playback_speed(self.trained.configuration)
+        model = self.trained.configuration.model
+        for number, frames in enumerate(batch.clips):
             name = f"sample_{batch.first + number:03d}"
-            frames = frames_of(pixels)
             (folder / f"{name}.mp4").write_bytes(mp4(frames, speed))
             (folder / f"{name}.gif").write_bytes(gif(frames, speed))
             if self.request.with_sheets:
                 from qdexp_analysis.contact_sheet import save_contact_sheet
 
-                model = self.trained.configuration.model
-                codes = batch.codes[-1][number, ..., :1].cpu().numpy()
                 save_contact_sheet(
                     frames,
-                    codes[..., 0] if codes.size else None,
+                    last_codes(batch, number),
                     num_codes=model.num_embeddings,
-                    latents_per_code=model.patch_size[0],
+                    latents_per_token=model.patch_size[0],
                     path=folder / f"{name}.png",
                 )
 
-
-def _kept(batch: _Batch, count: int) -> _Batch:
-    return _Batch(
-        first=batch.first,
-        latents=batch.latents[:count],
-        pixels=batch.pixels[:count],
-        codes=[codes[:count] for codes in batch.codes],
-    )
+    def _say_progress(self, done: int, speeds: Speeds) -> None:
+        total = self.request.num_samples
+        left = speeds.seconds_per_batch * -(-(total - done) // self.options.batch)
+        rest = f", {in_words(left)} left" if left else ""
+        pace = speeds.frames / speeds.seconds_per_batch
+        typer.echo(f"sampled {done} of {total}, {pace:,.4g} frames/s{rest}", err=True)
 
 
 def _opened(path: Path) -> "Trained":
@@ -245,40 +171,19 @@ def _opened(path: Path) -> "Trained":
         raise RequestError(f"--checkpoint: {path}: {error}") from None
 
 
-def _check_codes(request: Request, trained: "Trained") -> None:
-    if request.with_codes and trained.configuration.model.quantizer == "none":
-        raise RequestError(
-            "--analyze-codebook: expected a model with a codebook, found model.quantizer none"
-        )
+@contextmanager
+def _explained(options: Options) -> Generator[None]:
+    """Turns what can stop sampling into words."""
+    from qdexp.training.memory import has_run_out
 
-
-def _identity(request: Request, trained: "Trained", options: Options) -> dict[str, Any]:
-    """Returns what the samples are a function of."""
-    return {
-        "checkpoint_sha256": trained.sha256,
-        "num_samples": request.num_samples,
-        **options.to_plain(),
-    }
-
-
-def _circumstances(sampler: "Sampler") -> dict[str, Any]:
-    """Returns what else a reader of the samples may want to know."""
-    import torch
-
-    device = sampler.timesteps.device
-    return {
-        "sampler": "few steps" if sampler.is_few_step else "ddim",
-        "timesteps": sampler.timesteps.tolist(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "torch": torch.__version__,
-        "num_threads": torch.get_num_threads(),
-        "qdexp": version("qdexp"),
-    }
-
-
-def _synchronise(sampler: "Sampler") -> None:
-    """Waits for the device, which is asked to work and works later."""
-    import torch
-
-    if sampler.timesteps.device.type == "cuda":
-        torch.cuda.synchronize(sampler.timesteps.device)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError("stopped: nothing was written") from None
+    except (RuntimeError, MemoryError) as error:
+        if not has_run_out(error):
+            raise
+        raise QdexpError(
+            f"out of memory: expected room for {options.batch} clips of {options.num_frames} x "
+            f"{options.height} x {options.width} at once; lower --batch, or the size"
+        ) from error

@@ -6,15 +6,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from qdexp.cli.out_folder import check_writable
 from qdexp.errors import QdexpError, RequestError
 
 SAMPLES = "samples.safetensors"
-META = "qdexp"
-"""The one key of the file's metadata: of several the order would not be the same every time."""
-
 _UNFINISHED = ".unfinished"
 
 
@@ -88,7 +85,8 @@ def _identity_in(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(str(path), framework="numpy") as file:
-            return json.loads((file.metadata() or {})[META])
+        with safe_open(str(path), framework="numpy") as file:  # pyright: ignore
+            metadata = cast("dict[str, str] | None", file.metadata())  # pyright: ignore
+        return json.loads((metadata or {})["qdexp"])
     except (SafetensorError, OSError, KeyError, ValueError):
         return None

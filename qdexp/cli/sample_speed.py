@@ -21,6 +21,16 @@ class Speeds:
     sampling: list[float] = field(default_factory=list[float])
     decoding: list[float] = field(default_factory=list[float])
 
+    def add(self, sampling: float, decoding: float) -> None:
+        """Takes note of a batch."""
+        self.sampling.append(sampling)
+        self.decoding.append(decoding)
+
+    @property
+    def seconds_per_batch(self) -> float:
+        """The mean so far, decoding included."""
+        return sum(self.sampling + self.decoding) / len(self.sampling)
+
     def table(self) -> str:
         """Returns the median over batches, with the slowest and the fastest."""
         both = [s + d for s, d in zip(self.sampling, self.decoding, strict=True)]

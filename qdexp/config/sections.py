@@ -190,6 +190,14 @@ class EvaluationConfig(Section):
             )
         return self
 
+    shown_clips: int = Field(
+        default=4,
+        ge=0,
+        le=16,
+        description="Clips sampled at the end to be looked at, beside as many held-out ones; 0: "
+        "none.",
+    )
+
     @model_validator(mode="after")
     def _subset_is_contained(self) -> Self:
         for part, whole in (("curve_clips", "num_clips"), ("curve_levels", "num_levels")):

@@ -15,6 +15,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from qdexp.config.configuration import Configuration
+
 Frames = UInt8[np.ndarray, "f h w 3"]
 
 FRAMES_PER_SECOND = 10.0
@@ -30,13 +32,18 @@ _FITTED_PIXELS = 512 * 512
 """Pixels, at most, that a palette is made of."""
 
 
+def playback_speed(config: Configuration) -> float:
+    """Returns the frames per second of clips: the data's, where these are of videos that say so."""
+    return config.fields().get("data.fps") or FRAMES_PER_SECOND
+
+
 def frames_of(pixels: Float[Tensor, "3 f h w"]) -> Frames:
     """Returns the frames of a decoded clip; what lies outside of 0..1 is clipped, NaN is black."""
     levels = pixels.float().nan_to_num(0.0).clamp(0, 1).mul(255).round()
     return levels.to(torch.uint8).permute(1, 2, 3, 0).contiguous().cpu().numpy()
 
 
-def side_by_side(clips: Sequence[Frames]) -> Frames:
+def side_by_side(clips: Sequence[Frames]) -> UInt8[np.ndarray, "f h row 3"]:
     """Returns one clip that shows clips of one size from left to right."""
     frames, height, _, _ = clips[0].shape
     gap = np.full((frames, height, _GAP, 3), 255, dtype=np.uint8)

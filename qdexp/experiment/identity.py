@@ -11,6 +11,7 @@ WITHOUT_EFFECT = frozenset(
     {
         "evaluation.backbone_path",
         "evaluation.classifier_path",
+        "evaluation.shown_clips",
         "training.activation_checkpointing",
         "training.checkpoint_every_steps",
         "training.num_workers",

@@ -88,14 +88,14 @@ def read(path: Path) -> Checkpoint:
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError(f"{path.name} {_unlike_a_checkpoint(content)}")
     try:
-        found = torch.load(BytesIO(body), map_location="cpu", weights_only=True)
+        found: dict[str, Any] = torch.load(BytesIO(body), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path.name} holds more than plain data and tensors") from error
     expected = {field.name for field in fields(Checkpoint)}
-    if not isinstance(found, dict) or set(found) != expected:
+    if found.keys() != expected:
         raise CheckpointError(
-            f"{path.name} was written by another version of qdexp: expected "
-            f"{', '.join(sorted(expected))}, found {', '.join(map(str, found))}"
+            f"{path.name} is of another version of qdexp: expected {', '.join(sorted(expected))}, "
+            f"found {', '.join(sorted(found))}"
         )
     return Checkpoint(**found)
 
@@ -103,7 +103,10 @@ def read(path: Path) -> Checkpoint:
 def _unlike_a_checkpoint(content: bytes) -> str:
     """Says what a file is whose last bytes are not the hash of the others."""
     if content.startswith(_SAVED_BY_TORCH):
-        return "is damaged: its content is not what was written"
+        return (
+            "is damaged, or not of qdexp: its last bytes are not the hash of the "
+            f"{len(content) - _DIGEST_BYTES:,} before"
+        )
     beginning = f" that begin with {content[:16]!r}" if content else ""
     return f"is damaged, or no checkpoint: found {len(content):,} bytes{beginning}"
 

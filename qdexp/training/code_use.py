@@ -55,9 +55,9 @@ class CodeUse:
         for counts, indices in zip(self.counts, by_call, strict=True):
             counts += code_counts(indices, counts.shape[1]).cpu()
 
-    def total(self) -> Tensor:
-        """Returns the tokens of each code (q, k), over all calls."""
-        return self.counts.sum(dim=0)
+    def by_code(self) -> list[list[int]]:
+        """Returns the tokens of each codebook's codes, over all calls."""
+        return self.counts.sum(dim=0).tolist()
 
 
 def summary(counts: Tensor) -> CodeSummary:

@@ -30,6 +30,7 @@ from qdexp.training.opening import (
 )
 from qdexp.training.parallel import current_ranks
 from qdexp.training.record import Record
+from qdexp.training.shown_clips import shown_clips, write_clips
 from qdexp.training.stepping import take_step
 from qdexp.training.training_state import TrainingState
 
@@ -193,6 +194,8 @@ def _completed(attempt: _Attempt) -> Outcome:
     began = time.perf_counter()
     with attempt.state.averaged() as model:
         final = measurement.final_measurement(model, attempt.held_out)
+        clips = shown_clips(model, attempt.course, attempt.held_out.clips)
+    problem = write_clips(clips, attempt.folder) if attempt.course.ranks.is_first else None
     record.eval_seconds += time.perf_counter() - began
     return Outcome(
         trial_id=attempt.trial.trial_id,
@@ -201,7 +204,7 @@ def _completed(attempt: _Attempt) -> Outcome:
         measurements=_latest_of_training(record) | final.scalars | _cost(attempt),
         history=record.series(),
         arrays=final.arrays | measurement.curve_arrays(record.curve),
-        warnings=(*record.warnings, *final.warnings),
+        warnings=(*record.warnings, *final.warnings, *([problem] if problem else [])),
         provenance=_provenance(attempt),
     )
 

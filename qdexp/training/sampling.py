@@ -70,6 +70,11 @@ class Sampler:
             dtype=torch.float64 if config.training.precision == "fp64" else torch.float32,
         )
 
+    @property
+    def steps(self) -> list[int]:
+        """The timesteps as numbers."""
+        return self.timesteps.tolist()
+
     @torch.no_grad()
     def sample(self, clips: range, watch: Watch | None = None) -> Tensor:
         """Returns the samples of these numbers (n, c, t, h, w).

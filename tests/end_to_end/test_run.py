@@ -49,6 +49,7 @@ def test_run_completes_and_prints_its_verdict_and_report(finished: Finished) -> 
     assert report.read_text().lower().startswith("<!doctype html>")
     assert "4 completed" in finished.result.stderr
     assert len(finished.outcomes()) == 4
+    assert report.read_text().count('src="data:image/gif;base64,') == 3  # real clips come once
 
 
 def test_again_runs_nothing(finished: Finished, qdexp) -> None:  # noqa: ANN001
@@ -91,8 +92,8 @@ def test_mlflow_has_one_run_per_trial_with_its_codes(finished: Finished) -> None
         statuses = connection.execute("SELECT DISTINCT status FROM runs").fetchall()
     assert sorted(value for (value,) in tags) == sorted(finished.outcomes())
     assert statuses == [("FINISHED",)]
-    pictures = list((finished.runs / "mlartifacts").rglob("code_histogram.png"))
-    assert len(pictures) == 4
+    for picture in ("code_histogram.png", "samples.gif", "real.gif"):
+        assert len(list((finished.runs / "mlartifacts").rglob(picture))) == 4
 
 
 def test_ui_serves_the_runs_over_http(finished: Finished) -> None:

@@ -32,6 +32,7 @@ OTHER = {
     "evaluation.backbone_sha256": "0" * 64, "evaluation.classifier": "digits",
     "evaluation.classifier_path": "there.pt", "evaluation.classifier_sha256": "0" * 64,
     "evaluation.classifier_splits": 2,
+    "evaluation.shown_clips": 1,
     "model.quantizer": "gradient", "model.quantizer_placement": "output",
     "model.codes_per_token": 2, "model.gradient_estimator": "rotation",
     "model.codebook_init": "kmeans", "model.entropy_loss_weight": 0.5,

@@ -1,0 +1,79 @@
+"""The options of `qdexp sample` as typer reads them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sample(
+    checkpoint: Annotated[
+        Path, typer.Option("--checkpoint", metavar="FILE", help="The trained model.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where latents, MP4 and GIF files go.")
+    ],
+    num_samples: Annotated[
+        int, typer.Option("--num-samples", metavar="N", min=1, max=100_000, help="How many clips.")
+    ] = 4,
+    num_frames: Annotated[
+        int | None,
+        typer.Option(
+            "--num-frames", metavar="T", help="Frames of a clip, 1 + 4k [default: as trained]."
+        ),
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option("--height", metavar="H", help="Pixels [default: as trained].")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option("--width", metavar="W", help="Pixels [default: as trained].")
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps", metavar="S", min=1, help="Network calls of a sample [default: as trained]."
+        ),
+    ] = None,
+    eta: Annotated[
+        float | None,
+        typer.Option("--eta", metavar="E", min=0, max=1, help="DDIM's; 0 is deterministic."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Which noise the clips start from.")
+    ] = 0,
+    batch: Annotated[
+        int,
+        typer.Option("--batch", metavar="B", min=1, max=4096, help="Clips that are made together."),
+    ] = 4,
+    visualize: Annotated[
+        bool, typer.Option("--visualize", help="Draw a contact sheet of every clip and its codes.")
+    ] = False,
+    analyze_codebook: Annotated[
+        bool,
+        typer.Option("--analyze-codebook", help="Count the codes, overall and by timestep."),
+    ] = False,
+) -> None:
+    """Make clips with a trained model, from its checkpoint alone.
+
+    The first clips of a larger request are the same bytes.
+    """
+    from qdexp.cli import sample_command, sample_options
+
+    asked = sample_options.Asked(
+        num_frames=num_frames,
+        height=height,
+        width=width,
+        steps=steps,
+        eta=eta,
+        seed=seed,
+        batch=batch,
+    )
+    request = sample_command.Request(
+        checkpoint=checkpoint,
+        out=out,
+        num_samples=num_samples,
+        asked=asked,
+        with_sheets=visualize,
+        with_codes=analyze_codebook,
+    )
+    sample_command.sample(request)
