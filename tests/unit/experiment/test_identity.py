@@ -25,7 +25,10 @@ OTHER = {
     "training.num_threads": 3, "training.log_every_steps": 3,
     "training.checkpoint_every_steps": 3, "data.num_train_clips": 100,
     "data.num_eval_clips": 100, "data.num_frames": 21, "data.height": 72, "data.width": 72,
-    "data.seed": 5, "evaluation.num_clips": 20, "evaluation.num_levels": 17,
+    "data.seed": 5, "data.kind": "video_folder", "data.path": "elsewhere", "data.fps": 12.5,
+    "data.stride": 2, "data.overlap": 3, "data.fit": "letterbox", "data.held_out_share": 0.3,
+    "data.autoencoder": "wan", "data.autoencoder_path": "elsewhere",
+    "evaluation.num_clips": 20, "evaluation.num_levels": 17,
     "evaluation.curve_steps": [1], "evaluation.curve_clips": 3, "evaluation.curve_levels": 3,
     "evaluation.codebook_tokens": 100, "evaluation.num_samples": 3,
     "model.quantizer": "gradient", "model.quantizer_placement": "output",
@@ -42,7 +45,16 @@ OTHER = {
     "distillation.betas": [0.5, 0.9], "distillation.score_min_step": 50,
     "distillation.score_max_step": 900, "distillation.regression_weight": 0.5,
 }  # fmt: skip
-FITTING = {"model.patch_size": {"evaluation.codebook_tokens": 100}}
+VIDEOS = {"data.kind": "video_folder", "data.path": "here"}
+WAN = {"data.autoencoder": "wan", "data.autoencoder_path": "here"}
+FITTING = {
+    "model.patch_size": {"evaluation.codebook_tokens": 100},
+    "data.autoencoder_path": WAN,
+    "data.autoencoder": {"data.autoencoder_path": "here"},
+} | dict.fromkeys(
+    ("data.kind", "data.path", "data.fps", "data.stride", "data.overlap", "data.fit",
+     "data.held_out_share"), VIDEOS,
+)  # fmt: skip
 DMD = {"training.objective": "dmd"}
 UNQUANTIZED = {"model.quantizer": "none"}
 
@@ -62,14 +74,16 @@ def based_on(others: Mapping[str, Value]) -> Trial:
 
 
 def test_every_field_that_can_change_is_tried_here() -> None:
-    only_one_choice = {"data.kind", "data.autoencoder"}
-    assert set(OTHER) | only_one_choice == set(field_names())
+    assert set(OTHER) == set(field_names())
 
 
 @pytest.mark.parametrize("field", OTHER)
 def test_field_is_part_of_identity_unless_it_changes_no_result(field: str) -> None:
     others = DMD if field.startswith("distillation.") else {}
-    is_same = changed(field, **others).trial_id == based_on(others).trial_id
+    base = FITTING.get(field, {}) | others
+    if field in ("model.patch_size", "data.kind", "data.autoencoder"):  # what fits only the other
+        base = others
+    is_same = changed(field, **others).trial_id == based_on(base).trial_id
     assert is_same == (field in identity.WITHOUT_EFFECT)
 
 
@@ -82,6 +96,10 @@ def test_what_distillation_says_is_no_part_of_a_diffusion_trial(field: str) -> N
 def test_what_a_quantizer_is_told_is_no_part_of_a_trial_without_one(field: str) -> None:
     assert changed(field).trial_id != trial().trial_id
     assert changed(field, **UNQUANTIZED).trial_id == based_on(UNQUANTIZED).trial_id
+
+
+def test_which_clips_are_made_is_no_part_of_a_trial_on_videos() -> None:
+    assert changed("data.seed", **VIDEOS).trial_id == based_on(VIDEOS).trial_id
 
 
 def test_seed_data_and_trainable_are_part_of_identity() -> None:
