@@ -77,7 +77,7 @@ class DataConfig(Section):
         if self.autoencoder == "pca3d" and self.autoencoder_path is not None:
             raise ValueError(
                 f"data.autoencoder_path: expected none with pca3d, found {self.autoencoder_path}; "
-                "did you mean data.autoencoder: wan?"
+                "did you mean data.autoencoder=wan?"
             )
         if self.autoencoder == "wan" and self.autoencoder_path is None and self.kind != "latents":
             raise ValueError(
@@ -105,5 +105,5 @@ class DataConfig(Section):
             if getattr(self, name) != DataConfig.model_fields[name].default:
                 raise ValueError(
                     f"data.{name}: expected nothing with data.kind moving_digits, found "
-                    f"{getattr(self, name)}; did you mean data.kind: video_folder?"
+                    f"{getattr(self, name)}; did you mean data.kind=video_folder?"
                 )

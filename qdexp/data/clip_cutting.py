@@ -51,8 +51,7 @@ def at_rate(frames: Iterable[Timed[T]], fps: float) -> Iterator[T]:
             tick += step
         held = timed
     if held is not None and tick is not None:
-        end = held.time + max(held.duration, step / 2)
-        while tick < end:
+        while tick <= held.time + held.duration / 2:
             yield held.frame
             tick += step
 

@@ -34,6 +34,7 @@ class LatentDataset:
         watch: "Callable[[EncodingProgress], None]" = _nothing,
         say: Callable[[str], None] = _nothing,
     ) -> None:
+        self._cache = cache
         self._hashes = HashIndex(cache and cache / INDEX)
         self._watch = watch
         self._say = say
@@ -45,7 +46,10 @@ class LatentDataset:
             DataError: The videos or the latents are not where the configuration says, or not what
                 it says.
         """
-        return fingerprint(config, self._hashes)
+        found = fingerprint(config, self._hashes)
+        if config.kind == "video_folder" and self._cache is not None:
+            self._check_earlier(config, _folder(self._cache, found))
+        return found
 
     def prepare(self, config: DataConfig, cache: Path) -> Path:
         """Makes the latents if they are missing or damaged, and returns their absolute folder.
@@ -58,7 +62,7 @@ class LatentDataset:
             return self._checked(config)
         from qdexp.data.preparation import prepare_latents  # noqa: PLC0415 - it needs torch
 
-        folder = cache.absolute() / "latents" / self.fingerprint(config)[:16]
+        folder = _folder(cache, self.fingerprint(config))
         try:
             manifest = prepare_latents(config, folder, hashes=self._hashes, watch=self._watch)
             self._hashes.save()
@@ -70,6 +74,14 @@ class LatentDataset:
         self._tell(manifest)
         manifest.check_fits(config, Path(config.path or folder))
         return folder
+
+    def _check_earlier(self, config: DataConfig, folder: Path) -> None:
+        """Refuses more clips than there are, where that is known from an earlier encoding."""
+        try:
+            manifest = Manifest.read_alone(folder)
+        except DataError:
+            return
+        manifest.check_fits(config, Path(config.path or folder))
 
     def _checked(self, config: DataConfig) -> Path:
         """Returns the folder of latents that are there, whole."""
@@ -88,6 +100,10 @@ class LatentDataset:
     def _tell(self, manifest: Manifest) -> None:
         for line in notices(manifest):
             self._say(line)
+
+
+def _folder(cache: Path, identity: str) -> Path:
+    return cache.absolute() / "latents" / identity[:16]
 
 
 def notices(manifest: Manifest) -> Iterable[str]:

@@ -108,11 +108,11 @@ class Manifest(BaseModel):
         """
         try:
             return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            found = f"no {MANIFEST} in it" if folder.is_dir() else "no such folder"
         except (OSError, ValidationError) as error:
-            raise DataError(
-                f"{folder}: expected latents with a manifest, found {type(error).__name__}; "
-                f"{_REMEDY}"
-            ) from error
+            found = f"a damaged {MANIFEST} ({type(error).__name__})"
+        raise DataError(f"{folder}: expected latents with a manifest, found {found}; {_REMEDY}")
 
     def write(self, folder: Path) -> None:
         """Writes the manifest, with its hash."""

@@ -145,16 +145,19 @@ class VideoEncoding:
         wanted = -(-num_clips // max(1, len(videos)))
         places = min(PLACES, wanted)
         is_lone = len(self._inventory.videos) == 1
-        until = (1 - self._config.held_out_share if is_lone else 1) / places
+        step = (1 - self._config.held_out_share if is_lone else 1) / places
         for video in videos:
-            for place in range(places):
-                reader = VideoReader(
-                    video.path, self._config, start=until * place, stop=until * (place + 1)
-                )
+            parts = [(step * place, step * (place + 1)) for place in range(places)]
+            num_found = 0
+            for start, stop in parts:
+                reader = VideoReader(video.path, self._config, start=start, stop=stop)
                 yield from islice(reader.clips(), -(-wanted // places))
+                num_found += reader.num_clips
+            if num_found == 0:  # the parts are shorter than a clip; the first is never held out
+                reader = VideoReader(video.path, self._config)
+                yield from islice(reader.clips(), 1)
                 if reader.problem and reader.num_clips == 0:
                     problems[video.name] = reader.problem
-                    break
 
     def _encode(
         self, videos: Sequence[VideoFile], autoencoder: Autoencoder, folder: Path
