@@ -10,9 +10,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 
+from qdexp.config.data_config import DataConfig
 from qdexp.config.model_config import ModelConfig
 from qdexp.config.section import Section
-from qdexp.config.sections import DataConfig, DiffusionConfig, EvaluationConfig
+from qdexp.config.sections import DiffusionConfig, EvaluationConfig
 from qdexp.config.training_config import DistillationConfig, TrainingConfig
 from qdexp.errors import ConfigurationError, nearest
 
@@ -75,8 +76,7 @@ class Configuration(Section):
         if any(count > limit for count, limit in zip(tokens, limits, strict=True)):
             raise ValueError(
                 "expected a clip's tokens within model.max_frames, max_grid, max_grid, found "
-                f"{tokens} "
-                f"for {limits}"
+                f"{tokens} for {limits}"
             )
         available = self.evaluation.num_clips * self.evaluation.num_levels * self.tokens_per_clip
         if self.model.quantizer != "none" and self.evaluation.codebook_tokens > available:

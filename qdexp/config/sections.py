@@ -1,4 +1,4 @@
-"""The sections for diffusion, data and evaluation: every field with its meaning."""
+"""The sections for diffusion and evaluation: every field with its meaning."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -71,37 +71,6 @@ class DiffusionConfig(Section):
             raise ValueError(
                 "diffusion.sampling_steps: expected at most as many as trained timesteps, found "
                 f"{self.sampling_steps} for {self.min_step} to {self.max_step}"
-            )
-        return self
-
-
-class DataConfig(Section):
-    """The clips and the autoencoder that makes latents of them."""
-
-    kind: Literal["moving_digits"] = Field(
-        default="moving_digits", description="Where clips come from."
-    )
-    num_train_clips: int = Field(default=512, ge=1, le=10_000_000, description="Clips to train on.")
-    num_eval_clips: int = Field(default=64, ge=1, le=100_000, description="Clips held out.")
-    num_frames: int = Field(default=17, ge=1, le=1025, description="Frames of a clip, 1 + 4k.")
-    height: int = Field(
-        default=64, ge=32, le=2048, multiple_of=8, description="Rows of a frame, pixels."
-    )
-    width: int = Field(default=64, ge=32, le=2048, multiple_of=8, description="Columns, pixels.")
-    seed: int = Field(
-        default=0, ge=0, description="Which clips are generated; not the trial's seed."
-    )
-    autoencoder: Literal["pca3d"] = Field(
-        default="pca3d", description="Pixels to latents and back."
-    )
-
-    @model_validator(mode="after")
-    def _frames_fit_the_autoencoder(self) -> Self:
-        if self.num_frames % 4 != 1:
-            below = self.num_frames - (self.num_frames - 1) % 4
-            raise ValueError(
-                f"data.num_frames: expected 1 + 4k, found {self.num_frames}; the nearest are "
-                f"{below} and {below + 4}"
             )
         return self
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.data.moving_digits import NO_DIGIT, make_clips
 
 DIGITS = 10

@@ -9,6 +9,8 @@ from qdexp.config.sample_metrics import WEIGHTS
 
 WITHOUT_EFFECT = frozenset(
     {
+        "data.autoencoder_path",
+        "data.path",
         "evaluation.backbone_path",
         "evaluation.classifier_path",
         "evaluation.shown_clips",
@@ -18,7 +20,10 @@ WITHOUT_EFFECT = frozenset(
         "training.parallelism",
     }
 )
-"""Configuration fields that change no result, and so no identity."""
+"""Configuration fields that change no result, and so no identity.
+
+Where data lie is none of it: what they are is in the data's fingerprint.
+"""
 
 LENGTH_FIELDS = frozenset({"training.max_steps", "training.num_epochs"})
 """Fields that say only how long to train: a longer trial passes through a shorter one's states."""
@@ -80,6 +85,8 @@ def trajectory_id(
 def effective(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields that a result depends on, given the values of the others."""
     ignored = WITHOUT_EFFECT
+    if fields["data.kind"] != "moving_digits":
+        ignored |= {"data.seed"}
     if fields["model.quantizer"] == "none":
         ignored |= QUANTIZER_FIELDS
     if fields["training.objective"] == "diffusion":

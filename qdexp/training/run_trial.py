@@ -101,7 +101,7 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
     check_ranks(config, ranks)
     device = computing_device(config)
     memory.reset_peak(device)
-    latents = open_latents(workspace.latents)
+    latents = open_latents(workspace.latents, config.data)
     course = make_course(config, trial.seed, latents.train, device, ranks)
     attempt = _Attempt(
         trial=trial,

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
+from qdexp.data.hash_index import HashIndex
 from qdexp.data.latent_cache import HELD_OUT, TRAIN, open_latents
 from qdexp.data.manifest import MANIFEST, are_whole
 from qdexp.data.moving_digits import make_clips
@@ -19,7 +20,7 @@ CONFIG = DataConfig(num_train_clips=40, num_eval_clips=6, num_frames=5, height=3
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache") / "latents"
-    prepare_latents(CONFIG, folder)
+    prepare_latents(CONFIG, folder, hashes=HashIndex(), watch=lambda _: None)
     return folder
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.data.moving_digits import make_clips
 from qdexp.data.pca3d import Pca3d
 from qdexp.evaluation import digit_classifier as module
