@@ -41,16 +41,6 @@ class Configuration(Section):
                 "evaluation.num_clips: expected at most data.num_eval_clips, found "
                 f"{self.evaluation.num_clips} and {self.data.num_eval_clips}"
             )
-        if self.evaluation.num_samples and self.data.num_train_clips < LEAST_TRAIN_CLIPS:
-            raise ValueError(
-                f"data.num_train_clips: expected at least {LEAST_TRAIN_CLIPS} for samples to be "
-                f"compared with, found {self.data.num_train_clips}"
-            )
-        if self.evaluation.classifier == "digits" and self.data.kind != "moving_digits":
-            raise ValueError(
-                "evaluation.classifier: expected digits for data.kind moving_digits only, found it "
-                f"for {self.data.kind}"
-            )
         if self.model.quantizer_placement == "output" and self.diffusion.prediction_type != "x0":
             raise ValueError(
                 "model.quantizer_placement: expected bottleneck unless the network predicts x0, "
@@ -83,6 +73,20 @@ class Configuration(Section):
             raise ValueError(
                 "evaluation.codebook_tokens: expected at most num_clips x num_levels x tokens per "
                 f"clip, found {self.evaluation.codebook_tokens} for {available}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_can_be_measured(self) -> Self:
+        if self.evaluation.num_samples and self.data.num_train_clips < LEAST_TRAIN_CLIPS:
+            raise ValueError(
+                f"data.num_train_clips: expected at least {LEAST_TRAIN_CLIPS} for samples to be "
+                f"compared with, found {self.data.num_train_clips}"
+            )
+        if self.evaluation.classifier == "digits" and self.data.kind != "moving_digits":
+            raise ValueError(
+                "evaluation.classifier: expected digits for data.kind moving_digits only, found it "
+                f"for {self.data.kind}"
             )
         return self
 
