@@ -249,11 +249,12 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
 
 def _measurement(findings: Findings) -> Row:
     experiment = findings.experiment
-    has_clips = findings.scores.values.shape[2] > 1
+    clips, videos = findings.clips_and_videos
     levels = findings.levels if findings.by_level == experiment.primary else None
     return {
         "seeds": ", ".join(str(seed) for seed in experiment.seeds),
-        "clips": str(findings.scores.values.shape[2]) if has_clips else "",
+        "clips": str(clips) if clips else "",
+        "videos": str(videos) if videos < clips else "",
         "levels": "" if levels is None else str(int(levels.is_shared.sum())),
         "margin": margin_text(findings),
         "is_same_wider": any(_is_same_wider(contrast) for contrast in findings.contrasts),

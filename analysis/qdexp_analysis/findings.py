@@ -7,7 +7,14 @@ import numpy as np
 
 from qdexp.config.metrics import find as find_metric
 from qdexp.config.metrics import in_order
-from qdexp_analysis.comparability import CLIP_ERRORS, Levels, refusal, scores, shared_levels
+from qdexp_analysis.comparability import (
+    CLIP_ERRORS,
+    Levels,
+    clip_sources,
+    refusal,
+    scores,
+    shared_levels,
+)
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.intervals import Estimate
@@ -82,6 +89,15 @@ class Findings:
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
+
+    @property
+    def clips_and_videos(self) -> tuple[int, int]:
+        """How many clips the primary metric is a mean over, and from how many videos; or zeros."""
+        sources = clip_sources(self.experiment)
+        columns = self.scores.values.shape[2]
+        if sources is not None and columns == len(set(sources.tolist())):
+            return (len(sources), columns) if self.experiment.primary in CLIP_ERRORS else (0, 0)
+        return (columns, columns) if columns > 1 else (0, 0)
 
     @property
     def direction(self) -> str:

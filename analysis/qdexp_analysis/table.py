@@ -24,6 +24,7 @@ ARRAYS = (
     "eval.pixel_errors",
     "eval.level_log_snr",
     "eval.level_timesteps",
+    "eval.clip_sources",
 )
 """The arrays of an outcome that the analysis reads."""
 

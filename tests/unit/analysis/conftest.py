@@ -31,6 +31,7 @@ class Made:
         num_clips: Held-out clips; 0 records no arrays, as a user's own trainable may not.
         samples: Measures of samples, of every trial.
         secondary: Metrics shown beside the primary one.
+        clips_per_video: Held-out clips of one video; 0 records none, as ledgers of before.
         noise: Standard deviation of a pair's relative difference between seeds.
     """
 
@@ -54,6 +55,7 @@ class Made:
     num_clips: int = 16
     samples: Mapping[str, float] = field(default_factory=dict)
     secondary: tuple[str, ...] = ("eval.pixel_error", "eval.perplexity")
+    clips_per_video: int = 0
     noise: float = 0.001
     provenance: Mapping[str, Any] = field(
         default_factory=lambda: {
@@ -165,7 +167,7 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
         step=200,
         measurements=measurements,
         history=_history(float(errors.mean()), codes, trial.seed),
-        arrays=_arrays(errors, trial) if made.num_clips else {},
+        arrays=_arrays(made, errors, trial) if made.num_clips else {},
         provenance={
             **made.provenance,
             "pid": trial.seed,
@@ -240,7 +242,7 @@ def _history(loss: float, codes: int, seed: int) -> dict[str, Series]:
     return history
 
 
-def _arrays(errors: np.ndarray, trial: Trial) -> dict[str, Array]:
+def _arrays(made: Made, errors: np.ndarray, trial: Trial) -> dict[str, Array]:
     wanted = 1 / (1 + np.exp(-LOG_SNR))
     timesteps = np.abs(LINEAR_ALPHA_BAR[None, :] - wanted[:, None]).argmin(axis=1)
     codes = trial.configuration.model.num_embeddings
@@ -252,6 +254,8 @@ def _arrays(errors: np.ndarray, trial: Trial) -> dict[str, Array]:
         "eval.level_timesteps": timesteps.astype(float),
         "eval.code_counts": np.full(codes, 65_536 / codes),
     }
+    if made.clips_per_video:
+        numbers["eval.clip_sources"] = np.arange(made.num_clips) // made.clips_per_video * 1.0
     return {
         name: Array(shape=value.shape, values=tuple(value.ravel().tolist()))
         for name, value in numbers.items()
