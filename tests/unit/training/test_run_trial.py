@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from qdexp.config.metrics import metric
 from qdexp.errors import CheckpointError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
@@ -22,8 +23,8 @@ def numbers(outcome: Outcome) -> tuple[object, ...]:
     return (
         outcome.status,
         outcome.step,
-        {k: v for k, v in outcome.measurements.items() if not k.startswith("cost.")},
-        {k: v for k, v in outcome.history.items() if not k.startswith("cost.")},
+        {k: v for k, v in outcome.measurements.items() if not metric(k).is_timing},
+        {k: v for k, v in outcome.history.items() if not metric(k).is_timing},
         outcome.arrays,
     )
 
