@@ -5,53 +5,65 @@ from typing import Annotated
 
 import typer
 
+Checkpoint = Annotated[
+    Path, typer.Option("--checkpoint", metavar="FILE", help="The trained model.")
+]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Where latents, MP4 and GIF files go.")
+]
+NumSamples = Annotated[
+    int, typer.Option("--num-samples", metavar="N", min=1, max=100_000, help="How many clips.")
+]
+NumFrames = Annotated[
+    int | None,
+    typer.Option(
+        "--num-frames", metavar="T", help="Frames of a clip, 1 + 4k [default: as trained]."
+    ),
+]
+Height = Annotated[
+    int | None, typer.Option("--height", metavar="H", help="Pixels [default: as trained].")
+]
+Width = Annotated[
+    int | None, typer.Option("--width", metavar="W", help="Pixels [default: as trained].")
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps", metavar="S", min=1, help="Network calls of a sample [default: as trained]."
+    ),
+]
+Eta = Annotated[
+    float | None,
+    typer.Option("--eta", metavar="E", min=0, max=1, help="DDIM's; 0 is deterministic."),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Which noise the clips start from.")
+]
+Batch = Annotated[
+    int,
+    typer.Option("--batch", metavar="B", min=1, max=4096, help="Clips that are made together."),
+]
+Visualize = Annotated[
+    bool, typer.Option("--visualize", help="Draw a contact sheet of every clip and its codes.")
+]
+AnalyzeCodebook = Annotated[
+    bool, typer.Option("--analyze-codebook", help="Count the codes, overall and by timestep.")
+]
+
 
 def sample(
-    checkpoint: Annotated[
-        Path, typer.Option("--checkpoint", metavar="FILE", help="The trained model.")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where latents, MP4 and GIF files go.")
-    ],
-    num_samples: Annotated[
-        int, typer.Option("--num-samples", metavar="N", min=1, max=100_000, help="How many clips.")
-    ] = 4,
-    num_frames: Annotated[
-        int | None,
-        typer.Option(
-            "--num-frames", metavar="T", help="Frames of a clip, 1 + 4k [default: as trained]."
-        ),
-    ] = None,
-    height: Annotated[
-        int | None, typer.Option("--height", metavar="H", help="Pixels [default: as trained].")
-    ] = None,
-    width: Annotated[
-        int | None, typer.Option("--width", metavar="W", help="Pixels [default: as trained].")
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            "--steps", metavar="S", min=1, help="Network calls of a sample [default: as trained]."
-        ),
-    ] = None,
-    eta: Annotated[
-        float | None,
-        typer.Option("--eta", metavar="E", min=0, max=1, help="DDIM's; 0 is deterministic."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="Which noise the clips start from.")
-    ] = 0,
-    batch: Annotated[
-        int,
-        typer.Option("--batch", metavar="B", min=1, max=4096, help="Clips that are made together."),
-    ] = 4,
-    visualize: Annotated[
-        bool, typer.Option("--visualize", help="Draw a contact sheet of every clip and its codes.")
-    ] = False,
-    analyze_codebook: Annotated[
-        bool,
-        typer.Option("--analyze-codebook", help="Count the codes, overall and by timestep."),
-    ] = False,
+    checkpoint: Checkpoint,
+    out: Out,
+    num_samples: NumSamples = 4,
+    num_frames: NumFrames = None,
+    height: Height = None,
+    width: Width = None,
+    steps: Steps = None,
+    eta: Eta = None,
+    seed: Seed = 0,
+    batch: Batch = 4,
+    visualize: Visualize = False,
+    analyze_codebook: AnalyzeCodebook = False,
 ) -> None:
     """Make clips with a trained model, from its checkpoint alone.
 

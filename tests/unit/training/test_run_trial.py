@@ -266,7 +266,7 @@ def test_the_last_two_checkpoints_are_kept(
 ) -> None:
     finish(make_trial(), "a")
 
-    names = {path.name for path in make_workspace("a").folder.iterdir()}
+    names = {path.name for path in make_workspace("a").folder.glob("*.pt")}
     assert names == {"final_checkpoint.pt", "checkpoint_step_6.pt"}
 
 
