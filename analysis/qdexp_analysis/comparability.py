@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
 from qdexp_analysis.table import Experiment, status_of
@@ -39,9 +39,9 @@ class Levels:
 
 def refusal(experiment: Experiment, metric: str) -> str | None:
     """Returns why conditions cannot be ranked on a metric, in words, or None if they can."""
-    if metric not in METRICS:
+    declared = find(metric)
+    if declared is None:
         return f"{metric} is not declared, so what it means is not known"
-    declared = METRICS[metric]
     fields = [f.field for f in experiment.factors if declared.is_defined_by(f.field)]
     if fields:
         verb = "contains" if metric == "train.loss" and _is_weight(fields) else "depends on"
@@ -98,16 +98,33 @@ def shared_levels(experiment: Experiment) -> Levels | None:
 
 
 def scores(experiment: Experiment, metric: str) -> Scores:
-    """Returns a metric of every trial, by clip and over shared levels where arrays allow it."""
+    """Returns a metric of every trial, by clip and over shared levels where arrays allow it.
+
+    Clips of one video are no independent draws: where they were recorded, the videos are the clips.
+    """
     shape = (len(experiment.conditions), len(experiment.seeds))
     diverged = np.zeros(shape, dtype=bool)
     for record in experiment.records:
         diverged[experiment.place(record)] = status_of(record) == "diverged"
     values = _by_clip(experiment, metric)
+    sources = clip_sources(experiment)
     if values is None:
         values = _by_trial(experiment, metric)
-    direction = METRICS[metric].direction if metric in METRICS else "neither"
+    elif sources is not None and len(sources) == values.shape[2]:
+        values = _by_source(values, sources)
+    declared = find(metric)
+    direction = declared.direction if declared else "neither"
     return Scores(values=values, diverged=diverged, direction=direction)
+
+
+def clip_sources(experiment: Experiment) -> Float[np.ndarray, " c"] | None:
+    """Returns the number of the video that each clip is from, or None if not recorded alike."""
+    completed = [r for r in experiment.records if status_of(r) == "completed"]
+    recorded = [experiment.arrays[each.trial_id].get("eval.clip_sources") for each in completed]
+    first = recorded[0] if recorded else None
+    if first is None or any(each is None or not _same(each, first) for each in recorded):
+        return None
+    return first
 
 
 def level_errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s levels"] | None:
@@ -127,6 +144,20 @@ def _by_clip(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s c"] 
     if levels is None or errors is None or not levels.is_shared.any():
         return None
     return errors[:, :, levels.is_shared].mean(axis=2)
+
+
+def _by_source(
+    values: Float[np.ndarray, "k s c"], sources: Float[np.ndarray, " c"]
+) -> Float[np.ndarray, "k s videos"]:
+    """Returns a value for each video, whose mean is the mean over clips.
+
+    A video's value is that mean, and its clips' deviations from it summed, in units of the mean
+    number of clips: so its variance over videos is the cluster-robust one.
+    """
+    _, position, counts = np.unique(sources, return_inverse=True, return_counts=True)
+    per_video = len(sources) / len(counts)
+    sums = values @ (position[:, None] == np.arange(len(counts)))
+    return values.mean(axis=2, keepdims=True) * (1 - counts / per_video) + sums / per_video
 
 
 def _errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s levels c"] | None:

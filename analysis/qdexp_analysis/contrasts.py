@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from qdexp.config.metrics import Direction
+from qdexp.config.metric import Direction
 from qdexp_analysis.intervals import ALPHA, Estimate, estimate
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]

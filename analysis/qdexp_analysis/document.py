@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find
 from qdexp_analysis.account import (
     Row,
     completion,
@@ -199,14 +199,14 @@ def _left_out(findings: Findings) -> str:
     return (
         f"{len(kept)} of {len(levels.log_snr)} noise levels are inside the trained timestep range "
         f"of every condition, from log-SNR {number(float(kept.min()), 2)} to "
-        f"{number(float(kept.max()), 2)}. {findings.experiment.primary} is compared on those; the "
+        f"{number(float(kept.max()), 2)}. {findings.by_level} is compared on those; the "
         f"other {findings.num_left_out} are extrapolation for some condition and are only shown."
     )
 
 
 def _not_judged(findings: Findings) -> list[str]:
     """Returns a sentence for each end of the trained range that no evaluated level can judge."""
-    if findings.levels is None:
+    if findings.levels is None or findings.by_level != findings.experiment.primary:
         return []
     steps = findings.levels.timesteps
     ends = {
@@ -249,11 +249,12 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
 
 def _measurement(findings: Findings) -> Row:
     experiment = findings.experiment
-    has_clips = findings.scores.values.shape[2] > 1
-    levels = findings.levels
+    clips, videos = findings.clips_and_videos
+    levels = findings.levels if findings.by_level == experiment.primary else None
     return {
         "seeds": ", ".join(str(seed) for seed in experiment.seeds),
-        "clips": str(findings.scores.values.shape[2]) if has_clips else "",
+        "clips": str(clips) if clips else "",
+        "videos": str(videos) if videos < clips else "",
         "levels": "" if levels is None else str(int(levels.is_shared.sum())),
         "margin": margin_text(findings),
         "is_same_wider": any(_is_same_wider(contrast) for contrast in findings.contrasts),
@@ -270,4 +271,5 @@ def _is_same_wider(contrast: Contrast) -> bool:
 
 def _definitions(findings: Findings) -> list[tuple[str, str]]:
     names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
-    return [(name, METRICS[name].description) for name in names if name in METRICS]
+    declared = ((name, find(name)) for name in names)
+    return [(name, metric.description) for name, metric in declared if metric]

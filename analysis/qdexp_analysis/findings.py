@@ -5,8 +5,16 @@ from typing import Literal
 
 import numpy as np
 
-from qdexp.config.metrics import METRICS
-from qdexp_analysis.comparability import CLIP_ERRORS, Levels, refusal, scores, shared_levels
+from qdexp.config.metrics import find as find_metric
+from qdexp.config.metrics import in_order
+from qdexp_analysis.comparability import (
+    CLIP_ERRORS,
+    Levels,
+    clip_sources,
+    refusal,
+    scores,
+    shared_levels,
+)
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.intervals import Estimate
@@ -59,7 +67,9 @@ class Findings:
         contrasts: The judged family; empty if refused, or without a baseline.
         prospects: What more trials could decide, for each contrast.
         effects: Factorial effects, for several factors.
-        levels: The noise levels, if recorded; None otherwise.
+        by_level: The metric that is shown by noise level: the primary one if it is a mean over
+            levels, or the first of the others that is; None without any.
+        levels: Its noise levels, if recorded; None otherwise.
         step_times: The times of training steps, or None where they were not measured.
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
@@ -73,11 +83,21 @@ class Findings:
     contrasts: tuple[Contrast, ...]
     prospects: tuple[Prospect, ...]
     effects: tuple[Effect, ...]
+    by_level: str | None
     levels: Levels | None
     step_times: StepTimes | None
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
+
+    @property
+    def clips_and_videos(self) -> tuple[int, int]:
+        """How many clips the primary metric is a mean over, and from how many videos; or zeros."""
+        sources = clip_sources(self.experiment)
+        columns = self.scores.values.shape[2]
+        if sources is not None and columns == len(set(sources.tolist())):
+            return (len(sources), columns) if self.experiment.primary in CLIP_ERRORS else (0, 0)
+        return (columns, columns) if columns > 1 else (0, 0)
 
     @property
     def direction(self) -> str:
@@ -104,6 +124,8 @@ def find(experiment: Experiment) -> Findings:
     primary = scores(experiment, experiment.primary)
     refused = refusal(experiment, experiment.primary)
     margin = _margin(experiment)
+    asked = (experiment.primary, *experiment.secondary)
+    by_level = next((name for name in asked if name in CLIP_ERRORS), None)
     contrasts: tuple[Contrast, ...] = ()
     if refused is None and experiment.baseline is not None:
         contrasts = judge(primary, experiment.baseline, margin)
@@ -119,20 +141,27 @@ def find(experiment: Experiment) -> Findings:
         effects=()
         if refused
         else factorial_effects(primary, experiment.conditions, experiment.factors),
-        levels=shared_levels(experiment) if experiment.primary in CLIP_ERRORS else None,
+        by_level=by_level,
+        levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),
         secondary=tuple(
             _secondary(experiment, name)
             for name in _in_order(experiment, measured)
-            if refusals[name] is None or name.startswith("cost.")
+            if refusals[name] is None or _is_shown_anyway(name)
         ),
         not_comparable=tuple(
             (name, reason)
             for name, reason in refusals.items()
-            if reason is not None and not name.startswith("cost.")
+            if reason is not None and not _is_shown_anyway(name)
         ),
         mixed=_mixed(experiment),
     )
+
+
+def _is_shown_anyway(name: str) -> bool:
+    """Tells whether a metric is shown although conditions are not ranked on it."""
+    declared = find_metric(name)
+    return name.startswith("cost.") or (declared is not None and declared.is_reference)
 
 
 def _margin(experiment: Experiment) -> Margin | None:
@@ -158,18 +187,16 @@ def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> 
 
 def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
     """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
-    order = [
-        *experiment.secondary,
-        *(name for name in METRICS if name.startswith(("eval.", "cost."))),
-    ]
-    return [
-        name for name in dict.fromkeys(order) if name in measured and name != experiment.primary
-    ]
+    shown = (name for name in measured if name.startswith(("eval.", "cost.")))
+    order = dict.fromkeys((*experiment.secondary, *in_order(shown)))
+    return [name for name in order if name in measured and name != experiment.primary]
 
 
 def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
     values = scores(experiment, name)
-    baseline = experiment.baseline
+    declared = find_metric(name)
+    # What others are read against differs between conditions by nothing that they do.
+    baseline = None if declared and declared.is_reference else experiment.baseline
     others = range(len(experiment.conditions))
     return SecondaryMetric(
         name=name,

@@ -9,7 +9,7 @@ from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
 from qdexp_analysis.findings import Findings
-from qdexp_analysis.quantities import metric_text
+from qdexp_analysis.quantities import metric_text, sentence_case
 from qdexp_analysis.words import margin_text
 
 
@@ -77,7 +77,7 @@ def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     name = metric_text(findings.experiment.primary)
     figures.paired_values(axes, findings.scores.means, look, name)
     axes.set_xlabel(_factors(findings))
-    title = f"{name.capitalize()} of every trial"
+    title = f"{sentence_case(name)} of every trial"
     caption = "A grey line joins the trials of one seed: the contrasts compare along these lines."
     if findings.refused is not None:
         caption = f"Not for ranking: {findings.refused}."
@@ -99,7 +99,7 @@ def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) 
     figure, (axes,) = draw(2.5)
     name = metric_text(metric).removeprefix("curve ")
     figures.learning_curves(axes, pd.DataFrame(history), look, name)
-    title = f"{name.capitalize()} {where}"
+    title = f"{sentence_case(name)} {where}"
     caption = "Line: mean over seeds. Band: from the lowest seed to the highest."
     reason = refusal(findings.experiment, metric)
     if reason is not None and metric.startswith("eval.") and range_factors(findings.experiment):
@@ -141,8 +141,10 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     experiment, levels = findings.experiment, findings.levels
-    errors = level_errors(experiment, experiment.primary)
-    if levels is None or errors is None:
+    if levels is None or findings.by_level is None:
+        return None
+    errors = level_errors(experiment, findings.by_level)
+    if errors is None:
         return None
     has_differences = any(contrast.seeds for contrast in findings.contrasts)
     rows = 2 if has_differences else 1
@@ -155,7 +157,7 @@ def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
         axes[0].set_xlabel(figures.LEVELS)
     for panel in axes:
         figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
-    title = f"{metric_text(experiment.primary).capitalize()} by noise level"
+    title = f"{sentence_case(metric_text(findings.by_level))} by noise level"
     caption = "Mean over seeds."
     if has_differences:
         caption = "Above, the error itself; below, the difference, with a band over seeds."
@@ -175,7 +177,7 @@ def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     figures.quality_against_cost(axes, 1000 * metric.scores.means, findings.scores.means, look)
     axes.set_xlabel("time of a training step, ms")
     axes.set_ylabel(metric_text(findings.experiment.primary))
-    title = f"{metric_text(findings.experiment.primary).capitalize()} against the time of a step"
+    title = f"{sentence_case(metric_text(findings.experiment.primary))} against the time of a step"
     caption = "Faint: trials. Bold: means of conditions."
     if findings.has_mixed_machines:
         caption += " Machines were mixed, so times are no fair comparison."

@@ -2,7 +2,7 @@
 
 import math
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find
 from qdexp_analysis.contrasts import Contrast
 
 MINUS = "\N{MINUS SIGN}"
@@ -36,8 +36,14 @@ def p_text(p: float | None) -> str:
 
 
 def metric_text(name: str) -> str:
-    """Returns a metric's name in words: ``denoising loss``."""
-    return name.rpartition(".")[2].replace("_", " ")
+    """Returns a metric's name in words: ``denoising loss``, ``FVD``."""
+    declared = find(name)
+    return declared.in_words if declared else name.rpartition(".")[2].replace("_", " ")
+
+
+def sentence_case(text: str) -> str:
+    """Returns a text with its first letter large and the others as they are: ``FVD by ...``."""
+    return text[:1].upper() + text[1:]
 
 
 def measured(value: float | None, metric: str, digits: int = 3) -> str:
@@ -47,7 +53,8 @@ def measured(value: float | None, metric: str, digits: int = 3) -> str:
     """
     if value is None or not math.isfinite(value):
         return NONE
-    unit = METRICS[metric].unit if metric in METRICS else ""
+    declared = find(metric)
+    unit = declared.unit if declared else ""
     if unit == "B":
         return f"{number(value / 1e6, digits)} MB"
     if unit == "s" and abs(value) < 1:

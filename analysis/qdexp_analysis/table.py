@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import find
 from qdexp.experiment.trial import TEACHER, Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.outcome import Array
@@ -24,6 +24,7 @@ ARRAYS = (
     "eval.pixel_errors",
     "eval.level_log_snr",
     "eval.level_timesteps",
+    "eval.clip_sources",
 )
 """The arrays of an outcome that the analysis reads."""
 
@@ -253,14 +254,20 @@ def _measurements(records: Sequence[TrialRecord], conditions: Sequence[Condition
             "trial_id": record.trial_id,
             "metric": name,
             "value": value,
-            "unit": METRICS[name].unit if name in METRICS else "",
-            "direction": METRICS[name].direction if name in METRICS else "neither",
+            **_declaration(name),
         }
         for record in records
         if record.outcome is not None
         for name, value in record.outcome.measurements.items()
     ]
     return pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))
+
+
+def _declaration(name: str) -> dict[str, str]:
+    declared = find(name)
+    if declared is None:
+        return {"unit": "", "direction": "neither"}
+    return {"unit": declared.unit, "direction": declared.direction}
 
 
 def _histories(

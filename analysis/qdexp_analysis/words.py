@@ -93,17 +93,16 @@ def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) ->
     """Returns what it would take to decide an undecided contrast: more seeds where they are few."""
     if prospect.minimum_detectable is None:
         return "More seeds are needed."
-    num_seeds, num_clips = contrast.differences.shape
+    num_seeds, num_units = contrast.differences.shape
+    clips, videos = findings.clips_and_videos
+    more = "videos: hold out more" if videos < clips else "clips: raise evaluation.num_clips"
     detectable = Differences(contrast).size(prospect.minimum_detectable)
     text = f"With these trials a true difference of about {detectable} is found four times in five"
     if num_seeds <= FEW_SEEDS:
         text = f"More seeds come first: {num_seeds} say little of the spread between seeds. {text}"
     margin = margin_text(findings)
     if prospect.obstacle == "clips":
-        return (
-            f"{text}; for {margin} no number of seeds is enough with these {num_clips} clips: "
-            "raise evaluation.num_clips."
-        )
+        return f"{text}; for {margin} no number of seeds is enough with these {num_units} {more}."
     if prospect.obstacle == "seeds":
         return f"{text}; {margin} would take more than {MOST_SEEDS} seeds."
     if prospect.seeds_needed is not None and prospect.seeds_needed > num_seeds:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from qdexp.cli import encode_options
 from qdexp.cli.sample_arguments import sample
 from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
 
@@ -181,6 +182,40 @@ def ui(
     from qdexp.cli import ui_command
 
     raise typer.Exit(ui_command.serve(port, runs=runs))
+
+
+@app.command()
+def encode(
+    videos: encode_options.Videos,
+    out: encode_options.Out,
+    autoencoder: encode_options.Autoencoder = "pca3d",
+    autoencoder_path: encode_options.AutoencoderPath = None,
+    height: encode_options.Height = 64,
+    width: encode_options.Width = 64,
+    num_frames: encode_options.NumFrames = 17,
+    fps: encode_options.Fps = None,
+    stride: encode_options.Stride = 1,
+    overlap: encode_options.Overlap = 0,
+    fit: encode_options.Fit = "crop",
+    held_out_share: encode_options.HeldOutShare = 0.1,
+) -> None:
+    """Encode videos into latents to train on. The same command again goes on."""
+    from qdexp.cli import encode_command
+
+    fields = {
+        "autoencoder": autoencoder,
+        "autoencoder_path": autoencoder_path,
+        "height": height,
+        "width": width,
+        "num_frames": num_frames,
+        "fps": fps,
+        "stride": stride,
+        "overlap": overlap,
+        "fit": fit,
+        "held_out_share": held_out_share,
+    }
+    request = encode_command.Request(videos=videos, out=out, fields=fields)
+    raise typer.Exit(encode_command.encode(request))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from qdexp.cli.durations import in_words
-from qdexp.cli.run_command import Request
+from qdexp.cli.run_command import Request, dataset_of
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned
 from qdexp.execution.planning import mean_seconds, plan_of
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
 def show_plan(request: Request, *, as_json: bool) -> None:
     """Prints what a run would do with every trial, and why."""
-    from qdexp.data.dataset import LatentDataset
-
     spec = request.read_spec()
     with Ledger(request.runs_folder) as ledger:
-        plan = plan_of(spec, ledger, LatentDataset())
+        plan = plan_of(spec, ledger, dataset_of(request.runs_folder))
         seconds = mean_seconds(ledger.members(spec.name))
     if as_json:
         typer.echo(canonical_json(_as_json(plan, seconds)))

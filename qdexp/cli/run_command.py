@@ -15,9 +15,10 @@ import typer
 from qdexp.cli.tables import wrapped
 from qdexp.errors import ConfigurationError, InterruptedRunError
 from qdexp.experiment.reader import parse_overrides, read_spec
-from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, runs_folder
+from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder, runs_folder
 
 if TYPE_CHECKING:
+    from qdexp.data.dataset import LatentDataset
     from qdexp.execution.conduct import Conducted, Display
     from qdexp.execution.ports import Executor
     from qdexp.experiment.spec import Spec
@@ -67,7 +68,7 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         LedgerError: The ledger cannot be written.
     """
     spec = request.read_spec()
-    with _signals_interrupt():
+    with signals_interrupt():
         done = _conduct(spec, request.runs_folder, executor)
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
@@ -95,13 +96,12 @@ def _check_trainable(spec: "Spec") -> None:
 
 def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
     from qdexp.backends.mlflow_tracker import MlflowTracker
-    from qdexp.data.dataset import LatentDataset
     from qdexp.execution.conduct import Collaborators, conduct
     from qdexp.results.provenance import driver_provenance
 
     with _display() as display:
         outside = Collaborators(
-            dataset=LatentDataset(),
+            dataset=dataset_of(runs),
             executor=_executor(spec, runs, executor),
             tracker=MlflowTracker(runs),
             display=display,
@@ -109,6 +109,18 @@ def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
             provenance=driver_provenance(),
         )
         return conduct(spec, runs, outside)
+
+
+def dataset_of(runs: Path) -> "LatentDataset":
+    """Returns the clips behind any configuration, as `run`, `plan` and `train` know them."""
+    from qdexp.cli.encoding_display import PlainDisplay
+    from qdexp.data.dataset import LatentDataset
+
+    return LatentDataset(
+        cache_folder(runs),
+        watch=PlainDisplay().show,
+        say=lambda line: typer.echo(line, err=True),
+    )
 
 
 def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
@@ -155,7 +167,7 @@ def _report(name: str, runs: Path) -> None:
 
 
 @contextmanager
-def _signals_interrupt() -> Generator[None]:
+def signals_interrupt() -> Generator[None]:
     """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

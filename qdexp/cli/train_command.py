@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from qdexp.cli.configuration_file import read_configuration
+from qdexp.cli.run_command import dataset_of
 from qdexp.cli.tables import aligned
 from qdexp.cli.training_display import progress_display
 from qdexp.cli.training_folder import TrainingFolder
@@ -21,6 +22,7 @@ from qdexp.results.outcome import Outcome
 
 if TYPE_CHECKING:
     from qdexp.backends.stop_signal import StopSignal
+    from qdexp.data.dataset import LatentDataset
     from qdexp.execution.ports import Workspace
     from qdexp.experiment.trial import Trial
     from qdexp.training.parallel import Ranks
@@ -76,9 +78,10 @@ def train(request: Request) -> int:
     from qdexp.training.parallel import joined
 
     with joined() as ranks:
-        folders = _folders(request, configuration, ranks)
+        dataset = _dataset()
+        folders = _folders(request, configuration, ranks, dataset)
         _agreed(ranks, lambda: _begin(folders, ranks))
-        latents = _latents(configuration, ranks)
+        latents = _latents(configuration, ranks, dataset)
         with StopSignal() as stop:
             return _Session(request=request, ranks=ranks, stop=stop, latents=latents).run(folders)
 
@@ -174,13 +177,12 @@ class _Session:
 
 
 def _folders(
-    request: Request, configuration: Configuration, ranks: "Ranks"
+    request: Request, configuration: Configuration, ranks: "Ranks", dataset: "LatentDataset"
 ) -> tuple[TrainingFolder, ...]:
     """Returns what is trained, teacher first.
 
     The file says how many clips each process takes, so the training has as many times more.
     """
-    from qdexp.data.dataset import LatentDataset
     from qdexp.experiment.trial import Trial
 
     whole = configuration.training.batch_size * ranks.world_size
@@ -188,7 +190,7 @@ def _folders(
     trial = Trial(
         configuration=configuration,
         seed=request.seed,
-        data_fingerprint=LatentDataset().fingerprint(configuration.data),
+        data_fingerprint=dataset.fingerprint(configuration.data),
     )
     resume = request.resume and request.resume.absolute()
     own = TrainingFolder(path=request.folder, trial=trial, start_from=resume)
@@ -243,17 +245,28 @@ def _agreed(ranks: "Ranks", check: Callable[[], None]) -> None:
         raise refusal or RequestError("the first process found the request wrong")
 
 
-def _latents(configuration: Configuration, ranks: "Ranks") -> Path:
-    """Returns the folder of the latents, made where experiments look for them too."""
-    from qdexp.data.dataset import LatentDataset
+def _dataset() -> "LatentDataset":
+    return dataset_of(_runs())
 
+
+def _runs() -> Path:
+    """Returns the folder in which experiments look for latents too.
+
+    Raises:
+        RequestError: It is none.
+    """
     try:
-        cache = cache_folder(runs_folder(None))
+        return runs_folder(None)
     except RequestError as error:
         raise RequestError(str(error).replace("--runs", "$QDEXP_RUNS")) from None
-    if ranks.is_first:
+
+
+def _latents(configuration: Configuration, ranks: "Ranks", dataset: "LatentDataset") -> Path:
+    """Returns the folder of the latents, made where experiments look for them too."""
+    cache = cache_folder(_runs())
+    if ranks.is_first and configuration.data.kind != "latents":
         typer.echo(f"latents: looking in {cache}, making them if they are not there", err=True)
-    return LatentDataset().prepare(configuration.data, cache)
+    return dataset.prepare(configuration.data, cache)
 
 
 def _was_asked(stop: "StopSignal") -> bool:

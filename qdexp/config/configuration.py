@@ -10,14 +10,18 @@ from typing import Annotated, Any, Self
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 
+from qdexp.config.data_config import DataConfig
 from qdexp.config.model_config import ModelConfig
 from qdexp.config.section import Section
-from qdexp.config.sections import DataConfig, DiffusionConfig, EvaluationConfig
+from qdexp.config.sections import DiffusionConfig, EvaluationConfig
 from qdexp.config.training_config import DistillationConfig, TrainingConfig
 from qdexp.errors import ConfigurationError, nearest
 
 Value = Any
 """A field's value as plain data: a number, a text, a truth value, a list of them, or None."""
+
+LEAST_TRAIN_CLIPS = 6
+"""Three parts of two clips: to fit features to, to compare samples with, to compare with those."""
 
 
 class Configuration(Section):
@@ -73,6 +77,20 @@ class Configuration(Section):
             raise ValueError(
                 "evaluation.codebook_tokens: expected at most num_clips x num_levels x tokens per "
                 f"clip, found {self.evaluation.codebook_tokens} for {available}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_can_be_measured(self) -> Self:
+        if self.evaluation.num_samples and self.data.num_train_clips < LEAST_TRAIN_CLIPS:
+            raise ValueError(
+                f"data.num_train_clips: expected at least {LEAST_TRAIN_CLIPS} for samples to be "
+                f"compared with, found {self.data.num_train_clips}"
+            )
+        if self.evaluation.classifier == "digits" and self.data.kind != "moving_digits":
+            raise ValueError(
+                "evaluation.classifier: expected digits for data.kind moving_digits only, found it "
+                f"for {self.data.kind}"
             )
         return self
 

@@ -1,15 +1,16 @@
 """What each metric is: its unit, its direction, and the fields that enter its definition.
 
 Two conditions can be compared on a metric only if no factor that separates them is among those
-fields: the number would change its meaning together with its value.
+fields: the number would change its meaning together with its value. Measures of samples are
+families of metrics (`sample_metrics`): `find` knows both, so nobody else asks which a name is.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
 
+from qdexp.config import sample_metrics
+from qdexp.config.configuration import Configuration
+from qdexp.config.metric import Direction, Metric
 from qdexp.errors import ConfigurationError, nearest
-
-Direction = Literal["lower", "higher", "neither"]
 
 _DATA = ("data.*",)
 _RANGE = (
@@ -34,7 +35,6 @@ _HELD_OUT = (
     "diffusion.num_train_timesteps",  # few timesteps cannot hit the noise levels
     "training.objective",  # a student is made for a few timesteps of its own
 )
-_SAMPLED = (*_DATA, "evaluation.num_samples")
 _CURVE = (
     *_DATA,
     *_RANGE,  # a mean over the levels of the trial's own range
@@ -53,39 +53,22 @@ _COUNTED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A number that a trial measures.
-
-    Args:
-        name: Its dotted name.
-        unit: Its unit, empty for a ratio or a count without one.
-        direction: Which values are good; `neither` cannot be ranked.
-        defined_by: Configuration fields (``section.*`` for a whole section) in its definition.
-        description: One sentence for tables and reports.
-    """
-
-    name: str
-    unit: str
-    direction: Direction
-    defined_by: tuple[str, ...]
-    description: str
-
-    def is_defined_by(self, field: str) -> bool:
-        """Tells whether varying `field` changes what this metric means."""
-        section = field.partition(".")[0] + ".*"
-        return field in self.defined_by or section in self.defined_by
-
-
 def _metric(
     name: str, direction: Direction, defined_by: tuple[str, ...], description: str, unit: str = ""
 ) -> Metric:
     return Metric(
-        name=name, unit=unit, direction=direction, defined_by=defined_by, description=description
+        name=name,
+        unit=unit,
+        direction=direction,
+        defined_by=defined_by,
+        description=description,
+        is_timing=unit in ("s", "B"),
     )
 
 
-METRICS: dict[str, Metric] = {
+SPEED = "eval.fps"
+
+_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         _metric(
@@ -112,13 +95,6 @@ METRICS: dict[str, Metric] = {
             "lower",
             _HELD_OUT,
             "Mean squared error of the decoded pred_x0, pixels in 0..1.",
-        ),
-        _metric(
-            "eval.kernel_distance",
-            "lower",
-            _SAMPLED,
-            "Unbiased squared kernel distance (degree 3) between samples and training clips, on "
-            "principal components of pooled pixels; it can be below 0.",
         ),
         _metric(
             "eval.curve_denoising_loss",
@@ -213,6 +189,16 @@ METRICS: dict[str, Metric] = {
             "Perplexity of one training batch's codes; bounded by its tokens.",
             "codes",
         ),
+        Metric(
+            name=SPEED,
+            unit="frames/s",
+            direction="higher",
+            defined_by=_DATA,
+            description="Decoded frames that sampling makes in a second, the median over full "
+            "batches after a warm-up; a timing.",
+            words="sampling speed",
+            is_timing=True,
+        ),
         _metric("cost.parameters", "neither", (), "Trained parameters and code values.", "numbers"),
         _metric(
             "cost.step_seconds",
@@ -228,12 +214,62 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def find(name: str) -> Metric | None:
+    """Returns the declaration of a metric, or None if there is no such metric."""
+    return _METRICS.get(name) or sample_metrics.declared(name)
+
+
 def metric(name: str) -> Metric:
     """Returns the declaration of a metric.
 
     Raises:
         ConfigurationError: There is no such metric; the message names the nearest.
     """
-    if name not in METRICS:
-        raise ConfigurationError(f"expected a metric, found '{name}'{nearest(name, METRICS)}")
-    return METRICS[name]
+    found = find(name)
+    if found is None:
+        raise ConfigurationError(f"expected a metric, found '{name}'{nearest(name, names())}")
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """Returns every name that a spec may have for a metric, a family's short one included."""
+    costs = [name for name in _METRICS if name.startswith("cost.")]
+    return (*(name for name in _METRICS if name not in costs), *sample_metrics.FAMILIES, *costs)
+
+
+def resolve(name: str, config: Configuration) -> str:
+    """Returns the name under which a configuration measures a metric.
+
+    Raises:
+        ConfigurationError: There is no such metric, or the configuration does not measure it; the
+            message says what to set.
+    """
+    if metric(name).name not in _METRICS:
+        return sample_metrics.resolve(name, config)
+    if name == SPEED:
+        sample_metrics.check_sampled(name, config)
+    return name
+
+
+def check_measured(name: str, config: Configuration) -> None:
+    """Accepts a metric of which a configuration has all that it takes.
+
+    Raises:
+        ConfigurationError: Weights are missing; the message says how to get them.
+    """
+    family = sample_metrics.FAMILIES.get(sample_metrics.family_of(name))
+    problem = sample_metrics.missing_network(family.by, config) if family else None
+    if problem:
+        raise ConfigurationError(f"expected what {name} is measured by, found none: {problem}")
+
+
+def in_order(measured: Iterable[str]) -> list[str]:
+    """Returns measured names as tables list them: as declared, then those of no declaration."""
+    order = {name: place for place, name in enumerate(names())}
+    families = sorted(sample_metrics.FAMILIES, key=len, reverse=True)
+
+    def place(name: str) -> tuple[int, str]:
+        short = next((each for each in families if name.startswith(each + ".")), name)
+        return order.get(short, len(order)), name
+
+    return sorted(measured, key=place)

@@ -1,10 +1,19 @@
-"""The sections for diffusion, data and evaluation: every field with its meaning."""
+"""The sections for diffusion and evaluation: every field with its meaning."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from qdexp.config.section import Section
+
+FilePath = Annotated[
+    str | None,
+    AfterValidator(lambda path: path and str(Path(path).expanduser().absolute())),
+]
+"""A file of the user's; made absolute at once, since workers have other working directories."""
+
+Sha256 = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class DiffusionConfig(Section):
@@ -66,37 +75,6 @@ class DiffusionConfig(Section):
         return self
 
 
-class DataConfig(Section):
-    """The clips and the autoencoder that makes latents of them."""
-
-    kind: Literal["moving_digits"] = Field(
-        default="moving_digits", description="Where clips come from."
-    )
-    num_train_clips: int = Field(default=512, ge=1, le=10_000_000, description="Clips to train on.")
-    num_eval_clips: int = Field(default=64, ge=1, le=100_000, description="Clips held out.")
-    num_frames: int = Field(default=17, ge=1, le=1025, description="Frames of a clip, 1 + 4k.")
-    height: int = Field(
-        default=64, ge=32, le=2048, multiple_of=8, description="Rows of a frame, pixels."
-    )
-    width: int = Field(default=64, ge=32, le=2048, multiple_of=8, description="Columns, pixels.")
-    seed: int = Field(
-        default=0, ge=0, description="Which clips are generated; not the trial's seed."
-    )
-    autoencoder: Literal["pca3d"] = Field(
-        default="pca3d", description="Pixels to latents and back."
-    )
-
-    @model_validator(mode="after")
-    def _frames_fit_the_autoencoder(self) -> Self:
-        if self.num_frames % 4 != 1:
-            below = self.num_frames - (self.num_frames - 1) % 4
-            raise ValueError(
-                f"data.num_frames: expected 1 + 4k, found {self.num_frames}; the nearest are "
-                f"{below} and {below + 4}"
-            )
-        return self
-
-
 class EvaluationConfig(Section):
     """What is measured on held-out clips, and how much of it."""
 
@@ -122,8 +100,64 @@ class EvaluationConfig(Section):
         default=0,
         ge=0,
         le=100_000,
-        description="Clips sampled at the end for eval.kernel_distance; 0 measures none.",
+        description="Clips sampled at the end for the measures of samples; 0 measures none.",
     )
+    backbone: Literal["pixels-pca", "i3d", "torchscript"] = Field(
+        default="pixels-pca",
+        description="What makes features of clips for eval.kernel_distance and eval.frechet: "
+        "principal components of pixels, the standard I3D file, or any TorchScript file.",
+    )
+    backbone_path: FilePath = Field(default=None, description="The backbone's file.")
+    backbone_sha256: Sha256 = Field(
+        default=None, description="That file's SHA-256; for i3d the standard file's unless given."
+    )
+    classifier: Literal["none", "digits", "c3d", "inception"] = Field(
+        default="none",
+        description="What labels clips for eval.inception_score: a classifier of moving digits "
+        "trained on the spot, or the standard C3D or Inception file.",
+    )
+    classifier_path: FilePath = Field(default=None, description="The classifier's file.")
+    classifier_sha256: Sha256 = Field(default=None, description="That file's SHA-256.")
+    classifier_splits: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="Equal parts of the samples over which inception scores are averaged.",
+    )
+
+    @model_validator(mode="after")
+    def _networks_have_their_files(self) -> Self:
+        for what, without in (
+            ("backbone", ("pixels-pca",)),
+            ("classifier", ("none", "digits")),
+        ):
+            kind = getattr(self, what)
+            path, sha256 = (getattr(self, f"{what}_{part}") for part in ("path", "sha256"))
+            if kind in without and (path or sha256):
+                raise ValueError(
+                    f"evaluation.{what}: expected a network with a file for evaluation.{what}_path "
+                    f"and evaluation.{what}_sha256, found {kind}, which has none"
+                )
+            if kind not in without and kind != "i3d" and path and not sha256:
+                raise ValueError(
+                    f"evaluation.{what}_sha256: expected the SHA-256 of {path}, which says what is "
+                    f"measured, found none: set what `sha256sum {path}` prints"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_can_be_compared(self) -> Self:
+        if self.num_samples == 1:
+            raise ValueError(
+                "evaluation.num_samples: expected 0, or at least 2, of which a distance can be "
+                "measured, found 1"
+            )
+        if self.num_samples and self.classifier_splits > self.num_samples:
+            raise ValueError(
+                "evaluation.classifier_splits: expected at most evaluation.num_samples, found "
+                f"{self.classifier_splits} and {self.num_samples}"
+            )
+        return self
 
     shown_clips: int = Field(
         default=4,

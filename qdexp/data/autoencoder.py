@@ -33,7 +33,8 @@ class Autoencoder(Protocol):
     def to_plain(self) -> dict[str, Any]:
         """Returns all that encoding and decoding need, as texts, numbers and tensors.
 
-        Under `kind` it has the autoencoder's name.
+        Where that would be too much for every checkpoint, it says where it is, and its hash. Under
+        `kind` it has the autoencoder's name.
         """
         ...
 

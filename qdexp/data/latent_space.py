@@ -1,7 +1,8 @@
 # pyright: basic
 """What latents mean: the autoencoder that made them, and how its numbers were normalised.
 
-Small enough to travel in every checkpoint, so that a checkpoint samples and decodes on its own.
+Small enough to travel in every checkpoint, so that a checkpoint samples and decodes on its own; of
+`wan` only the place and the hash of its weights.
 Axes: b clips, c channels, t y x latent positions, f frames, h w pixels.
 """
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from qdexp.data.autoencoder import Autoencoder
 from qdexp.data.pca3d import Pca3d
+from qdexp.data.wan import Wan
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +58,8 @@ class LatentSpace:
 
 def autoencoder_from_plain(plain: dict[str, Any]) -> Autoencoder:
     """Builds the autoencoder that its own `to_plain` described."""
-    return Pca3d.from_plain(plain)
+    kinds: dict[str, Any] = {"pca3d": Pca3d, "wan": Wan}
+    return kinds[plain["kind"]].from_plain(plain)
 
 
 def per_channel(values: Sequence[float]) -> Float[Tensor, "c 1 1 1"]:

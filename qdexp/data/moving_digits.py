@@ -19,7 +19,7 @@ import sklearn
 from jaxtyping import Int64, UInt8
 from sklearn.datasets import load_digits
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.data.fingerprint import FRAMES_SHA256
 from qdexp.errors import DataError
 

@@ -18,7 +18,7 @@ from qdexp.results.provenance import flat
 from qdexp.results.recorder import Recorder
 
 if TYPE_CHECKING:
-    from qdexp.config.sections import DataConfig
+    from qdexp.config.data_config import DataConfig
 
 
 class Display(Listener, Protocol):

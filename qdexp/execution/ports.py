@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.outcome import Outcome, Progress
 

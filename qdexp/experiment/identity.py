@@ -5,9 +5,14 @@ import json
 from typing import Any
 
 from qdexp.config.revision import RESULTS_REVISION
+from qdexp.config.sample_metrics import WEIGHTS
 
 WITHOUT_EFFECT = frozenset(
     {
+        "data.autoencoder_path",
+        "data.path",
+        "evaluation.backbone_path",
+        "evaluation.classifier_path",
         "evaluation.shown_clips",
         "training.activation_checkpointing",
         "training.checkpoint_every_steps",
@@ -15,7 +20,10 @@ WITHOUT_EFFECT = frozenset(
         "training.parallelism",
     }
 )
-"""Configuration fields that change no result, and so no identity."""
+"""Configuration fields that change no result, and so no identity.
+
+Where data lie is none of it: what they are is in the data's fingerprint.
+"""
 
 LENGTH_FIELDS = frozenset({"training.max_steps", "training.num_epochs"})
 """Fields that say only how long to train: a longer trial passes through a shorter one's states."""
@@ -93,9 +101,25 @@ def effective(fields: dict[str, Any]) -> dict[str, Any]:
     ignored = WITHOUT_EFFECT | {field for field, kinds in READERS.items() if kind not in kinds}
     if kind == "fsq" and fields["model.quantizer_placement"] == "bottleneck":
         ignored |= _LOSS_FIELDS  # it has no loss there
+    if fields["data.kind"] != "moving_digits":
+        ignored |= {"data.seed"}
     if fields["training.objective"] == "diffusion":
         ignored |= {name for name in fields if name.startswith("distillation.")}
-    return {name: value for name, value in fields.items() if name not in ignored}
+    kept = {name: value for name, value in fields.items() if name not in ignored}
+    return kept | {name: None for name in _networks_without_files(fields)}
+
+
+def _networks_without_files(fields: dict[str, Any]) -> list[str]:
+    """Returns the fields of networks that measure nothing, since their files are not given.
+
+    Where a file is does not matter, but whether it is given does: without it the trial is another
+    one, so that giving it later measures what the first one could not.
+    """
+    return [
+        f"evaluation.{what}"
+        for what in ("backbone", "classifier")
+        if fields[f"evaluation.{what}"] in WEIGHTS and fields[f"evaluation.{what}_path"] is None
+    ]
 
 
 def _length_fields(fields: dict[str, Any]) -> frozenset[str]:

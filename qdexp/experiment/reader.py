@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from qdexp.config.configuration import Value, check_value
-from qdexp.config.metrics import METRICS, metric
+from qdexp.config.configuration import Configuration, Value, check_value
+from qdexp.config.metric import Metric
+from qdexp.config.metrics import check_measured, metric, resolve
 from qdexp.errors import ConfigurationError, RequestError
 from qdexp.experiment import document as yaml
 from qdexp.experiment.document import Document
-from qdexp.experiment.factor import Factor
-from qdexp.experiment.grid import read_grid
+from qdexp.experiment.grid import Grid, read_grid
 from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
@@ -91,7 +91,7 @@ class _Reader:
             question=self._text("question", "a question in words"),
             grid=grid,
             seeds=self._seeds(len(grid.conditions)),
-            metrics=self._metrics(grid.factors),
+            metrics=self._metrics(grid),
             resources=self._resources(),
             trainable=self._trainable(),
         )
@@ -136,34 +136,55 @@ class _Reader:
             self._fail(f"seeds: expected {expected}, found {seeds!r}", "seeds")
         return tuple(listed)
 
-    def _metrics(self, factors: Sequence[Factor]) -> Metrics:
+    def _metrics(self, grid: Grid) -> Metrics:
         if "metrics" not in self._content:
             return Metrics(primary=DEFAULT_PRIMARY, smallest_effect=None, secondary=())
         content = self._document.mapping(("metrics",), ("primary", "secondary", "smallest_effect"))
-        primary = self._metric(content.get("primary", DEFAULT_PRIMARY), "primary")
-        for factor in factors:
-            if METRICS[primary].is_defined_by(factor.field):
-                problem = (
-                    f"metrics: expected a primary metric that conditions can be compared on, found "
-                    f"'{primary}', whose definition contains {factor.field}"
-                )
-                self._fail(problem, "metrics", "primary")
-        if METRICS[primary].direction == "neither":
-            problem = f"metrics: expected a metric with a better direction, found '{primary}'"
-            self._fail(problem, "metrics", "primary")
+        primary = self._primary(content.get("primary", DEFAULT_PRIMARY), grid)
         written = content.get("secondary", [])
         if not isinstance(written, list):
             self._fail(f"secondary: expected a list of metrics, found {written!r}", "metrics")
-        secondary = [self._metric(name, "secondary", index) for index, name in enumerate(written)]
+        secondary = [
+            self._resolved(name, configuration, "secondary", index)
+            for index, name in enumerate(written)
+            for _, configuration in grid.conditions
+        ]
         return Metrics(
             primary=primary,
             smallest_effect=self._smallest_effect(content.get("smallest_effect")),
-            secondary=tuple(secondary),
+            secondary=tuple(dict.fromkeys(secondary)),
         )
 
-    def _metric(self, name: Value, *path: str | int) -> str:
+    def _primary(self, name: Value, grid: Grid) -> str:
+        declared = self._metric(name, "primary")
+        for factor in grid.factors:
+            if declared.is_defined_by(factor.field):
+                problem = (
+                    f"metrics: expected a primary metric that conditions can be compared on, found "
+                    f"'{declared.name}', whose definition contains {factor.field}"
+                )
+                self._fail(problem, "metrics", "primary")
+        if declared.direction == "neither":
+            problem = f"metrics: expected a metric with a better direction, found '{declared.name}'"
+            self._fail(problem, "metrics", "primary")
+        # No factor is in its definition: all conditions measure it under one name.
+        configuration = grid.conditions[0][1]
         try:
-            return metric(str(name)).name
+            check_measured(declared.name, configuration)
+        except RequestError as error:
+            self._fail(f"metrics: {error}", "metrics", "primary")
+        return self._resolved(name, configuration, "primary")
+
+    def _metric(self, name: Value, *path: str | int) -> Metric:
+        try:
+            return metric(str(name))
+        except RequestError as error:
+            self._fail(f"metrics: {error}", "metrics", *path)
+
+    def _resolved(self, name: Value, configuration: Configuration, *path: str | int) -> str:
+        """Returns the name under which a configuration measures a metric."""
+        try:
+            return resolve(str(name), configuration)
         except RequestError as error:
             self._fail(f"metrics: {error}", "metrics", *path)
 

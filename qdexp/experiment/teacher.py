@@ -3,6 +3,12 @@
 from qdexp.config.configuration import Configuration
 from qdexp.experiment.identity import QUANTIZER_FIELDS
 
+NETWORK_FIELDS = (
+    "backbone", "backbone_path", "backbone_sha256",
+    "classifier", "classifier_path", "classifier_sha256", "classifier_splits",
+)  # fmt: skip
+"""Fields of the evaluation that say how samples are measured."""
+
 
 def teacher_configuration(student: Configuration) -> Configuration:
     """Returns the configuration of a student's teacher: the same network, trained unquantized.
@@ -12,7 +18,12 @@ def teacher_configuration(student: Configuration) -> Configuration:
     """
     default = Configuration().fields()
     diffusion = student.diffusion
-    unused = (*QUANTIZER_FIELDS, "evaluation.num_samples", "diffusion.sampling_eta")
+    unused = (
+        *QUANTIZER_FIELDS,
+        "evaluation.num_samples",
+        *(f"evaluation.{what}" for what in NETWORK_FIELDS),
+        "diffusion.sampling_eta",
+    )
     return student.replace(
         {field: default[field] for field in unused}
         | {field: default[field] for field in default if field.startswith("distillation.")}

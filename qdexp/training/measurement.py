@@ -8,7 +8,7 @@ that were trained on different ranges.
 # pyright: basic
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,18 +23,19 @@ from qdexp.evaluation.denoising_error import (
     denoising_errors,
     noise_levels,
 )
-from qdexp.evaluation.kernel_distance import PixelFeatures, kernel_distance
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 from qdexp.results.outcome import Array
 from qdexp.training import memory, randomness
 from qdexp.training.code_health import CodeHealth, code_health
 from qdexp.training.course import Course
 from qdexp.training.record import CurvePoint, Record
-from qdexp.training.sampling import CLIPS_AT_ONCE, sampled_latents
+from qdexp.training.sample_measurement import (
+    RealClips,
+    SampleNetworks,
+    open_networks,
+    sample_measurement,
+)
 from qdexp.training.training_state import num_parameters
-
-REAL_CLIPS = 512
-"""Training clips with which samples are compared, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +55,17 @@ class HeldOut:
         course: The trial's course.
         levels: All noise levels of its evaluation, on the device.
         clips: All held-out clips of its evaluation, on the device.
-        real: Clean latents of the training clips, with which samples are compared.
+        sources: The number of the video that each of them is from.
+        real: The training clips, with which samples are compared.
+        networks: What looks at samples.
     """
 
     course: Course
     levels: NoiseLevels
     clips: HeldOutClips
-    real: Tensor
+    sources: Tensor
+    real: RealClips
+    networks: SampleNetworks
 
     @property
     def config(self) -> Configuration:
@@ -69,14 +74,21 @@ class HeldOut:
 
 
 def held_out(course: Course, latents: Latents) -> HeldOut:
-    """Returns the first `evaluation.num_clips` held-out clips, each with its own noise."""
+    """Returns the first `evaluation.num_clips` held-out clips, each with its own noise.
+
+    Raises:
+        ConfigurationError: What shall look at samples cannot.
+    """
     evaluation = course.config.evaluation
     x_0 = latents.held_out[: evaluation.num_clips].to(course.device, course.dtype)
+    real = RealClips(latents=latents.train, decode=latents.space.decode)
     return HeldOut(
         course=course,
         levels=noise_levels(course.parametrisation.schedule, evaluation.num_levels),
         clips=with_noise(x_0, latents.space.decode),
-        real=latents.train[:REAL_CLIPS],
+        sources=latents.held_out_sources[: evaluation.num_clips],
+        real=real,
+        networks=open_networks(course, real),
     )
 
 
@@ -135,21 +147,10 @@ def final_measurement(model: QuantizedDiffusionPredictor, on: HeldOut) -> Measur
             "diffusion.max_step: eval.denoising_loss was not measured; widen the range",
         )
     if on.config.evaluation.num_samples:
-        scalars["eval.kernel_distance"] = _sample_distance(model, on)
+        of_samples, more = sample_measurement(model, on.course, on.networks, on.real)
+        scalars |= of_samples
+        warnings += more
     return Measurement(scalars=scalars, arrays=_arrays(errors, health, on), warnings=warnings)
-
-
-def _sample_distance(model: QuantizedDiffusionPredictor, on: HeldOut) -> float:
-    """Returns the kernel distance between samples and training clips, both decoded."""
-    samples = sampled_latents(model, on.course, on.config.evaluation.num_samples)
-    real = on.real.to(samples)
-    features = PixelFeatures.fit(_decoded(real, on))
-    return kernel_distance(features(_decoded(samples, on)), features(_decoded(real, on)))
-
-
-def _decoded(latents: Tensor, on: HeldOut) -> Iterator[Tensor]:
-    """Returns the pixels of latents, a few clips at a time: all at once take much room."""
-    return (on.clips.decode(part) for part in latents.split(CLIPS_AT_ONCE))
 
 
 def curve_arrays(curve: list[CurvePoint]) -> dict[str, Array]:
@@ -193,6 +194,7 @@ def _arrays(errors: DenoisingErrors, health: CodeHealth | None, on: HeldOut) -> 
         "eval.pixel_errors": _array(errors.pixels),
         "eval.level_log_snr": _array(on.levels.log_snr),
         "eval.level_timesteps": _array(on.levels.timesteps),
+        "eval.clip_sources": _array(on.sources),
     }
     if health:
         arrays["eval.code_counts"] = _array(health.counts.flatten())

@@ -76,7 +76,8 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
     Raises:
         CheckpointError: A checkpoint belongs to another trajectory, or lies beyond the end, or the
             teacher's is not there.
-        ConfigurationError: The processes cannot share this training.
+        ConfigurationError: The processes cannot share this training, or a network that shall look
+            at samples is not there.
         DataError: The latents are not there, or not whole.
         OSError: A checkpoint could not be written.
         TrainingMemoryError: Memory ran out, also with smaller micro-batches.
@@ -102,7 +103,7 @@ def _open(trial: Trial, workspace: Workspace) -> _Attempt:
     check_ranks(config, ranks)
     device = computing_device(config)
     memory.reset_peak(device)
-    latents = open_latents(workspace.latents)
+    latents = open_latents(workspace.latents, config.data)
     course = make_course(config, trial.seed, latents.train, device, ranks)
     attempt = _Attempt(
         trial=trial,

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "ray", "mlflow", "pandas", "numpy", "sklearn", "scipy", "matplotlib", "seaborn"}
+HEAVY = {
+    "av",
+    "torch",
+    "ray",
+    "mlflow",
+    "pandas",
+    "numpy",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "seaborn",
+}
 CODE = """
 import json, sys
 {code}
@@ -41,6 +52,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         ["run", "--help"],
         ["plan", "experiments/codebook_size.yaml", "--runs", "{runs}"],
         ["plan", "experiments/timestep_range.yaml", "--json", "--runs", "{runs}"],
+        ["encode", "--help"],
         ["status", "--runs", "{runs}"],
         ["presets", "--out", "{runs}"],
     ],

@@ -29,6 +29,9 @@ class Made:
             load does to it.
         ran: Provenance of a condition's trials, if not like all others', by its levels.
         num_clips: Held-out clips; 0 records no arrays, as a user's own trainable may not.
+        samples: Measures of samples, of every trial.
+        secondary: Metrics shown beside the primary one.
+        clips_per_video: Held-out clips of one video; 0 records none, as ledgers of before.
         noise: Standard deviation of a pair's relative difference between seeds.
     """
 
@@ -50,6 +53,9 @@ class Made:
     step_factors: Mapping[tuple[tuple[Any, ...], int], float] = field(default_factory=dict)
     ran: Mapping[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
     num_clips: int = 16
+    samples: Mapping[str, float] = field(default_factory=dict)
+    secondary: tuple[str, ...] = ("eval.pixel_error", "eval.perplexity")
+    clips_per_video: int = 0
     noise: float = 0.001
     provenance: Mapping[str, Any] = field(
         default_factory=lambda: {
@@ -92,7 +98,7 @@ class Made:
             "metrics": {
                 "primary": self.primary,
                 "smallest_effect": self.smallest_effect,
-                "secondary": ["eval.pixel_error", "eval.perplexity"],
+                "secondary": list(self.secondary),
             },
             "resources": {"cpus": 1, "gpus": None},
             "trainable": "qdexp.training.run_trial:run_trial",
@@ -153,6 +159,7 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
     errors = _clip_errors(made, trial.seed, made.effects.get(levels, 0.0), levels)
     codes = trial.configuration.model.num_embeddings
     measurements = _measurements(errors, codes, trial.seed)
+    measurements |= _of_samples(made, measurements["eval.denoising_loss"])
     measurements["cost.step_seconds"] *= made.step_factors.get((levels, trial.seed), 1.0)
     return Outcome(
         trial_id=trial.trial_id,
@@ -160,7 +167,7 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
         step=200,
         measurements=measurements,
         history=_history(float(errors.mean()), codes, trial.seed),
-        arrays=_arrays(errors, trial) if made.num_clips else {},
+        arrays=_arrays(made, errors, trial) if made.num_clips else {},
         provenance={
             **made.provenance,
             "pid": trial.seed,
@@ -205,6 +212,11 @@ def _measurements(errors: np.ndarray, codes: int, seed: int) -> dict[str, float]
     }
 
 
+def _of_samples(made: Made, loss: float) -> dict[str, float]:
+    """Returns measures of samples that follow the error, and floors that follow nothing."""
+    return {name: value * (1 if "_floor" in name else loss) for name, value in made.samples.items()}
+
+
 def _history(loss: float, codes: int, seed: int) -> dict[str, Series]:
     steps = np.arange(10, 201, 10)
     draw = np.random.default_rng([19, seed, codes])
@@ -230,7 +242,7 @@ def _history(loss: float, codes: int, seed: int) -> dict[str, Series]:
     return history
 
 
-def _arrays(errors: np.ndarray, trial: Trial) -> dict[str, Array]:
+def _arrays(made: Made, errors: np.ndarray, trial: Trial) -> dict[str, Array]:
     wanted = 1 / (1 + np.exp(-LOG_SNR))
     timesteps = np.abs(LINEAR_ALPHA_BAR[None, :] - wanted[:, None]).argmin(axis=1)
     codes = trial.configuration.model.num_embeddings
@@ -242,6 +254,8 @@ def _arrays(errors: np.ndarray, trial: Trial) -> dict[str, Array]:
         "eval.level_timesteps": timesteps.astype(float),
         "eval.code_counts": np.full(codes, 65_536 / codes),
     }
+    if made.clips_per_video:
+        numbers["eval.clip_sources"] = np.arange(made.num_clips) // made.clips_per_video * 1.0
     return {
         name: Array(shape=value.shape, values=tuple(value.ravel().tolist()))
         for name, value in numbers.items()

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qdexp_analysis.comparability import refusal, scores, shared_levels
+from qdexp_analysis import render
+from qdexp_analysis.comparability import level_errors, refusal, scores, shared_levels
 from qdexp_analysis.effects import factorial_effects
+from qdexp_analysis.findings import find
 from qdexp_analysis.table import load
 
 Make = Callable[[Any], Path]
@@ -83,3 +85,53 @@ def test_factor_that_acts_alone_has_its_effect_and_no_product(
     )
     assert found[0].p is not None
     assert found[0].p < 0.05
+
+
+def test_clips_of_one_video_count_as_one(make_ledger: Make, made: type[Any]) -> None:
+    experiment = load("codebook_size", make_ledger(made(clips_per_video=5)))
+    found = scores(experiment, "eval.denoising_loss").values
+    errors = level_errors(experiment, "eval.denoising_loss")
+
+    assert found.shape == (3, 3, 4), "16 clips: three videos of five and one of one"
+    assert errors is not None
+    np.testing.assert_allclose(found.mean(axis=2), errors.mean(axis=2), rtol=1e-12)
+
+
+def test_the_variance_over_videos_is_the_cluster_robust_one(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    experiment = load("codebook_size", make_ledger(made(clips_per_video=5)))
+    trial = experiment.records_at(0)[0]
+    by_clip = experiment.arrays[trial.trial_id]["eval.clip_errors"].mean(axis=0)
+    deviations = by_clip - by_clip.mean()
+    sums = [deviations[start : start + 5].sum() for start in range(0, 16, 5)]
+    robust = np.square(sums).sum() / 16**2 * 4 / 3
+
+    found = scores(experiment, "eval.denoising_loss").values[0, 0]
+    assert found.var(ddof=1) / 4 == pytest.approx(robust, rel=1e-9)
+
+
+def test_clips_of_their_own_are_as_if_nothing_was_recorded(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    experiment = load("codebook_size", make_ledger(made(clips_per_video=1)))
+    found = scores(experiment, "eval.denoising_loss").values
+    trial = experiment.records_at(0)[0]
+    by_clip = experiment.arrays[trial.trial_id]["eval.clip_errors"].mean(axis=0)
+    np.testing.assert_allclose(found[0, 0], by_clip, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("per_video", "clips_and_videos"), [(0, (16, 16)), (1, (16, 16)), (5, (16, 4)), (16, (16, 1))]
+)
+def test_a_report_says_how_many_videos_there_are(
+    make_ledger: Make, made: type[Any], per_video: int, clips_and_videos: tuple[int, int]
+) -> None:
+    runs = make_ledger(made(clips_per_video=per_video))
+    findings = find(load("codebook_size", runs))
+    assert findings.clips_and_videos == clips_and_videos
+    text = render("codebook_size", runs, "html")
+    assert ("of 4 videos" in text) == (per_video == 5)
+    assert ("all clips are of one video" in text) == (per_video == 16)
+    assert findings.contrasts[0].estimate is not None
+    assert (findings.contrasts[0].estimate.new_clips is None) == (per_video == 16)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qdexp.config.configuration import Configuration, field_names
-from qdexp.config.metrics import METRICS
+from qdexp.config.metrics import metric, names
 from qdexp.config.presets import PRESETS, preset
 from qdexp.errors import ConfigurationError
 
@@ -84,17 +84,17 @@ def test_number_of_steps_follows_from_epochs_unless_it_is_given() -> None:
 
 def test_metrics_are_defined_by_fields_that_exist() -> None:
     sections = {field.partition(".")[0] + ".*" for field in field_names()}
-    for metric in METRICS.values():
-        assert set(metric.defined_by) <= sections | set(field_names()), metric.name
+    for name in names():
+        assert set(metric(name).defined_by) <= sections | set(field_names()), name
 
 
 def test_loss_is_not_comparable_across_what_it_contains() -> None:
-    assert METRICS["train.loss"].is_defined_by("training.quantization_weight")
+    assert metric("train.loss").is_defined_by("training.quantization_weight")
     for name in ("train.loss", "train.denoising_loss", "train.vq_loss"):
-        assert METRICS[name].is_defined_by("diffusion.min_step")
+        assert metric(name).is_defined_by("diffusion.min_step")
     for field in ("training.quantization_weight", "model.num_embeddings", "diffusion.min_step"):
-        assert not METRICS["eval.denoising_loss"].is_defined_by(field)
-    assert METRICS["eval.denoising_loss"].is_defined_by("data.num_frames")
+        assert not metric("eval.denoising_loss").is_defined_by(field)
+    assert metric("eval.denoising_loss").is_defined_by("data.num_frames")
 
 
 def test_presets_are_written_as_files(tmp_path: Path) -> None:

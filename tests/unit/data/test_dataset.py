@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.data import fingerprint as pins
 from qdexp.data.dataset import LatentDataset
 from qdexp.data.latent_cache import AUTOENCODER, HELD_OUT, TRAIN, open_latents

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
+from qdexp.data.hash_index import HashIndex
 from qdexp.data.latent_cache import HELD_OUT, TRAIN, open_latents
 from qdexp.data.manifest import MANIFEST, are_whole
 from qdexp.data.moving_digits import make_clips
@@ -19,7 +20,7 @@ CONFIG = DataConfig(num_train_clips=40, num_eval_clips=6, num_frames=5, height=3
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache") / "latents"
-    prepare_latents(CONFIG, folder)
+    prepare_latents(CONFIG, folder, hashes=HashIndex(), watch=lambda _: None)
     return folder
 
 
@@ -55,6 +56,13 @@ def test_labels_belong_to_their_clips(folder: Path) -> None:
     expected = make_clips(CONFIG, "train", range(40)).labels
 
     assert torch.equal(latents.train_labels, torch.from_numpy(expected))
+
+
+def test_a_made_clip_is_its_own_source(folder: Path) -> None:
+    latents = open_latents(folder)
+
+    assert latents.train_sources.tolist() == list(range(40))
+    assert latents.held_out_sources.tolist() == list(range(6))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.data import moving_digits
 from qdexp.data.moving_digits import MOST_DIGITS, NO_DIGIT, SPLITS, bounces, digits, make_clips
 from qdexp.errors import DataError

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.data.moving_digits import Split, make_clips
 from qdexp.data.pca3d import NUM_COMPONENTS, PatchComponents, Pca3d
 from qdexp.errors import DataError

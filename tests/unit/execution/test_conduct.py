@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from qdexp.config.sections import DataConfig
+from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError, RequestError
 from qdexp.execution.conduct import Collaborators, Conducted, conduct
 from qdexp.execution.planning import plan_of

@@ -25,9 +25,16 @@ OTHER = {
     "training.num_threads": 3, "training.log_every_steps": 3,
     "training.checkpoint_every_steps": 3, "data.num_train_clips": 100,
     "data.num_eval_clips": 100, "data.num_frames": 21, "data.height": 72, "data.width": 72,
-    "data.seed": 5, "evaluation.num_clips": 20, "evaluation.num_levels": 17,
+    "data.seed": 5, "data.kind": "video_folder", "data.path": "elsewhere", "data.fps": 12.5,
+    "data.stride": 2, "data.overlap": 3, "data.fit": "letterbox", "data.held_out_share": 0.3,
+    "data.autoencoder": "wan", "data.autoencoder_path": "elsewhere",
+    "evaluation.num_clips": 20, "evaluation.num_levels": 17,
     "evaluation.curve_steps": [1], "evaluation.curve_clips": 3, "evaluation.curve_levels": 3,
     "evaluation.codebook_tokens": 100, "evaluation.num_samples": 3,
+    "evaluation.backbone": "i3d", "evaluation.backbone_path": "there.pt",
+    "evaluation.backbone_sha256": "0" * 64, "evaluation.classifier": "digits",
+    "evaluation.classifier_path": "there.pt", "evaluation.classifier_sha256": "0" * 64,
+    "evaluation.classifier_splits": 2,
     "evaluation.shown_clips": 1,
     "model.quantizer": "gradient", "model.quantizer_placement": "output",
     "model.codes_per_token": 2, "model.gradient_estimator": "rotation",
@@ -43,7 +50,22 @@ OTHER = {
     "distillation.betas": [0.5, 0.9], "distillation.score_min_step": 50,
     "distillation.score_max_step": 900, "distillation.regression_weight": 0.5,
 }  # fmt: skip
-FITTING = {"model.patch_size": {"evaluation.codebook_tokens": 100}}
+VIDEOS = {"data.kind": "video_folder", "data.path": "here"}
+WAN = {"data.autoencoder": "wan", "data.autoencoder_path": "here"}
+FITTING = {
+    "model.patch_size": {"evaluation.codebook_tokens": 100},
+    "data.autoencoder_path": WAN,
+    "data.autoencoder": {"data.autoencoder_path": "here"},
+} | dict.fromkeys(
+    ("data.kind", "data.path", "data.fps", "data.stride", "data.overlap", "data.fit",
+     "data.held_out_share"), VIDEOS,
+)  # fmt: skip
+FILES = {"evaluation.backbone": "i3d", "evaluation.classifier": "c3d"} | {
+    f"evaluation.{what}_{part}": "1" * 64
+    for what in ("backbone", "classifier")
+    for part in ("path", "sha256")
+}
+"""Networks in files, without which the fields that say more of them fit nothing."""
 DMD = {"training.objective": "dmd"}
 UNQUANTIZED = {"model.quantizer": "none"}
 
@@ -63,8 +85,7 @@ def based_on(others: Mapping[str, Value]) -> Trial:
 
 
 def test_every_field_that_can_change_is_tried_here() -> None:
-    only_one_choice = {"data.kind", "data.autoencoder"}
-    assert set(OTHER) | only_one_choice == set(field_names())
+    assert set(OTHER) == set(field_names())
 
 
 @pytest.mark.parametrize("field", OTHER)
@@ -72,7 +93,12 @@ def test_field_is_part_of_identity_unless_it_changes_no_result(field: str) -> No
     others = DMD if field.startswith("distillation.") else {}
     if field == "model.entropy_loss_weight":
         others = {"model.quantizer": "lfq"}
-    is_same = changed(field, **others).trial_id == based_on(others).trial_id
+    if field.startswith("evaluation.") and field.endswith(("_path", "_sha256")):
+        others = FILES
+    base = FITTING.get(field, {}) | others
+    if field in ("model.patch_size", "data.kind", "data.autoencoder"):  # what fits only the other
+        base = others
+    is_same = changed(field, **others).trial_id == based_on(base).trial_id
     assert is_same == (field in identity.WITHOUT_EFFECT)
 
 
@@ -109,6 +135,19 @@ def test_what_a_kind_of_quantizer_does_not_read_is_no_part_of_its_trial(
 def test_fsq_reads_the_weights_of_losses_where_it_has_some() -> None:
     others = {"model.quantizer": "fsq", "model.quantizer_placement": "output"}
     assert changed("model.commitment_cost", **others).trial_id != based_on(others).trial_id
+
+
+@pytest.mark.parametrize("what", ["backbone", "classifier"])
+def test_where_a_network_is_does_not_matter_but_whether_it_is_there(what: str) -> None:
+    here, elsewhere, nowhere = (
+        based_on(FILES | {f"evaluation.{what}_path": path}) for path in ("here", "there", None)
+    )
+    assert here.trial_id == elsewhere.trial_id != nowhere.trial_id
+    assert here.trajectory_id == nowhere.trajectory_id
+
+
+def test_which_clips_are_made_is_no_part_of_a_trial_on_videos() -> None:
+    assert changed("data.seed", **VIDEOS).trial_id == based_on(VIDEOS).trial_id
 
 
 def test_seed_data_and_trainable_are_part_of_identity() -> None:

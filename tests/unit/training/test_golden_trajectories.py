@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from qdexp.config.configuration import Configuration
+from qdexp.config.metrics import metric
 from qdexp.config.revision import RESULTS_REVISION
 from qdexp.evaluation.denoising_error import noise_levels
 from qdexp.training import measurement, randomness
@@ -13,13 +15,14 @@ from qdexp.training.checkpoint import Checkpoint, save
 from qdexp.training.course import Course
 from qdexp.training.opening import cluster_codebook
 from qdexp.training.record import Record
+from qdexp.training.sample_measurement import RealClips, open_networks
 from qdexp.training.stepping import take_step
 from qdexp.training.training_state import TrainingState
 
 MakeConfig = Callable[..., Configuration]
 Start = Callable[..., tuple[TrainingState, Course]]
 
-GOLDEN_REVISION = 2
+GOLDEN_REVISION = 3
 GOLDEN_LOSSES = {
     "diffusion": [
         1.5213264758039062,
@@ -47,7 +50,10 @@ GOLDEN_MEASUREMENTS = {
         "eval.quantized_loss": 1.3649162315438899,
         "eval.unquantized_loss": 1.532085419227701,
         "eval.pixel_error": 0.9436512509976729,
-        "eval.kernel_distance": 4.016171381662739,
+        "eval.kernel_distance.pixels-pca.n4.r8.f5.s1.32x32": 2.6491233632086484,
+        "eval.kernel_distance_floor.pixels-pca.n4.r8.f5.s1.32x32": -0.5643585516225684,
+        "eval.frechet.pixels-pca.n4.r8.f5.s1.32x32": 8.23617554787253,
+        "eval.frechet_floor.pixels-pca.n4.r8.f5.s1.32x32": 5.172142552718778,
     },
     "dmd": {
         "eval.codebook_usage": 0.953125,
@@ -57,7 +63,10 @@ GOLDEN_MEASUREMENTS = {
         "eval.quantized_loss": 1.4909958916692627,
         "eval.unquantized_loss": 1.5670066100415252,
         "eval.pixel_error": 0.9131357356875728,
-        "eval.kernel_distance": 0.5548072482021218,
+        "eval.kernel_distance.pixels-pca.n4.r8.f5.s1.32x32": 0.8706183591951806,
+        "eval.kernel_distance_floor.pixels-pca.n4.r8.f5.s1.32x32": -0.5643585516225684,
+        "eval.frechet.pixels-pca.n4.r8.f5.s1.32x32": 5.271569332948492,
+        "eval.frechet_floor.pixels-pca.n4.r8.f5.s1.32x32": 5.172142552718778,
     },
 }
 DMD = {
@@ -73,7 +82,11 @@ def trained(
     make_config: MakeConfig, start: Start, tmp_path: Path
 ) -> Callable[[str], tuple[list[float], dict[str, float]]]:
     def trained(objective: str) -> tuple[list[float], dict[str, float]]:
-        proof = {"training__precision": "fp64", "evaluation__num_samples": 4}
+        proof = {
+            "training__precision": "fp64",
+            "evaluation__num_samples": 4,
+            "data__num_train_clips": 24,  # three parts of eight real clips
+        }
         teacher = None
         changes: dict[str, object] = {}
         if objective == "dmd":
@@ -101,13 +114,20 @@ def trained(
 def measured(state: TrainingState, course: Course) -> dict[str, float]:
     evaluation = course.config.evaluation
     clips = randomness.noise(98, step=0, shape=(4, *course.config.latent_shape))
+    real = RealClips(
+        latents=randomness.noise(97, step=0, shape=(24, *course.config.latent_shape)),
+        decode=as_pixels,
+    )
     on = measurement.HeldOut(
         course=course,
         clips=measurement.with_noise(clips.to(course.dtype), as_pixels),
         levels=noise_levels(course.parametrisation.schedule, evaluation.num_levels),
-        real=randomness.noise(97, step=0, shape=(8, *course.config.latent_shape)),
+        sources=torch.arange(4),
+        real=real,
+        networks=open_networks(course, real),
     )
-    return measurement.final_measurement(state.model, on).scalars
+    scalars = measurement.final_measurement(state.model, on).scalars
+    return {name: value for name, value in scalars.items() if not metric(name).is_timing}
 
 
 def as_pixels(latents):  # noqa: ANN001, ANN201 - tensors (b, 16, t, h, w) to (b, 3, t, h, w)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from qdexp.config.metrics import metric
 from qdexp.errors import CheckpointError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
@@ -26,8 +27,8 @@ def numbers(outcome: Outcome) -> tuple[object, ...]:
     return (
         outcome.status,
         outcome.step,
-        {k: v for k, v in outcome.measurements.items() if not k.startswith("cost.")},
-        {k: v for k, v in outcome.history.items() if not k.startswith("cost.")},
+        {k: v for k, v in outcome.measurements.items() if not metric(k).is_timing},
+        {k: v for k, v in outcome.history.items() if not metric(k).is_timing},
         outcome.arrays,
     )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from qdexp.config.configuration import Configuration
+from qdexp.config.metrics import metric
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome
 from qdexp.training.course import Course
@@ -18,8 +19,8 @@ Start = Callable[..., tuple[TrainingState, Course]]
 
 def numbers(outcome: Outcome) -> tuple[object, ...]:
     return (
-        {k: v for k, v in outcome.measurements.items() if not k.startswith("cost.")},
-        {k: v for k, v in outcome.history.items() if not k.startswith("cost.")},
+        {k: v for k, v in outcome.measurements.items() if not metric(k).is_timing},
+        {k: v for k, v in outcome.history.items() if not metric(k).is_timing},
         outcome.arrays,
     )
 
