@@ -7,6 +7,7 @@ not remembered, since it could change again without its time showing it.
 import contextlib
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -58,7 +59,7 @@ class HashIndex:
         self._known = _read(self._file) | self._new
         self._new = {}
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._file.with_name(f"{self._file.name}.tmp")
+        temporary = self._file.with_name(f"{self._file.name}.{os.getpid()}.tmp")
         temporary.write_text(json.dumps(self._known))
         temporary.replace(self._file)
 

@@ -50,8 +50,7 @@ def prepare_latents(
             write_latents(building, config=config, fingerprint=identity, encoded=encoded)
 
     build_once(folder, is_whole=lambda found: are_whole(found, fingerprint=identity), build=build)
-    if parts.exists():
-        shutil.rmtree(parts)
+    shutil.rmtree(parts, ignore_errors=True)  # another process may be looking in it
     return Manifest.read(folder)
 
 

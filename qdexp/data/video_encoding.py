@@ -80,6 +80,7 @@ class VideoEncoding:
         self._parts = parts
         self._given = given
         self._watch = watch
+        self._is_lone = False
         self._num_clips = 0
         self._own_bytes = 0
 
@@ -96,7 +97,7 @@ class VideoEncoding:
         candidates = self._inventory.videos
         parts: dict[str, Part] = {}
         while True:
-            sides = self._sides(candidates)
+            sides, self._is_lone = self._sides(candidates), len(candidates) == 1
             autoencoder = self._given or self._fitted(candidates, sides)
             folder = self._parts / self._name(autoencoder)
             folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,8 @@ class VideoEncoding:
             good = [video for video in candidates if parts[video.sha256].num_clips]
             if not good:
                 raise _no_clips(self._problems(parts))
-            if self._sides(good) == {video.sha256: sides[video.sha256] for video in good}:
+            is_as_fitted = self._is_lone == (len(good) == 1)
+            if is_as_fitted and self._sides(good) == {v.sha256: sides[v.sha256] for v in good}:
                 return self._collected(good, parts, folder, autoencoder)
             candidates = tuple(good)
 
@@ -144,8 +146,7 @@ class VideoEncoding:
         """Yields clips from several places of every video; an only one's end is held out."""
         wanted = -(-num_clips // max(1, len(videos)))
         places = min(PLACES, wanted)
-        is_lone = len(self._inventory.videos) == 1
-        step = (1 - self._config.held_out_share if is_lone else 1) / places
+        step = (1 - self._config.held_out_share if self._is_lone else 1) / places
         for video in videos:
             parts = [(step * place, step * (place + 1)) for place in range(places)]
             num_found = 0

@@ -45,7 +45,7 @@ class VideoReader:
         self._time = self._end = Fraction(0)
         self._pixel_aspect = 1.0
         self._announced: Fraction | None = None
-        self._num_taken = 0
+        self._num_taken = self._num_damaged = 0
         self.num_clips = 0
         self.problem: str | None = None
 
@@ -114,6 +114,7 @@ class VideoReader:
                 ticks = frame.duration * frame.time_base if frame.time_base else 0
                 timed = Timed(frame=frame, time=time, duration=ticks or 1 / rate)
                 self._follow(timed)
+                self._num_damaged += frame.is_corrupt
                 yield timed
 
     def _seek(self, container: InputContainer, stream: VideoStream) -> Fraction | None:
@@ -170,6 +171,8 @@ class VideoReader:
                 f"expected at least {self._config.num_frames} frames for one clip, found "
                 f"{self._num_taken}"
             )
+        if self._num_damaged:
+            return f"has damaged frames, which look it: {self._num_damaged}"
         return None
 
 

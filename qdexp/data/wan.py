@@ -2,7 +2,7 @@
 """The `wan` autoencoder: diffusers' AutoencoderKLWan, with weights from a local folder.
 
 Its weights are hundreds of megabytes, so what it says of itself is where they are and what their
-hash is (docs/decisions/0010). They are loaded when they are first needed.
+hash is (docs/decisions/0012). They are loaded when they are first needed.
 Axes as in `autoencoder`.
 """
 

@@ -100,10 +100,8 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
                 recorder.record_mirrored(spec.name)
             notes += tuple(scribe.notes)
         members = [member for member in ledger.members(spec.name) if member.is_asked_for]
-    completed = [m for m in members if m.outcome and m.outcome.status == "completed"]
-    return Conducted(
-        num_run=scribe.num_outcomes, num_incomplete=len(members) - len(completed), notes=notes
-    )
+    incomplete = [m for m in members if not m.outcome or m.outcome.status != "completed"]
+    return Conducted(num_run=scribe.num_outcomes, num_incomplete=len(incomplete), notes=notes)
 
 
 def _run_missing(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -60,7 +61,7 @@ def make_video() -> MakeVideo:
         if frames is None:
             frames = [moving_stripes(number, *size, seed) for number in range(num_frames)]
         with av.open(str(path), "w", options=options or {}) as container:
-            stream = container.add_stream(CODECS[path.suffix.lower()], rate=rate)
+            stream: Any = container.add_stream(CODECS[path.suffix.lower()], rate=rate)
             stream.height, stream.width = frames[0].shape[:2]
             stream.bit_rate = 8_000_000
             stream.options = {"crf": "4"}

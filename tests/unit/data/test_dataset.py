@@ -66,15 +66,20 @@ def test_clips_and_autoencoder_enter_the_fingerprint(
     assert DATASET.fingerprint(CONFIG) != before
 
 
-def test_a_fingerprint_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("fields", ["", "kind='video_folder', path='videos'"])
+def test_a_fingerprint_loads_nothing_heavy(fields: str, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_text("hashed, not decoded")
     program = (
-        "import sys; from qdexp.config.configuration import DataConfig; "
-        "from qdexp.data.dataset import LatentDataset; LatentDataset().fingerprint(DataConfig()); "
-        "print(sorted({'torch', 'numpy', 'sklearn', 'scipy', 'jaxtyping'} & set(sys.modules)))"
+        "import sys; from qdexp.config.data_config import DataConfig; "
+        "from qdexp.data.dataset import LatentDataset; "
+        f"LatentDataset().fingerprint(DataConfig({fields})); "
+        "heavy = {'torch', 'numpy', 'sklearn', 'scipy', 'jaxtyping', 'av', 'safetensors'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
 
     ended = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path
     )
 
     assert ended.stdout.strip() == "[]"

@@ -8,7 +8,6 @@ from qdexp.config.data_config import DataConfig
 from qdexp.data.split import HELD_OUT, TRAIN, lone_split, sides_of, spread
 
 HASHES = [hashlib.sha256(bytes([number])).hexdigest() for number in range(200)]
-VIDEOS = {"kind": "video_folder", "path": "videos"}
 
 
 def test_the_share_is_about_what_was_asked_for() -> None:
@@ -46,7 +45,7 @@ def test_no_side_is_empty_where_there_are_two_videos(count: int, share: float, s
 def test_the_last_clips_of_an_only_video_share_no_frame_with_those_before(
     num_clips: int, overlap: int, share: float
 ) -> None:
-    config = DataConfig(**VIDEOS, num_frames=17, overlap=overlap, held_out_share=share)
+    config = DataConfig(kind="video_folder", path="videos", overlap=overlap, held_out_share=share)
 
     train, held_out = lone_split(num_clips, config)
 

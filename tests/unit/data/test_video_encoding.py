@@ -14,7 +14,7 @@ from qdexp.data import video_encoding
 from qdexp.data.dataset import LatentDataset
 from qdexp.data.hash_index import INDEX, HashIndex
 from qdexp.data.latent_cache import TRAIN, open_latents
-from qdexp.data.manifest import Manifest
+from qdexp.data.manifest import MANIFEST, Manifest
 from qdexp.data.preparation import prepare_latents
 from qdexp.data.video_encoding import EncodingProgress
 from qdexp.data.video_folder import Inventory, take_inventory
@@ -280,6 +280,22 @@ def test_an_only_video_with_one_clip_is_refused(tmp_path: Path, make_video: Make
 
     with pytest.raises(DataError, match="enough clips to hold some out, found 1: add videos"):
         encode(videos_in(video), tmp_path / "latents")
+
+
+def test_a_video_that_bad_ones_leave_alone_is_encoded_as_an_only_one(
+    videos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    shutil.copy(videos / "5.mp4", folder)
+    encode(videos_in(folder), tmp_path / "alone")
+    (folder / "bad.mp4").write_text("no video")
+
+    manifest = encode(videos_in(folder), tmp_path / "beside")
+
+    assert [problem.name for problem in manifest.problems] == ["bad.mp4"]
+    alone, beside = contents(tmp_path / "alone"), contents(tmp_path / "beside")
+    assert all(alone[name] == beside[name] for name in alone if name != MANIFEST)
 
 
 def test_an_only_video_with_two_clips_has_one_for_each_side(

@@ -262,3 +262,21 @@ def test_a_part_of_a_video_can_be_read(tmp_path: Path, make_video: MakeVideo, su
     assert len(clips) == 4
     assert numbers(clips) == np.arange(40, 60).reshape(4, 5).tolist()
     assert reader.problem is None
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".gif", ".mpg"])
+def test_whatever_bytes_are_damaged_reading_ends_with_words(
+    tmp_path: Path, make_video: MakeVideo, suffix: str
+) -> None:
+    whole = make_video(tmp_path / f"whole{suffix}").read_bytes()
+    rng = np.random.default_rng(0)
+    path = tmp_path / f"damaged{suffix}"
+    for _ in range(12):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[rng.integers(0, len(content), 40)] = rng.integers(0, 256, 40)
+        path.write_bytes(content.tobytes())
+
+        clips, reader = read(path)
+
+        assert len(clips) == reader.num_clips <= 5
+        assert len(clips) or reader.problem

@@ -4,6 +4,7 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,14 +22,13 @@ from qdexp.data.wan import Wan
 from qdexp.errors import DataError
 from tests.unit.data.conftest import MakeVideo
 
-SMALL = {"base_dim": 4, "z_dim": 16, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
 
-
-def make_weights(folder: Path, *, seed: int = 0, **changes: object) -> None:
+def make_weights(folder: Path, *, seed: int = 0, z_dim: int = 16) -> None:
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
     torch.manual_seed(seed)
-    AutoencoderKLWan(**SMALL | changes).save_pretrained(str(folder))
+    network = AutoencoderKLWan(base_dim=4, z_dim=z_dim, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
+    network.save_pretrained(str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_latents_are_the_posterior_s_mode_of_pixels_from_minus_one_to_one(
     from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
 
     with warnings.catch_warnings():
-        network = AutoencoderKLWan.from_pretrained(str(weights), low_cpu_mem_usage=False)
+        network: Any = AutoencoderKLWan.from_pretrained(str(weights), low_cpu_mem_usage=False)
     with torch.no_grad():
         expected = network.encode(pixels[:1] * 2 - 1).latent_dist.mode()
         shown = (network.decode(expected).sample + 1) / 2
