@@ -333,12 +333,13 @@ def test_a_micro_batch_that_memory_made_smaller_stays_so_when_it_goes_on(
         return forward(self, x_t, t)
 
     monkeypatch.setattr(QuantizedDiffusionPredictor, "forward", limited)
-    stopped = run_trial(make_trial(), make_workspace("a"))
+    trial = make_trial(evaluation__shown_clips=0)
+    stopped = run_trial(trial, make_workspace("a"))
     for _ in range(4):
         next(stopped)
     stopped.close()
     tried = sizes.count(3)
-    outcome = finish(make_trial(), "a")
+    outcome = finish(trial, "a")
 
     assert tried == sizes.count(3) == 1, "memory runs out once"
     assert outcome.provenance["resumed_from_step"] == 3
