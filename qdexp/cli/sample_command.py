@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from qdexp.cli.durations import in_words
+from qdexp.cli.run_command import signals_interrupt
 from qdexp.cli.sample_codes import CodeReport
 from qdexp.cli.sample_folder import SAMPLES, SampleFolder
 from qdexp.cli.sample_options import Asked, Options, cautions, resolved
@@ -63,7 +64,7 @@ def sample(request: Request) -> None:
     folder.check()
     for caution in cautions(options, trained.configuration):
         typer.echo(f"warning: {caution}", err=True)
-    with _explained(options), folder.writing() as unfinished:
+    with signals_interrupt(), _explained(options), folder.writing() as unfinished:
         tables = session.run(unfinished)
     for table in tables:
         typer.echo(f"{table}\n")

@@ -34,7 +34,7 @@ _FITTED_PIXELS = 512 * 512
 
 def playback_speed(config: Configuration) -> float:
     """Returns the frames per second of clips: the data's, where these are of videos that say so."""
-    return config.fields().get("data.fps") or FRAMES_PER_SECOND
+    return config.data.fps or FRAMES_PER_SECOND
 
 
 def frames_of(pixels: Float[Tensor, "3 f h w"]) -> Frames:

@@ -12,6 +12,7 @@ import sys
 from importlib.metadata import files
 from pathlib import Path
 
+import av
 import pytest
 
 from qdexp.data.latent_cache import open_latents
@@ -87,6 +88,28 @@ def test_it_is_trained_on_and_reported(
         assert outcome is not None
         assert outcome.status == "completed"
         assert outcome.measurements["eval.denoising_loss"] > 0
+
+
+def test_what_was_trained_is_sampled(
+    encoded: Path,
+    reported: subprocess.CompletedProcess[str],
+    qdexp,  # noqa: ANN001
+) -> None:
+    assert reported.returncode == 0
+    checkpoint = next((encoded / "runs" / "trials").glob("*/final_checkpoint.pt"))
+    options = ("--num-samples", 2, "--steps", 5, "--visualize", "--analyze-codebook")
+    sampled = qdexp("sample", "--checkpoint", checkpoint, "--out", "samples", *options, cwd=encoded)
+    assert sampled.returncode == 0, sampled.stderr
+    assert "frames per second" in sampled.stdout
+    names = {path.name for path in (encoded / "samples").iterdir()}
+    for number in range(2):
+        assert {f"sample_00{number}.{end}" for end in ("mp4", "gif", "png")} <= names
+    with av.open(str(encoded / "samples" / "sample_000.mp4")) as video:
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    assert [frame.shape for frame in frames] == [(64, 64, 3)] * 17
+
+    report = Path(reported.stdout.splitlines()[-1].removeprefix("report: ")).read_text()
+    assert report.count("data:image/gif") >= 3, "two conditions, and real clips"
 
 
 def test_the_videos_themselves_give_the_same_clips(
