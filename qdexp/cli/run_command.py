@@ -5,6 +5,7 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from qdexp.cli.tables import wrapped
+from qdexp.config.network_file import check_network_files
 from qdexp.errors import ConfigurationError, InterruptedRunError
 from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder, runs_folder
 
 if TYPE_CHECKING:
+    from qdexp.config.sections import EvaluationConfig
     from qdexp.data.dataset import LatentDataset
     from qdexp.execution.conduct import Conducted, Display
     from qdexp.execution.ports import Executor
@@ -51,6 +54,8 @@ class Request:
         """
         spec = read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
         _check_trainable(spec)
+        for _, configuration in spec.grid.conditions:
+            _check_networks(spec.file, configuration.evaluation)
         return spec
 
     @property
@@ -92,6 +97,14 @@ def _check_trainable(spec: "Spec") -> None:
             f"{spec.file}: trainable: expected a module that can be imported from {here}, found "
             f"'{module}'"
         )
+
+
+@cache
+def _check_networks(file: str, evaluation: "EvaluationConfig") -> None:
+    try:
+        check_network_files(evaluation)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":

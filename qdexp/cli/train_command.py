@@ -16,6 +16,7 @@ from qdexp.cli.tables import aligned
 from qdexp.cli.training_display import progress_display
 from qdexp.cli.training_folder import TrainingFolder
 from qdexp.config.configuration import Configuration
+from qdexp.config.network_file import check_network_files
 from qdexp.errors import CheckpointError, InterruptedRunError, QdexpError, RequestError
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, runs_folder
 from qdexp.results.outcome import Outcome
@@ -74,6 +75,7 @@ def train(request: Request) -> int:
         CheckpointError: The disk is full, or failed.
     """
     configuration = read_configuration(request.config, request.settings)
+    check_network_files(configuration.evaluation)
     from qdexp.backends.stop_signal import StopSignal
     from qdexp.training.parallel import joined
 

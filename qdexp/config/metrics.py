@@ -82,13 +82,14 @@ _METRICS: dict[str, Metric] = {
             "eval.quantized_loss",
             "lower",
             _HELD_OUT,
-            "The same through the codes, also where the quantizer is placed at the output.",
+            "Mean squared error of pred_x0 through the codes, also where the quantizer is placed at "
+            "the output.",
         ),
         _metric(
             "eval.unquantized_loss",
             "lower",
             _HELD_OUT,
-            "The same with the quantizer bypassed.",
+            "Mean squared error of pred_x0 with the quantizer bypassed.",
         ),
         _metric(
             "eval.pixel_error",
@@ -106,7 +107,7 @@ _METRICS: dict[str, Metric] = {
             "eval.curve_unquantized_loss",
             "lower",
             _CURVE,
-            "The same with the quantizer bypassed.",
+            "eval.curve_denoising_loss with the quantizer bypassed.",
         ),
         _metric(
             "eval.codebook_usage",
@@ -156,7 +157,8 @@ _METRICS: dict[str, Metric] = {
             "train.codebook_loss",
             "lower",
             (*_DATA, *_RANGE, *_VQ),
-            "The same distance where it moves the codes; 0 for moving averages.",
+            "Mean squared distance of tokens to their codes, which moves the codes; 0 for moving "
+            "averages.",
         ),
         _metric(
             "train.dmd_loss",

@@ -79,8 +79,8 @@ FAMILIES = {
             direction="neither",
             by="backbone",
             words="kernel distance of real clips",
-            description="The same between two disjoint sets of real clips: what perfect samples "
-            "would have.",
+            description="Unbiased squared kernel distance between two disjoint sets of real clips: "
+            "what perfect samples would have.",
         ),
         Family(
             name="eval.frechet",
@@ -95,8 +95,8 @@ FAMILIES = {
             direction="neither",
             by="backbone",
             words="Frechet distance of real clips",
-            description="The same between two disjoint sets of real clips: what perfect samples "
-            "would have, its bias included.",
+            description="Frechet distance between two disjoint sets of real clips: what perfect "
+            "samples would have, its bias included.",
         ),
         Family(
             name="eval.inception_score",
@@ -111,7 +111,7 @@ FAMILIES = {
             direction="neither",
             by="classifier",
             words="inception score of real clips",
-            description="The same of real clips: what perfect samples would have.",
+            description="Inception score of real clips: what perfect samples would have.",
         ),
     )
 }
@@ -120,7 +120,7 @@ _FULL_NAME = re.compile(
     r"(?P<family>eval\.[a-z_]+)"
     r"\.(?P<network>pixels-pca|digits|i3d|(?:i3d|torchscript|c3d|inception)-[0-9a-f]{8})"
     r"(?:\.k(?P<splits>\d+))?(?:\.n(?P<samples>\d+))?(?:\.r(?P<real>\d+))?"
-    r"\.f(?P<frames>\d+)\.(?:encoded|s(?P<stride>\d+)|fps(?P<fps>[\d.e+-]+))\.(?P<size>\d+x\d+)"
+    r"\.f(?P<frames>\d+)\.(?:s(?P<stride>\d+)|fps(?P<fps>[\d.e+-]+))\.(?P<size>\d+x\d+)"
 )
 
 
@@ -173,10 +173,14 @@ def resolve(name: str, config: Configuration) -> str:
     """Returns the full name of a measure of samples, as a configuration has it.
 
     Raises:
-        ConfigurationError: The configuration measures it under another name, or has no samples.
+        ConfigurationError: The configuration measures it under another name, has no samples, or
+            wants no network that measures it.
     """
     family = family_of(name)
     check_sampled(family, config)
+    by = FAMILIES[family].by
+    if getattr(config.evaluation, by) == "none":
+        raise ConfigurationError(f"{family} is {missing_network(by, config)}")
     resolved = full_name(family, config)
     if name not in (family, resolved):
         raise ConfigurationError(
@@ -221,12 +225,9 @@ def missing_network(by: Literal["backbone", "classifier"], config: Configuration
 
 
 def _pace(config: Configuration) -> str:
-    """Returns how frames follow each other; latents that are given were read in one way before."""
-    fields = config.fields()
-    if fields["data.kind"] == "latents":
-        return "encoded"
-    fps = fields.get("data.fps")
-    return f"s{fields.get('data.stride', 1)}" if fps is None else f"fps{fps:g}"
+    """Returns how frames follow each other."""
+    data = config.data
+    return f"s{data.stride}" if data.fps is None else f"fps{data.fps:g}"
 
 
 def _network(family: Family, config: Configuration) -> str:
@@ -257,10 +258,8 @@ def _in_words(found: re.Match[str]) -> str:
         for key, what in (("splits", "parts"), ("samples", "samples"), ("real", "real clips"))
         if found[key] is not None and (key, found[key]) != ("splits", "1")
     )
-    pace = "at the encoded pace"
-    if found["stride"] is not None:
-        pace = f"stride {found['stride']}"
-    elif found["fps"] is not None:
+    pace = f"stride {found['stride']}"
+    if found["fps"] is not None:
         pace = f"{found['fps']} frames per second"
     clips = f"{found['frames']} frames of {found['size']}"
     return ", ".join((f"by {found['network']}", *counts, clips, pace))

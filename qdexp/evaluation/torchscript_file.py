@@ -2,12 +2,12 @@
 
 # pyright: basic
 
-import hashlib
 import warnings
 from pathlib import Path
 
 import torch
 
+from qdexp.config.network_file import check_network_file
 from qdexp.errors import ConfigurationError
 
 
@@ -23,14 +23,7 @@ def open_network(field: str, path: Path, sha256: str, device: torch.device) -> t
     Raises:
         ConfigurationError: There is no such file, it is another one, or it holds no network.
     """
-    if not path.is_file():
-        raise ConfigurationError(f"{field}_path: expected a TorchScript file, found none at {path}")
-    found = file_sha256(path)
-    if found != sha256:
-        raise ConfigurationError(
-            f"{field}_path: expected a file with SHA-256 {sha256}, found {found} at {path}: get "
-            f"the right file, or set {field}_sha256 to measure by this one under its own name"
-        )
+    check_network_file(field, path, sha256)
     try:
         with warnings.catch_warnings():
             # PyTorch would rather see no TorchScript, but published networks are in such files.
@@ -43,9 +36,3 @@ def open_network(field: str, path: Path, sha256: str, device: torch.device) -> t
             "save the network by torch.jit.script(network).save(path)"
         ) from None
     return network.eval()
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

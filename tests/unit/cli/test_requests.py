@@ -35,6 +35,24 @@ def test_file_for_a_runs_folder_is_a_wrong_request(tmp_path: Path, command: list
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "spec.yaml"]
 
 
+@pytest.mark.parametrize("content", [None, b"another network"])
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_network_that_is_not_there_or_another_one_is_a_wrong_request(
+    tmp_path: Path, command: str, content: bytes | None
+) -> None:
+    spec, network, runs = tmp_path / "spec.yaml", tmp_path / "i3d.pt", tmp_path / "runs"
+    fields = {"num_samples": 8, "backbone": "i3d", "backbone_path": network}
+    lines = "".join(f"  evaluation.{name}: {value}\n" for name, value in fields.items())
+    spec.write_text(f"{SPEC}set:\n{lines}")
+    if content is not None:
+        network.write_bytes(content)
+    error = CliRunner().invoke(app, [command, str(spec), "--runs", str(runs)]).exception
+    assert isinstance(error, RequestError)
+    expected = "a TorchScript file, found none" if content is None else "a file with SHA-256"
+    assert f"{spec}: evaluation.backbone_path: expected {expected}" in str(error)
+    assert not runs.exists()
+
+
 def test_reason_in_a_table_is_one_short_line() -> None:
     assert one_line("ValueError: no\n  at all") == "ValueError: no at all"
     assert one_line("x" * 100) == "x" * 100

@@ -51,7 +51,6 @@ def test_a_name_says_what_is_measured() -> None:
         ("s4", "stride 4"),
         ("fps7.5", "7.5 frames per second"),
         ("fps29.97", "29.97 frames per second"),
-        ("encoded", "at the encoded pace"),
     ],
 )
 def test_a_name_says_how_frames_follow_each_other(pace: str, words: str) -> None:

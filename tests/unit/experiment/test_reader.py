@@ -323,6 +323,13 @@ def test_fvd_as_primary_metric_needs_its_weights(tmp_path: Path) -> None:
     assert secondary.startswith("eval.frechet.i3d."), "beside others it is a warning"
 
 
+def test_a_score_is_refused_where_no_classifier_is_wanted(tmp_path: Path) -> None:
+    path = sampled(tmp_path, ("[eval.perplexity]", "[eval.inception_score]"))
+    problem = "eval.inception_score is not measured without evaluation.classifier: set it to digits"
+    with pytest.raises(SpecError, match=problem):
+        read_spec(path)
+
+
 @pytest.mark.parametrize("path", sorted(Path("experiments").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_experiment_of_ours_is_valid(path: Path) -> None:
     spec = read_spec(path)
