@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from qdexp.cli.encoding_display import encoding_display
 from qdexp.cli.run_command import signals_interrupt
 from qdexp.config.configuration import problem_of
-from qdexp.config.data_config import READING_FIELDS, DataConfig
+from qdexp.config.data_config import FRAME_SIZES, LEAST_HELD_OUT, READING_FIELDS, DataConfig
+from qdexp.config.presets import preset
+from qdexp.config.sections import EvaluationConfig
 from qdexp.errors import ConfigurationError, DataError, RequestError
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Request:
         try:
             return DataConfig.model_validate(values)
         except ValidationError as error:
-            raise ConfigurationError(_in_options(problem_of(error))) from None
+            raise ConfigurationError(_in_options(_named(problem_of(error)))) from None
 
 
 def encode(request: Request) -> int:
@@ -62,6 +64,14 @@ def encode(request: Request) -> int:
 
     for line in notices(manifest):
         typer.echo(line, err=True)
+    if manifest.held_out_shape[0] < LEAST_HELD_OUT:
+        typer.echo(
+            f"note: expected at least {LEAST_HELD_OUT} held-out clips, found "
+            f"{manifest.held_out_shape[0]}, with which nothing can be trained: encode with a "
+            "higher --held-out-share, a higher --overlap or a lower --num-frames into another "
+            "folder, or add videos",
+            err=True,
+        )
     typer.echo(_usage(manifest, out))
     return 1 if manifest.problems else 0
 
@@ -125,6 +135,9 @@ def _usage(manifest: "Manifest", out: Path) -> str:
     lines = {name: str(value) for name, value in fields.items() if _is_needed(name, value)}
     section = [f"  {name}: {value}" for name, value in lines.items()]
     dotted = [f"  data.{name}: {value}" for name, value in lines.items()]
+    if measured := _measured(manifest):
+        section += ["evaluation:", *(f"  {name}: {value}" for name, value in measured.items())]
+        dotted += [f"  evaluation.{name}: {value}" for name, value in measured.items()]
     return "\n".join(
         [
             f"{manifest.train_shape[0]} clips to train on and {manifest.held_out_shape[0]} held "
@@ -139,10 +152,36 @@ def _usage(manifest: "Manifest", out: Path) -> str:
     )
 
 
+def _measured(manifest: "Manifest") -> dict[str, int]:
+    """Returns what a preset must measure less of, where there are fewer held-out clips than it."""
+    num_held_out, _, frames, rows, columns = manifest.held_out_shape
+    usual = EvaluationConfig()
+    if not LEAST_HELD_OUT <= num_held_out < usual.num_clips:
+        return {}
+    num_clips = min(num_held_out, preset("tiny").evaluation.num_clips)
+    # patches of (1, 2, 2), the largest of all presets, make the fewest tokens
+    available = num_clips * usual.num_levels * frames * (rows // 2) * (columns // 2)
+    fields = {"num_clips": num_clips, "codebook_tokens": min(available, usual.codebook_tokens)}
+    return fields | ({"curve_clips": num_clips} if num_clips < usual.curve_clips else {})
+
+
 def _is_needed(name: str, value: object) -> bool:
     """Tells whether a configuration must say a field; sizes are said for their reader."""
     is_said = name not in (*READING_FIELDS, "autoencoder")
     return is_said or value != DataConfig.model_fields[name].default
+
+
+def _named(problem: str) -> str:
+    """Returns a message that begins with a field as one that begins with its section too."""
+    problem = re.sub(r"^([a-z_]+): ", r"data.\1: ", problem)
+    wrong = re.search(rf"multiple of {FRAME_SIZES.step}, found (\d+)$", problem)
+    if wrong is None:
+        return problem
+    size = int(wrong[1])
+    near = [max((s for s in FRAME_SIZES if s < size), default=None)]
+    near += [min((s for s in FRAME_SIZES if s > size), default=None)]
+    nearest = [str(each) for each in near if each]
+    return f"{problem}; the nearest {'are' if len(nearest) > 1 else 'is'} {' and '.join(nearest)}"
 
 
 def _in_options(problem: str) -> str:
@@ -150,5 +189,5 @@ def _in_options(problem: str) -> str:
     return re.sub(
         r"\bdata\.([a-z_]+)(=(\S+))?",
         lambda found: f"--{found[1].replace('_', '-')}" + (f" {found[3]}" if found[3] else ""),
-        problem,
+        problem.replace("data.path", "VIDEOS"),
     )

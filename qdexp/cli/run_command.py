@@ -5,7 +5,6 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -20,7 +19,6 @@ from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder, runs_folder
 
 if TYPE_CHECKING:
-    from qdexp.config.sections import EvaluationConfig
     from qdexp.data.dataset import LatentDataset
     from qdexp.execution.conduct import Conducted, Display
     from qdexp.execution.ports import Executor
@@ -54,8 +52,7 @@ class Request:
         """
         spec = read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
         _check_trainable(spec)
-        for _, configuration in spec.grid.conditions:
-            _check_networks(spec.file, configuration.evaluation)
+        _check_networks(spec)
         return spec
 
     @property
@@ -99,12 +96,15 @@ def _check_trainable(spec: "Spec") -> None:
         )
 
 
-@cache
-def _check_networks(file: str, evaluation: "EvaluationConfig") -> None:
+def _check_networks(spec: "Spec") -> None:
+    """Accepts files of networks that are there and what they should be, each looked at once."""
+    evaluations = [configuration.evaluation for _, configuration in spec.grid.conditions]
+    different = {each.model_dump_json(): each for each in evaluations}
     try:
-        check_network_files(evaluation)
+        for evaluation in different.values():
+            check_network_files(evaluation)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}") from None
+        raise ConfigurationError(f"{spec.file}: {error}") from None
 
 
 def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":

@@ -43,6 +43,12 @@ Batch = Annotated[
     int,
     typer.Option("--batch", metavar="B", min=1, max=4096, help="Clips that are made together."),
 ]
+AutoencoderPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--autoencoder-path", metavar="DIR", help="The folder of the weights of wan, if they moved."
+    ),
+]
 Visualize = Annotated[
     bool, typer.Option("--visualize", help="Draw a contact sheet of every clip and its codes.")
 ]
@@ -62,6 +68,7 @@ def sample(
     eta: Eta = None,
     seed: Seed = 0,
     batch: Batch = 4,
+    autoencoder_path: AutoencoderPath = None,
     visualize: Visualize = False,
     analyze_codebook: AnalyzeCodebook = False,
 ) -> None:
@@ -85,6 +92,7 @@ def sample(
         out=out,
         num_samples=num_samples,
         asked=asked,
+        autoencoder_path=autoencoder_path,
         with_sheets=visualize,
         with_codes=analyze_codebook,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,15 @@ from qdexp.cli.run_command import signals_interrupt
 from qdexp.cli.sample_codes import CodeReport
 from qdexp.cli.sample_folder import SAMPLES, SampleFolder
 from qdexp.cli.sample_options import Asked, Options, cautions, resolved
-from qdexp.cli.sample_speed import Speeds
-from qdexp.errors import CheckpointError, InterruptedRunError, QdexpError, RequestError
+from qdexp.cli.sample_speed import LEAST_BATCHES, Speeds
+from qdexp.errors import CheckpointError, DataError, InterruptedRunError, QdexpError, RequestError
 from qdexp.results.folders import FINAL_CHECKPOINT, numbered_checkpoints
 
 if TYPE_CHECKING:
     import torch
 
     from qdexp.training.sample_batches import SampledBatch
+    from qdexp.training.sampling import Sampler
     from qdexp.training.trained import Trained
 
 
@@ -33,6 +34,7 @@ class Request:
         out: The folder for the samples.
         num_samples: How many.
         asked: The options that decide them.
+        autoencoder_path: Where the weights of `wan` are, if not where they were in training.
         with_sheets: Whether a picture of every sample and its codes is drawn.
         with_codes: Whether the use of the codebook is analysed.
     """
@@ -41,6 +43,7 @@ class Request:
     out: Path
     num_samples: int = 4
     asked: Asked
+    autoencoder_path: Path | None = None
     with_sheets: bool = False
     with_codes: bool = False
 
@@ -53,7 +56,7 @@ def sample(request: Request) -> None:
         InterruptedRunError: Ctrl-C stopped it; nothing was written.
         QdexpError: Memory ran out, or the disk is full.
     """
-    trained = _opened(request.checkpoint)
+    trained = _with_weights_at(request.autoencoder_path, _opened(request.checkpoint))
     options = resolved(request.asked, trained.configuration)
     if request.with_codes and trained.configuration.model.quantizer == "none":
         raise RequestError(
@@ -116,8 +119,19 @@ class _Session:
                 codes.add(batch.codes)
             self._write_clips(batch, folder)
             self._say_progress(batch.first + len(batch.clips), speeds)
+        self._time_more(sampler, speeds)
         (folder / SAMPLES).write_bytes(samples_file(latents, self.identity(), sampler))
         return [speeds.table(), *(codes.write(folder, sampler.steps) if codes else ())]
+
+    def _time_more(self, sampler: "Sampler", speeds: Speeds) -> None:
+        """Times batches that are thrown away, until there are enough for a spread."""
+        from qdexp.training.sample_batches import time_batch
+
+        missing = LEAST_BATCHES - len(speeds.sampling)
+        if missing > 0:
+            typer.echo(f"timing more batches, which are thrown away: {missing}", err=True)
+        for _ in range(missing):
+            speeds.add(*time_batch(sampler, self.trained.space.decode, size=self.options.batch))
 
     def _write_clips(self, batch: "SampledBatch", folder: Path) -> None:
         from qdexp.data.clip_files import gif, mp4, playback_speed
@@ -169,7 +183,29 @@ def _opened(path: Path) -> "Trained":
     try:
         return open_trained(path)
     except CheckpointError as error:
-        raise RequestError(f"--checkpoint: {path}: {error}") from None
+        problem = str(error).removeprefix(path.name)  # it begins with the name, without a folder
+        raise RequestError(f"--checkpoint: {path}{problem}") from None
+
+
+def _with_weights_at(folder: Path | None, trained: "Trained") -> "Trained":
+    """Returns a trained network that decodes with the weights in a folder, if one was asked for.
+
+    Raises:
+        RequestError: Its autoencoder has no weights of its own.
+    """
+    from qdexp.data.wan import Wan
+
+    autoencoder = trained.space.autoencoder
+    if folder is None:
+        return trained
+    if not isinstance(autoencoder, Wan):
+        kind = trained.configuration.data.autoencoder
+        raise RequestError(
+            f"--autoencoder-path: expected none with {kind}, found {folder}: the checkpoint has "
+            "all of it"
+        )
+    moved = replace(autoencoder, folder=folder)
+    return replace(trained, space=replace(trained.space, autoencoder=moved))
 
 
 @contextmanager
@@ -181,6 +217,10 @@ def _explained(options: Options) -> Generator[None]:
         yield
     except KeyboardInterrupt:
         raise InterruptedRunError("stopped: nothing was written") from None
+    except DataError as error:
+        raise DataError(
+            str(error).replace("data.autoencoder_path", "--autoencoder-path")
+        ) from error
     except (RuntimeError, MemoryError) as error:
         if not has_run_out(error):
             raise

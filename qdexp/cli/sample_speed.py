@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from qdexp.cli.tables import aligned
 
+LEAST_BATCHES = 3
+"""With fewer, the slowest and the fastest say nothing."""
+
 
 @dataclass(kw_only=True)
 class Speeds:

@@ -10,6 +10,13 @@ READING_FIELDS = ("fps", "stride", "overlap", "fit", "held_out_share")
 """Fields that say how videos are read; latents that are there already were read in one way."""
 
 
+LEAST_HELD_OUT = 2
+"""Held-out clips that evaluation needs."""
+
+FRAME_SIZES = range(32, 2049, 8)
+"""Heights and widths that there can be."""
+
+
 class DataConfig(Section):
     """The clips and the autoencoder that makes latents of them."""
 
@@ -24,9 +31,19 @@ class DataConfig(Section):
     num_eval_clips: int = Field(default=64, ge=1, le=100_000, description="Clips held out.")
     num_frames: int = Field(default=17, ge=1, le=1025, description="Frames of a clip, 1 + 4k.")
     height: int = Field(
-        default=64, ge=32, le=2048, multiple_of=8, description="Rows of a frame, pixels."
+        default=64,
+        ge=FRAME_SIZES.start,
+        le=FRAME_SIZES[-1],
+        multiple_of=FRAME_SIZES.step,
+        description="Rows of a frame, pixels.",
     )
-    width: int = Field(default=64, ge=32, le=2048, multiple_of=8, description="Columns, pixels.")
+    width: int = Field(
+        default=64,
+        ge=FRAME_SIZES.start,
+        le=FRAME_SIZES[-1],
+        multiple_of=FRAME_SIZES.step,
+        description="Columns, pixels.",
+    )
     fps: float | None = Field(
         default=None,
         gt=0,

@@ -82,8 +82,8 @@ _METRICS: dict[str, Metric] = {
             "eval.quantized_loss",
             "lower",
             _HELD_OUT,
-            "Mean squared error of pred_x0 through the codes, also where the quantizer is placed at "
-            "the output.",
+            "Mean squared error of pred_x0 through the codes, also where the quantizer is placed "
+            "at the output.",
         ),
         _metric(
             "eval.unquantized_loss",

@@ -25,6 +25,9 @@ FRAMES_PER_SECOND = 10.0
 GIF_COLOURS = 64
 """Of one palette for a whole GIF, made of its own frames: a palette a frame flickers."""
 
+_SPEEDS = 0.01, 1000.0
+"""Frames per second that both kinds of file can say; others become the nearest of them."""
+
 _GAP = 4
 """White pixels between clips that stand side by side."""
 
@@ -60,7 +63,7 @@ def mp4(frames: Frames, frames_per_second: float = FRAMES_PER_SECOND) -> bytes:
     buffer = io.BytesIO()
     options = {"fflags": "+bitexact"}
     with av.open(buffer, "w", format="mp4", options=options) as container:
-        rate = Fraction(frames_per_second).limit_denominator(1001)
+        rate = Fraction(_possible(frames_per_second)).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
@@ -77,6 +80,7 @@ def mp4(frames: Frames, frames_per_second: float = FRAMES_PER_SECOND) -> bytes:
 
 def gif(frames: Frames, frames_per_second: float = FRAMES_PER_SECOND) -> bytes:
     """Returns a GIF that repeats for ever, in few colours and without dither: a small file."""
+    milliseconds = max(20, round(100 / _possible(frames_per_second)) * 10)  # faster is slowed
     palette = _palette(frames)
     images = [
         Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
@@ -88,11 +92,16 @@ def gif(frames: Frames, frames_per_second: float = FRAMES_PER_SECOND) -> bytes:
         format="GIF",
         save_all=True,
         append_images=images[1:],
-        duration=max(20, round(100 / frames_per_second) * 10),  # milliseconds; faster is slowed
+        duration=milliseconds,
         loop=0,
         optimize=True,
     )
     return buffer.getvalue()
+
+
+def _possible(frames_per_second: float) -> float:
+    least, greatest = _SPEEDS
+    return min(max(frames_per_second, least), greatest)
 
 
 def _palette(frames: Frames) -> Image.Image:

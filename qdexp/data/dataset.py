@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.config.data_config import DataConfig
-from qdexp.data.fingerprint import fingerprint
+from qdexp.data.fingerprint import fingerprint, given_manifest
 from qdexp.data.hash_index import INDEX, HashIndex
 from qdexp.data.manifest import Manifest, damaged_shard
 from qdexp.errors import DataError
@@ -86,7 +86,7 @@ class LatentDataset:
     def _checked(self, config: DataConfig) -> Path:
         """Returns the folder of latents that are there, whole."""
         folder = Path(config.path or ".").absolute()
-        manifest = Manifest.read(folder)
+        manifest = given_manifest(config)
         manifest.check_fits(config, folder)
         damaged = damaged_shard(folder, manifest)
         if damaged is not None:

@@ -6,8 +6,8 @@ from typing import Any
 from qdexp.config.data_config import DataConfig
 from qdexp.data.canonical import canonical_sha256
 from qdexp.data.hash_index import HashIndex
-from qdexp.data.manifest import Manifest, defining_fields
-from qdexp.data.video_folder import Inventory, take_inventory
+from qdexp.data.manifest import MANIFEST, Manifest, defining_fields
+from qdexp.data.video_folder import Inventory, holds_videos, take_inventory
 from qdexp.errors import DataError
 
 FRAMES_SHA256 = "51eeb3dc6dc1279a17fafc452e5006d1109be03dee66105e7306a926f291e36e"
@@ -20,7 +20,7 @@ WAN_VERSION = 1
 """Raised whenever `wan` makes other latents of the same clips and weights."""
 
 READING_VERSION = 1
-"""Raised whenever other clips are cut of the same videos."""
+"""Raised whenever other clips are cut of the same videos, or others are held out."""
 
 FORMAT_VERSION = 2
 """Raised whenever a folder of latents is laid out differently: 2 has the clips' sources."""
@@ -48,7 +48,10 @@ def inventory_of(config: DataConfig, hashes: HashIndex) -> Inventory:
     Raises:
         DataError: There are none.
     """
-    return take_inventory(Path(config.path or "."), hashes)
+    try:
+        return take_inventory(Path(config.path or "."), hashes)
+    except DataError as error:
+        raise DataError(f"data.path: {error}") from error
 
 
 def videos_fingerprint(config: DataConfig, inventory: Inventory, hashes: HashIndex) -> str:
@@ -68,10 +71,29 @@ def latents_fingerprint(config: DataConfig) -> str:
     Raises:
         DataError: They are missing or damaged, or are other or fewer clips.
     """
-    folder = Path(config.path or ".")
-    manifest = Manifest.read(folder)
-    manifest.check_fits(config, folder)
+    manifest = given_manifest(config)
+    manifest.check_fits(config, Path(config.path or "."))
     return canonical_sha256({"kind": "latents", "manifest": manifest.sha256})
+
+
+def given_manifest(config: DataConfig) -> Manifest:
+    """Returns the manifest of latents that are there.
+
+    Raises:
+        DataError: They are missing or damaged.
+    """
+    folder = Path(config.path or ".")
+    if (folder / MANIFEST).exists():
+        try:
+            return Manifest.read(folder)
+        except DataError as error:
+            raise DataError(f"data.path: {error}") from error
+    if holds_videos(folder):
+        found = "videos; did you mean data.kind: video_folder?"
+    else:
+        nothing = f"no {MANIFEST} in it" if folder.is_dir() else "no such folder"
+        found = f"{nothing}: set the folder that qdexp encode wrote"
+    raise DataError(f"data.path: {folder}: expected latents with a manifest, found {found}")
 
 
 def weights_sha256(folder: Path, hashes: HashIndex) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from qdexp.config.data_config import DataConfig
+from qdexp.config.data_config import LEAST_HELD_OUT, DataConfig
 
 TRAIN, HELD_OUT = "train", "held_out"
 
@@ -30,12 +30,14 @@ def sides_of(hashes: Sequence[str], held_out_share: float) -> dict[str, str]:
 def lone_split(num_clips: int, config: DataConfig) -> tuple[range, range]:
     """Returns the clips of an only video to train on, and its last ones, which are held out.
 
-    Where neighbours overlap, the clips between the two are left out: they show frames of both.
+    Two are held out at least, which evaluation needs, where that leaves one to train on. Where
+    neighbours overlap, the clips between the two are left out: they show frames of both.
     """
-    num_held_out = min(max(1, round(num_clips * config.held_out_share)), num_clips)
-    first = num_clips - num_held_out
     step = config.num_frames - config.overlap
     num_shared = -(-config.num_frames // step) - 1
+    least = LEAST_HELD_OUT if num_clips > LEAST_HELD_OUT + num_shared else 1
+    num_held_out = min(max(least, round(num_clips * config.held_out_share)), num_clips)
+    first = num_clips - num_held_out
     return range(max(0, first - num_shared)), range(first, num_clips)
 
 

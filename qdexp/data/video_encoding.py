@@ -2,6 +2,7 @@
 """From a folder of videos to latents in raw files: resumable, with one clip in memory."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import UInt8
 from safetensors.torch import save
 
-from qdexp.config.data_config import DataConfig
+from qdexp.config.data_config import LEAST_HELD_OUT, DataConfig
 from qdexp.data.autoencoder import Autoencoder
 from qdexp.data.canonical import canonical_sha256
 from qdexp.data.latent_cache import Encoded
@@ -146,7 +147,7 @@ class VideoEncoding:
         """Yields clips from several places of every video; an only one's end is held out."""
         wanted = -(-num_clips // max(1, len(videos)))
         places = min(PLACES, wanted)
-        step = (1 - self._config.held_out_share if self._is_lone else 1) / places
+        step = (self._share_trained_on(videos[0]) if self._is_lone and videos else 1) / places
         for video in videos:
             parts = [(step * place, step * (place + 1)) for place in range(places)]
             num_found = 0
@@ -159,6 +160,17 @@ class VideoEncoding:
                 yield from islice(reader.clips(), 1)
                 if reader.problem and reader.num_clips == 0:
                     problems[video.name] = reader.problem
+
+    def _share_trained_on(self, only: VideoFile) -> float:
+        """Returns the share of an only video before its held-out clips, which are at least two."""
+        config, share = self._config, self._config.held_out_share
+        limit = min(FITTED_CLIPS, math.ceil(2 * LEAST_HELD_OUT / share))
+        count = sum(1 for _ in islice(VideoReader(only.path, config).clips(), limit))
+        if count in (0, limit):  # the share is more than the least
+            return 1 - share
+        step = config.num_frames - config.overlap
+        first = lone_split(count, config)[1].start
+        return first * step / ((count + 1) * step + config.overlap)
 
     def _encode(
         self, videos: Sequence[VideoFile], autoencoder: Autoencoder, folder: Path

@@ -77,6 +77,14 @@ def take_inventory(folder: Path, hashes: HashIndex) -> Inventory:
     return Inventory(videos=videos, problems=tuple(problems), notes=tuple(notes))
 
 
+def holds_videos(folder: Path) -> bool:
+    """Tells whether there are videos below a folder, or it is one; their bytes are not read."""
+    try:
+        return any(_is_video_name(path.name) for path in _video_paths(folder, []))
+    except DataError:
+        return False
+
+
 def _video_paths(folder: Path, problems: list[tuple[str, str]]) -> Iterator[Path]:
     """Yields the videos; what cannot be entered below the folder becomes a problem.
 

@@ -68,19 +68,26 @@ def checkpoint_sampler(
 
 
 def sample_batches(
-    sampler: Sampler, decode: Callable[[Tensor], Tensor], *, total: int, size: int
+    sampler: Sampler,
+    decode: Callable[[Tensor], Tensor],
+    *,
+    total: int,
+    size: int,
+    warm_up: bool = True,
 ) -> Iterator[SampledBatch]:
-    """Yields the samples from 0 to `total`, made `size` at a time after an untimed warm-up.
+    """Yields the samples from 0 to `total`, made `size` at a time.
 
     Args:
         sampler: What makes them.
         decode: Latents to pixels.
         total: How many.
         size: Of every batch; what is made beyond `total` is dropped.
+        warm_up: Whether an untimed call of the network and of the decoder comes before.
     """
     device = sampler.timesteps.device
-    sampler.warm_up(size)
-    decode(torch.zeros(1, *sampler.shape, device=device))
+    if warm_up:
+        sampler.warm_up(size)
+        decode(torch.zeros(1, *sampler.shape, device=device))
     for first in range(0, total, size):
         codes: list[Tensor] = []
         began = _moment(device)
@@ -98,6 +105,14 @@ def sample_batches(
             sampling_seconds=sampled - began,
             decoding_seconds=decoded - sampled,
         )
+
+
+def time_batch(
+    sampler: Sampler, decode: Callable[[Tensor], Tensor], *, size: int
+) -> tuple[float, float]:
+    """Returns the seconds that sampling and decoding a whole batch take; it is thrown away."""
+    (batch,) = sample_batches(sampler, decode, total=size, size=size, warm_up=False)
+    return batch.sampling_seconds, batch.decoding_seconds
 
 
 def samples_file(latents: Sequence[Tensor], about: dict[str, Any], sampler: Sampler) -> bytes:

@@ -27,14 +27,15 @@ preset: tiny
 {data}
   training.max_steps: 20
   training.log_every_steps: 5
-  evaluation.num_clips: 4
   evaluation.num_levels: 4
   evaluation.curve_steps: [0, 10]
   evaluation.curve_clips: 2
-  evaluation.codebook_tokens: 4096
+  evaluation.num_samples: 6
+  diffusion.sampling_steps: 5
 factors:
   model.num_embeddings: {{levels: [256, 512], baseline: 256}}
 seeds: 2
+metrics: {{primary: eval.denoising_loss, secondary: [eval.frechet, eval.kernel_distance, eval.fps]}}
 """
 OPTIONS = ("--num-frames", 17, "--height", 64, "--width", 64, "--overlap", 12)
 
@@ -88,6 +89,11 @@ def test_it_is_trained_on_and_reported(
         assert outcome is not None
         assert outcome.status == "completed"
         assert outcome.measurements["eval.denoising_loss"] > 0
+        definition = "pixels-pca.n6.r5.f17.s1.64x64"
+        distance = outcome.measurements[f"eval.frechet.{definition}"]
+        assert distance > outcome.measurements[f"eval.frechet_floor.{definition}"] > 0
+        assert f"eval.kernel_distance.{definition}" in outcome.measurements
+        assert outcome.measurements["eval.fps"] > 0
 
 
 def test_what_was_trained_is_sampled(

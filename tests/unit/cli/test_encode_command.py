@@ -11,6 +11,7 @@ from qdexp.cli import encode_command
 from qdexp.cli.configuration_file import read_configuration
 from qdexp.cli.encode_command import Request
 from qdexp.config.data_config import DataConfig
+from qdexp.config.presets import PRESETS
 from qdexp.data.dataset import LatentDataset
 from qdexp.data.latent_cache import TRAIN
 from qdexp.errors import DataError, InterruptedRunError, RequestError
@@ -48,18 +49,39 @@ def test_what_is_printed_can_be_pasted_into_a_configuration_and_a_spec(
 
     printed = capsys.readouterr().out
     section, lines = re.split("in a spec:\n", printed.partition("in a configuration:\n")[2])
-    fitting = "evaluation: {num_clips: 2, curve_clips: 2, codebook_tokens: 16}\n"
-    (tmp_path / "config.yaml").write_text(section + fitting)
+    assert "evaluation:\n  num_clips: 2\n  codebook_tokens: 256\n  curve_clips: 2\n" in section
+    (tmp_path / "config.yaml").write_text(section)
     data = read_configuration(tmp_path / "config.yaml").data
     assert (data.kind, data.path, data.stride) == ("latents", str(out), 2)
     assert LatentDataset().prepare(data, tmp_path) == out
 
-    fitting = "  evaluation.num_clips: 2\n  evaluation.curve_clips: 2\n"
-    fitting += "  evaluation.codebook_tokens: 16\nfactors: {model.num_embeddings: {levels: [8, 16]"
-    head = "name: pasted\nquestion: Does it fit?\npreset: tiny\n"
-    (tmp_path / "spec.yaml").write_text(f"{head}{lines}{fitting}, baseline: 8}}}}\n")
-    (_, configuration), *_ = read_spec(tmp_path / "spec.yaml").grid.conditions
-    assert configuration.data == data
+    factors = "factors: {model.num_embeddings: {levels: [8, 16], baseline: 8}}\n"
+    for preset in PRESETS:
+        head = f"name: pasted\nquestion: Does it fit?\npreset: {preset}\n"
+        (tmp_path / "spec.yaml").write_text(f"{head}{lines}{factors}")
+        (_, configuration), *_ = read_spec(tmp_path / "spec.yaml").grid.conditions
+        assert configuration.data == data
+
+
+def test_fewer_held_out_clips_than_two_are_noticed(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = videos / "0.mp4"
+
+    assert encode_command.encode(request(only, tmp_path / "two", num_frames=9)) == 0
+    two = capsys.readouterr()
+    assert encode_command.encode(request(only, tmp_path / "four")) == 0
+    four = capsys.readouterr()
+
+    assert "--held-out-share, a higher --overlap or a lower --num-frames" in two.err
+    assert "evaluation:" not in two.out
+    assert "at least 2" not in four.err
+    assert "2 clips to train on and 2 held out" in four.out
+
+
+def test_videos_that_are_not_there_are_named_by_their_argument(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^VIDEOS: .*nosuch: expected a folder of videos"):
+        encode_command.encode(request(tmp_path / "nosuch", tmp_path / "latents"))
 
 
 def test_the_same_command_again_encodes_nothing(
@@ -112,7 +134,12 @@ def test_progress_is_said_with_clips_and_their_speed(
         ({"fps": 5.0, "stride": 2}, "--stride: expected 1 with --fps, found 2"),
         ({"autoencoder": "wan"}, "--autoencoder-path: expected the folder of"),
         ({"autoencoder_path": "here"}, "did you mean --autoencoder wan?"),
-        ({"height": 36}, "height: expected a multiple of 8, found 36"),
+        ({"height": 36}, "--height: expected a multiple of 8, found 36; the nearest are 32 and 40"),
+        ({"width": 2049}, "--width: expected"),
+        ({"height": 7}, "--height: expected a multiple of 8, found 7; the nearest is 32"),
+        ({"fps": 0.0}, "--fps: expected greater than 0"),
+        ({"held_out_share": 1.0}, "--held-out-share: expected less than 1"),
+        ({"fit": "stretch"}, "--fit: expected 'crop' or 'letterbox'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_the_words_of_the_options(

@@ -48,6 +48,16 @@ def test_gif_repeats_the_frames_for_ever(frames: Frames) -> None:
     assert np.abs(np.stack(shown).astype(int) - frames).mean() < 4
 
 
+@pytest.mark.parametrize(("speed", "milliseconds"), [(1e-320, 100_000), (1000.0, 20), (1e9, 20)])
+def test_speeds_that_no_file_can_say_become_the_nearest(
+    frames: Frames, speed: float, milliseconds: int
+) -> None:
+    with Image.open(io.BytesIO(gif(frames, speed))) as image:
+        assert image.info["duration"] == milliseconds
+    with av.open(io.BytesIO(mp4(frames, speed)), "r") as container:
+        assert len(list(container.decode(video=0))) == len(frames)
+
+
 def test_the_same_frames_make_the_same_bytes(frames: Frames) -> None:
     assert mp4(frames) == mp4(frames.copy())
     assert gif(frames) == gif(frames.copy())

@@ -164,3 +164,21 @@ def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a cache that can be written"):
         DATASET.prepare(CONFIG, tmp_path / "cache")
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+@pytest.mark.parametrize("kind", ["video_folder", "latents"])
+def test_a_folder_that_is_not_there_is_said_with_its_field(kind: str, tmp_path: Path) -> None:
+    data = DataConfig.model_validate({"kind": kind, "path": str(tmp_path / "nosuch")})
+
+    with pytest.raises(DataError, match=r"^data\.path: .*nosuch: expected"):
+        DATASET.fingerprint(data)
+
+
+def test_videos_in_place_of_latents_are_recognised(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "one.mp4").touch()
+    data = DataConfig(kind="latents", path=str(tmp_path / "videos"))
+
+    for use in (DATASET.fingerprint, lambda data: DATASET.prepare(data, tmp_path)):
+        with pytest.raises(DataError, match=r"found videos; did you mean data\.kind"):
+            use(data)

@@ -1,6 +1,7 @@
 import hashlib
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,27 @@ def test_the_last_clips_of_an_only_video_share_no_frame_with_those_before(
     if train:
         assert train[-1] * step + 17 <= held_out[0] * step
         assert (train[-1] + 1) * step + 17 > held_out[0] * step, "one more would fit"
+
+
+@pytest.mark.parametrize(
+    ("num_clips", "overlap", "expected"),
+    [
+        (2, 0, (1, 1)),
+        (3, 0, (1, 2)),
+        (12, 0, (10, 2)),
+        (40, 0, (36, 4)),
+        (5, 12, (1, 1)),
+        (6, 12, (1, 2)),
+    ],
+)
+def test_two_clips_of_an_only_video_are_held_out_where_one_is_left(
+    num_clips: int, overlap: int, expected: tuple[int, int]
+) -> None:
+    config = DataConfig(kind="video_folder", path="videos", overlap=overlap)
+
+    train, held_out = lone_split(num_clips, config)
+
+    assert (len(train), len(held_out)) == expected
 
 
 @given(lengths=st.lists(st.integers(0, 30), min_size=1, max_size=6))
