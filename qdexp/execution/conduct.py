@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from qdexp.execution.planning import plan_of
+from qdexp.execution.planning import asked_trials, plan_of
 from qdexp.execution.ports import Assignment, Dataset, Executor, Listener, Tracker, Workspace
 from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
@@ -78,6 +78,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         LedgerError: The ledger cannot be written.
     """
     outside.executor.check()
+    asked_trials(spec, outside.dataset)  # wrong data are refused before anything is written
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         plan = plan_of(spec, ledger, outside.dataset)
         recorder.record_plan(

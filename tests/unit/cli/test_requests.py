@@ -53,6 +53,17 @@ def test_network_that_is_not_there_or_another_one_is_a_wrong_request(
     assert not runs.exists()
 
 
+@pytest.mark.parametrize("command", [["run", "--executor", "inline"], ["plan"]])
+def test_videos_that_are_not_there_are_a_wrong_request(tmp_path: Path, command: list[str]) -> None:
+    spec, runs = tmp_path / "spec.yaml", tmp_path / "runs"
+    spec.write_text(f"{SPEC}set: {{data.kind: video_folder, data.path: {tmp_path / 'videos'}}}\n")
+    error = CliRunner().invoke(app, [*command, str(spec), "--runs", str(runs)]).exception
+    assert isinstance(error, RequestError)
+    assert "data.path: " in str(error)
+    assert "expected a folder of videos" in str(error)
+    assert not runs.exists()
+
+
 def test_reason_in_a_table_is_one_short_line() -> None:
     assert one_line("ValueError: no\n  at all") == "ValueError: no at all"
     assert one_line("x" * 100) == "x" * 100
