@@ -20,7 +20,8 @@ from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder, runs_
 
 if TYPE_CHECKING:
     from qdexp.data.dataset import LatentDataset
-    from qdexp.execution.conduct import Conducted, Display
+    from qdexp.execution.collaborators import Display
+    from qdexp.execution.conduct import Conducted
     from qdexp.execution.ports import Executor
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
@@ -109,7 +110,8 @@ def _check_networks(spec: "Spec") -> None:
 
 def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
     from qdexp.backends.mlflow_tracker import MlflowTracker
-    from qdexp.execution.conduct import Collaborators, conduct
+    from qdexp.execution.collaborators import Collaborators
+    from qdexp.execution.conduct import conduct
     from qdexp.results.provenance import driver_provenance
 
     with _display() as display:

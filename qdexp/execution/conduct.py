@@ -1,57 +1,23 @@
 """The main use case: bring an experiment's missing trials to an outcome, and record each."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
+from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.planning import asked_trials, plan_of
-from qdexp.execution.ports import Assignment, Dataset, Executor, Listener, Tracker, Workspace
+from qdexp.execution.ports import Assignment, Workspace
+from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
-from qdexp.results.ledger import Ledger, TrialRecord
-from qdexp.results.outcome import Outcome, Progress
-from qdexp.results.provenance import flat
+from qdexp.results.ledger import Ledger
 from qdexp.results.recorder import Recorder
 
 if TYPE_CHECKING:
     from qdexp.config.data_config import DataConfig
-
-
-class Display(Listener, Protocol):
-    """Shows a run while it goes on."""
-
-    def on_plan(self, plan: Plan) -> None:
-        """The plan is known; nothing runs yet."""
-        ...
-
-    def on_preparation(self, what: str) -> None:
-        """Something that takes a while begins, such as making latents."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Collaborators:
-    """The outside of a run, as the composition root chose it.
-
-    Args:
-        dataset: Fingerprints and prepares the clips.
-        executor: Runs trials.
-        tracker: Mirrors the ledger.
-        display: Shows what happens.
-        draw: Writes an outcome's pictures into a folder and returns their paths.
-        provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
-    """
-
-    dataset: Dataset
-    executor: Executor
-    tracker: Tracker
-    display: Display
-    draw: Callable[[Outcome, Path], Sequence[Path]]
-    provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +52,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
             [(planned.trial, planned.condition) for planned in plan.trials],
         )
         outside.display.on_plan(plan)
-        scribe = _Scribe(plan, recorder, ledger, outside)
+        scribe = Scribe(plan, recorder, ledger, outside)
         behind = ledger.unmirrored(spec.name)
         notes: tuple[str, ...] = ()
         if plan.to_run or behind:
@@ -109,7 +75,7 @@ def _run_missing(
     plan: Plan,
     ledger: Ledger,
     latents: "dict[DataConfig, Path]",
-    scribe: "_Scribe",
+    scribe: Scribe,
     outside: Collaborators,
 ) -> None:
     if plan.to_run:
@@ -132,7 +98,7 @@ def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfi
     return latents
 
 
-def _able(stage: Sequence[PlannedTrial], ledger: Ledger, scribe: "_Scribe") -> list[PlannedTrial]:
+def _able(stage: Sequence[PlannedTrial], ledger: Ledger, scribe: Scribe) -> list[PlannedTrial]:
     """Returns the trials that can begin; where a teacher did not complete, its students end so."""
     able: list[PlannedTrial] = []
     for planned in stage:
@@ -165,64 +131,3 @@ def _assignment(
         teacher=teacher,
     )
     return Assignment(trial=trial, workspace=workspace)
-
-
-class _Scribe:
-    """Writes what it hears to the ledger, then to the tracker, then to the display."""
-
-    def __init__(
-        self, plan: Plan, recorder: Recorder, ledger: Ledger, outside: Collaborators
-    ) -> None:
-        self._planned = {planned.trial.trial_id: planned for planned in plan.trials}
-        self._recorder = recorder
-        self._ledger = ledger
-        self._outside = outside
-        self.num_outcomes = 0
-        self.notes: list[str] = []
-
-    def on_start(self, trial_id: str) -> None:
-        self._recorder.record_start(trial_id, time.time())
-        self._mirror_start(trial_id)
-        self._outside.display.on_start(trial_id)
-
-    def on_progress(self, trial_id: str, progress: Progress) -> None:
-        self._outside.tracker.log(trial_id, progress)
-        self._outside.display.on_progress(trial_id, progress)
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        provenance = {**self._outside.provenance, **outcome.provenance}
-        outcome = replace(outcome, provenance=provenance)
-        self._recorder.record_outcome(outcome)
-        self.num_outcomes += 1
-        self._mirror_end(outcome)
-        self._outside.display.on_outcome(outcome)
-
-    def catch_up(self, behind: Sequence[TrialRecord]) -> None:
-        """Mirrors outcomes that the ledger has and the tracker may not have."""
-        for record in behind:
-            assert record.outcome is not None
-            self._mirror_start(record.trial_id)
-            history = self._ledger.history(record.trial_id)
-            arrays = self._ledger.arrays(record.trial_id)
-            self._mirror_end(replace(record.outcome, history=history, arrays=arrays))
-
-    def _mirror_start(self, trial_id: str) -> None:
-        """Mirrors a start at the time of the first one, so that a replay repeats no metric."""
-        planned = self._planned[trial_id]
-        record = self._ledger.find(trial_id)
-        started_at = record.started_at if record and record.started_at else time.time()
-        tags = {f"qdexp.{name}": value for name, value in flat(self._outside.provenance).items()}
-        self._outside.tracker.start_trial(planned.trial, planned.condition, tags, started_at)
-
-    def _mirror_end(self, outcome: Outcome) -> None:
-        self._outside.tracker.end_trial(outcome, self._pictures(outcome))
-
-    def _pictures(self, outcome: Outcome) -> Sequence[Path]:
-        """Draws an outcome; one that cannot be drawn is as good a result as any other."""
-        folder = trial_folder(self._ledger.runs, outcome.trial_id)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return self._outside.draw(outcome, folder)
-        except (OSError, ValueError, ArithmeticError) as error:
-            self.notes.append(f"the pictures of trial {outcome.trial_id}: {error}")
-            return ()

@@ -51,6 +51,8 @@ class TrialRecord:
         started_at: First start, seconds since 1970, or None.
         finished_at: Time of the last outcome, or None.
         outcome: The last outcome without history and arrays, or None.
+        revision: The RESULTS_REVISION that is in its id, or None if it was never noted.
+        invalidated: Why its last outcome counts no more, or None if it counts.
     """
 
     trial_id: str
@@ -61,6 +63,8 @@ class TrialRecord:
     started_at: float | None
     finished_at: float | None
     outcome: Outcome | None
+    revision: int | None
+    invalidated: str | None
 
 
 Row = tuple[Any, ...]
@@ -69,10 +73,11 @@ _TRIALS = """
 SELECT t.trial_id, t.content, o.status, o.step, o.measurements, o.warnings, o.failure, o.provenance,
        o.recorded_at,
        (SELECT count(*) FROM starts s WHERE s.trial_id = t.trial_id),
-       (SELECT min(started_at) FROM starts s WHERE s.trial_id = t.trial_id)
+       (SELECT min(started_at) FROM starts s WHERE s.trial_id = t.trial_id), t.revision, i.because
 FROM trials t
 LEFT JOIN outcomes o ON o.outcome_id =
     (SELECT max(outcome_id) FROM outcomes x WHERE x.trial_id = t.trial_id)
+LEFT JOIN invalidations i ON i.outcome_id = o.outcome_id
 """
 
 
@@ -98,10 +103,10 @@ class Ledger:
             if schema.is_blank(connection):
                 connection.close()
                 return _empty()
-            schema.check_version(connection, str(path))
+            is_older = schema.version_of(connection, str(path)) < schema.SCHEMA_VERSION
+            return _upgraded_copy(connection, str(path)) if is_older else connection
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{path}: expected a ledger, found: {error}") from error
-        return connection
 
     def __enter__(self) -> Self:
         return self
@@ -242,6 +247,15 @@ def _empty() -> sqlite3.Connection:
     return connection
 
 
+def _upgraded_copy(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """Returns an older ledger in memory as this version has it; only a writer upgrades the file."""
+    copy = sqlite3.connect(":memory:")
+    with closing(connection):
+        connection.backup(copy)
+    schema.upgrade(copy, path)
+    return copy
+
+
 def _uri(path: Path) -> str:
     """Returns how SQLite opens the file to read it.
 
@@ -254,7 +268,8 @@ def _uri(path: Path) -> str:
 
 
 def _record(condition: Condition, row: Row, *, is_asked_for: bool = False) -> TrialRecord:
-    key, content, status, step, measurements, warnings, failure, provenance, at, starts, first = row
+    key, content, status, step, measurements, warnings, failure, provenance, at, *rest = row
+    starts, first, revision, because = rest
     outcome = status and Outcome(
         trial_id=key,
         status=status,
@@ -273,4 +288,6 @@ def _record(condition: Condition, row: Row, *, is_asked_for: bool = False) -> Tr
         started_at=first,
         finished_at=at,
         outcome=outcome,
+        revision=revision,
+        invalidated=because,
     )

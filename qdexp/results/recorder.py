@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from qdexp.config.revision import RESULTS_REVISION
 from qdexp.errors import LedgerError, LedgerInUseError
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results import schema
@@ -56,7 +57,7 @@ class Recorder:
         if schema.is_blank(connection):
             version = f"PRAGMA user_version = {schema.SCHEMA_VERSION};"
             connection.executescript(f"BEGIN; {schema.TABLES} {version} COMMIT;")
-        schema.check_version(connection, str(self._path))
+        schema.upgrade(connection, str(self._path))
         return connection
 
     def __enter__(self) -> Self:
@@ -110,8 +111,8 @@ class Recorder:
             write.execute("UPDATE members SET asked_for = 0 WHERE experiment = ?", (name,))
             for position, (trial, condition) in enumerate(trials):
                 write.execute(
-                    "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?)",
-                    (trial.trial_id, trial.trajectory_id, trial.to_json(), now),
+                    "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)",
+                    (trial.trial_id, trial.trajectory_id, trial.to_json(), now, RESULTS_REVISION),
                 )
                 write.execute(
                     "INSERT INTO members VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"

@@ -11,7 +11,7 @@ from array import array
 from qdexp.errors import LedgerError
 from qdexp.results.outcome import Array, Series
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LEDGER_FILE = "ledger.sqlite"
 
 TABLES = """
@@ -28,7 +28,8 @@ CREATE TABLE trials (
     trial_id      TEXT PRIMARY KEY,
     trajectory_id TEXT NOT NULL,
     content       TEXT NOT NULL, -- JSON: the trial, complete
-    recorded_at   REAL NOT NULL
+    recorded_at   REAL NOT NULL,
+    revision      INTEGER        -- RESULTS_REVISION that is in the id; NULL if never noted
 ) WITHOUT ROWID;
 CREATE INDEX trials_on ON trials (trajectory_id);
 CREATE TABLE members (           -- which trials an experiment asks, or once asked, for
@@ -62,6 +63,11 @@ CREATE TABLE mirrored (          -- outcomes that the tracker shows under an exp
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
     PRIMARY KEY (experiment, outcome_id)
 ) WITHOUT ROWID;
+CREATE TABLE invalidations (     -- outcomes that count no more, and why
+    outcome_id     INTEGER PRIMARY KEY REFERENCES outcomes,
+    invalidated_at REAL NOT NULL,
+    because        TEXT NOT NULL
+);
 CREATE TABLE blocks (
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
     kind       TEXT NOT NULL,    -- history or array
@@ -71,6 +77,18 @@ CREATE TABLE blocks (
 ) WITHOUT ROWID;
 """
 
+UPGRADES = {
+    1: """
+ALTER TABLE trials ADD COLUMN revision INTEGER;
+CREATE TABLE invalidations (
+    outcome_id     INTEGER PRIMARY KEY REFERENCES outcomes,
+    invalidated_at REAL NOT NULL,
+    because        TEXT NOT NULL
+);
+""",
+}
+"""From each older version to the one after it."""
+
 
 def is_blank(connection: sqlite3.Connection) -> bool:
     """Tells whether nothing was ever committed: the file was made and its writer then killed."""
@@ -79,18 +97,31 @@ def is_blank(connection: sqlite3.Connection) -> bool:
     return num_tables == 0 and version == 0
 
 
-def check_version(connection: sqlite3.Connection, path: str) -> None:
-    """Refuses a ledger written by a newer qdexp.
+def version_of(connection: sqlite3.Connection, path: str) -> int:
+    """Returns the version of a ledger.
+
+    Raises:
+        LedgerError: It is not one that this code knows.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (*UPGRADES, SCHEMA_VERSION):
+        raise LedgerError(
+            f"{path}: expected ledger version {SCHEMA_VERSION} or older, found {version}; it was "
+            "written by another version of qdexp: use that one, or another runs folder"
+        )
+    return version
+
+
+def upgrade(connection: sqlite3.Connection, path: str) -> None:
+    """Brings a ledger of an older version up to this one, in one transaction.
 
     Raises:
         LedgerError: The version is not one that this code knows.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"{path}: expected ledger version {SCHEMA_VERSION}, found {version}; it was written by "
-            "another version of qdexp: use that one, or another runs folder"
-        )
+    steps = [UPGRADES[each] for each in range(version_of(connection, path), SCHEMA_VERSION)]
+    if steps:
+        version = f"PRAGMA user_version = {SCHEMA_VERSION};"
+        connection.executescript(f"BEGIN IMMEDIATE; {''.join(steps)} {version} COMMIT;")
 
 
 def block_from_series(series: Series) -> bytes:

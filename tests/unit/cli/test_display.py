@@ -7,7 +7,7 @@ from rich.console import Console
 
 from qdexp.cli.display import LiveDisplay, PlainDisplay
 from qdexp.config.presets import preset
-from qdexp.execution.conduct import Display
+from qdexp.execution.collaborators import Display
 from qdexp.experiment.plan import make_plan
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Failure, Outcome, Progress

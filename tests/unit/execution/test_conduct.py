@@ -9,7 +9,8 @@ import pytest
 
 from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError, RequestError
-from qdexp.execution.conduct import Collaborators, Conducted, conduct
+from qdexp.execution.collaborators import Collaborators
+from qdexp.execution.conduct import Conducted, conduct
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Listener
 from qdexp.experiment.plan import Plan

@@ -1,0 +1,20 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC", help="The experiment's YAML file.")]
+Runs = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", help="The runs folder [default: $QDEXP_RUNS or runs]."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set a configuration field; repeatable."),
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", metavar="N", help="Number of seeds, over the spec's.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]

@@ -1,0 +1,43 @@
+"""The outside of a run, as the composition root fills it in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from qdexp.execution.ports import Dataset, Executor, Listener, Tracker
+from qdexp.experiment.plan import Plan
+from qdexp.results.outcome import Outcome
+
+
+class Display(Listener, Protocol):
+    """Shows a run while it goes on."""
+
+    def on_plan(self, plan: Plan) -> None:
+        """The plan is known; nothing runs yet."""
+        ...
+
+    def on_preparation(self, what: str) -> None:
+        """Something that takes a while begins, such as making latents."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collaborators:
+    """The outside of a run, as the composition root chose it.
+
+    Args:
+        dataset: Fingerprints and prepares the clips.
+        executor: Runs trials.
+        tracker: Mirrors the ledger.
+        display: Shows what happens.
+        draw: Writes an outcome's pictures into a folder and returns their paths.
+        provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
+    """
+
+    dataset: Dataset
+    executor: Executor
+    tracker: Tracker
+    display: Display
+    draw: Callable[[Outcome, Path], Sequence[Path]]
+    provenance: Mapping[str, Any]
