@@ -2,10 +2,15 @@
 
 import hashlib
 import json
-from typing import Any
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from qdexp.config.revision import RESULTS_REVISION
 from qdexp.config.sample_metrics import WEIGHTS
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash  # pyright: ignore[reportPrivateUsage]
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -66,6 +71,27 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """The hash of a content up to its fields: what follows differs between seeds."""
+
+    hash: "Hash"
+
+    def ended(self, *, seed: int, data_fingerprint: str, trainable: str) -> str:
+        """Returns the id of a content: what `trial_id` and `trajectory_id` return for it."""
+        rest = _content({}, seed, data_fingerprint, trainable)
+        assert min(rest) == "configuration", "canonical JSON begins with another key"
+        del rest["configuration"]
+        whole = self.hash.copy()
+        whole.update(canonical_json(rest)[1:].encode())
+        return whole.hexdigest()[:16]
+
+
+def beginning(fields: dict[str, Any]) -> Beginning:
+    """Returns the hash of a content that begins with these fields."""
+    return Beginning(hash=hashlib.sha256(f'{{"configuration":{canonical_json(fields)},'.encode()))
+
+
 def trial_id(*, fields: dict[str, Any], seed: int, data_fingerprint: str, trainable: str) -> str:
     """Returns the id of a trial: 16 hexadecimal digits over all that affects its result."""
     return digest(_content(effective(fields), seed, data_fingerprint, trainable))[:16]
@@ -104,9 +130,14 @@ def effective(fields: dict[str, Any]) -> dict[str, Any]:
     if fields["data.kind"] != "moving_digits":
         ignored |= {"data.seed"}
     if fields["training.objective"] == "diffusion":
-        ignored |= {name for name in fields if name.startswith("distillation.")}
+        ignored |= _in_section("distillation.", tuple(fields))
     kept = {name: value for name, value in fields.items() if name not in ignored}
     return kept | {name: None for name in _networks_without_files(fields)}
+
+
+@lru_cache(maxsize=64)
+def _in_section(section: str, names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name for name in names if name.startswith(section))
 
 
 def _networks_without_files(fields: dict[str, Any]) -> list[str]:

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from qdexp.config.configuration import Configuration
 from qdexp.experiment import identity
-from qdexp.experiment.teacher import teacher_configuration
+from qdexp.experiment.replicates import MOST, replicates_of
 
 DEFAULT_TRAINABLE = "qdexp.training.run_trial:run_trial"
 
@@ -38,45 +38,44 @@ class Trial:
     @cached_property
     def trial_id(self) -> str:
         """16 hexadecimal digits, equal for equal content."""
-        return identity.trial_id(**self._content())
+        return replicates_of(self.configuration).trial_beginning.ended(**self._rest())
 
     @cached_property
     def trajectory_id(self) -> str:
         """Equal for trials that differ only in length, sampling and evaluation."""
-        return identity.trajectory_id(**self._content())
+        return replicates_of(self.configuration).trajectory_beginning.ended(**self._rest())
 
     @cached_property
     def teacher(self) -> "Trial | None":
         """The trial whose final weights this one distils, or None if it distils none."""
-        if self.configuration.training.objective != "dmd":
-            return None
-        return replace(self, configuration=teacher_configuration(self.configuration))
+        configuration = replicates_of(self.configuration).teacher
+        return replace(self, configuration=configuration) if configuration else None
 
     def to_json(self) -> str:
         """Returns the text that crosses process boundaries."""
-        return identity.canonical_json(
-            {
-                "configuration": self.configuration.model_dump(mode="json"),
-                "seed": self.seed,
-                "data_fingerprint": self.data_fingerprint,
-                "trainable": self.trainable,
-            }
-        )
+        text = replicates_of(self.configuration).text
+        return f'{{"configuration":{text},{identity.canonical_json(self._rest())[1:]}'
 
     @staticmethod
     def from_json(text: str) -> "Trial":
         """Builds the trial that `to_json` described."""
         content = json.loads(text)
-        configuration = Configuration.model_validate_json(json.dumps(content.pop("configuration")))
+        configuration = _configuration(json.dumps(content.pop("configuration")))
         return Trial(configuration=configuration, **content)
 
-    def _content(self) -> dict[str, Any]:
+    def _rest(self) -> dict[str, Any]:
+        """Returns all but the configuration."""
         return {
-            "fields": self.configuration.fields(),
             "seed": self.seed,
             "data_fingerprint": self.data_fingerprint,
             "trainable": self.trainable,
         }
+
+
+@lru_cache(maxsize=MOST)
+def _configuration(text: str) -> Configuration:
+    """Returns the configuration that a text describes: one object for all its seeds."""
+    return Configuration.model_validate_json(text)
 
 
 def condition_label(condition: Condition) -> str:
