@@ -1,6 +1,9 @@
 """From a spec and a runs folder to a plan, without touching anything."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from qdexp.execution.ports import Dataset
 from qdexp.experiment.plan import Former, Known, Plan, make_plan
@@ -9,24 +12,34 @@ from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.sealed import is_whole
+from qdexp.results.standing import (
+    Standing,
+    completed_on,
+    former_members,
+    other_experiments,
+    standings,
+)
 
 
 def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
     """Returns what a run of `spec` over the ledger's runs folder would do."""
     asked = asked_trials(spec, dataset)
-    ids = {trial.trial_id for trial, _ in asked}
-    members = ledger.members(spec.name)
+    ids = [trial.trial_id for trial, _ in asked]
     former = [
-        Former(trial=member.trial, trial_id=member.trial_id, condition=member.condition)
-        for member in members
-        if member.trial_id not in ids
+        Former(
+            trial=member.trial,
+            trial_id=member.trial_id,
+            condition=member.condition,
+            revision=member.revision,
+        )
+        for member in former_members(ledger, spec.name, ids)
     ]
-    known = {trial.trial_id: _known(trial, ledger) for trial, _ in asked}
+    known = _known([trial for trial, _ in asked], ledger)
     for trial, _ in asked:
         if trial.teacher and not known[trial.trial_id].is_final:
             identity = trial.teacher.trial_id
             known[identity] = _able_to_teach(trial.teacher, known[identity], ledger)
-    return make_plan(spec.name, asked, known, former)
+    return make_plan(spec.name, asked, known, former, other_experiments(ledger, spec.name, ids))
 
 
 def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
@@ -57,20 +70,46 @@ def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
     return sum(durations) / len(durations) if durations else None
 
 
-def _known(trial: Trial, ledger: Ledger) -> Known:
-    record = ledger.find(trial.trial_id)
-    outcome = record and record.outcome
-    if outcome and outcome.is_final:
-        return Known(status=outcome.status, is_final=True)
-    folder = trial_folder(ledger.runs, trial.trial_id)
-    step, origin = latest_step(folder), None
+def _known(trials: Sequence[Trial], ledger: Ledger) -> dict[str, Known]:
+    """Returns what is known of trials, by id; the ledger is asked for all of them at once."""
+    standing = standings(ledger, [trial.trial_id for trial in trials])
+    folders = _names(ledger.runs / "trials")
+    known: dict[str, Known] = {}
+    alone: list[Trial] = []
+    for trial in trials:
+        last = standing.get(trial.trial_id, Standing(status=None))
+        step = None
+        if not last.is_final:
+            if trial.trial_id in folders:
+                step = _own_step(trial, ledger.runs)
+            if step is None and last.invalidated is None:
+                alone.append(trial)
+        known[trial.trial_id] = Known(
+            status=last.status,
+            is_final=last.is_final,
+            reason=last.reason,
+            invalidated=last.invalidated,
+            step=step,
+        )
+    for trial_id, (step, origin) in _shorter(alone, ledger, folders).items():
+        known[trial_id] = replace(known[trial_id], step=step, origin=origin)
+    return known
+
+
+def _names(folder: Path) -> frozenset[str]:
+    """Returns what is in a folder: to look for it there one by one takes longer than all else."""
+    try:
+        return frozenset(os.listdir(folder))
+    except OSError:
+        return frozenset()
+
+
+def _own_step(trial: Trial, runs: Path) -> int | None:
+    """Returns the step of the trial's furthest checkpoint, or None."""
+    folder = trial_folder(runs, trial.trial_id)
     if (folder / FINAL_CHECKPOINT).exists():
-        step = trial.configuration.num_steps
-    if step is None:
-        step, origin = _shorter(trial, ledger)
-    reason = outcome.failure.reason if outcome and outcome.failure else ""
-    status = outcome.status if outcome else None
-    return Known(status=status, reason=reason, step=step, origin=origin)
+        return trial.configuration.num_steps
+    return latest_step(folder)
 
 
 def _able_to_teach(teacher: Trial, known: Known, ledger: Ledger) -> Known:
@@ -87,15 +126,23 @@ def _able_to_teach(teacher: Trial, known: Known, ledger: Ledger) -> Known:
     )
 
 
-def _shorter(trial: Trial, ledger: Ledger) -> tuple[int | None, str | None]:
-    """Returns the longest finished trial that this one can continue: its steps and its id."""
-    candidates = [
-        (other.outcome.step, other.trial_id)
-        for other in ledger.on_trajectory(trial.trajectory_id)
-        if other.trial_id != trial.trial_id
-        and other.outcome
-        and other.outcome.status == "completed"
-        and other.outcome.step <= trial.configuration.num_steps
-        and (trial_folder(ledger.runs, other.trial_id) / FINAL_CHECKPOINT).exists()
-    ]
-    return max(candidates, default=(None, None))
+def _shorter(
+    trials: Sequence[Trial], ledger: Ledger, folders: frozenset[str]
+) -> dict[str, tuple[int, str]]:
+    """Returns the longest finished trial that each can continue, if any: its steps and its id."""
+    if not folders:  # without a checkpoint there is nothing to continue
+        return {}
+    completed = completed_on(ledger, {trial.trajectory_id for trial in trials})
+    found: dict[str, tuple[int, str]] = {}
+    for trial in trials if completed else ():
+        candidates = [
+            (step, other)
+            for step, other in completed.get(trial.trajectory_id, ())
+            if other != trial.trial_id
+            and step <= trial.configuration.num_steps
+            and other in folders
+            and (trial_folder(ledger.runs, other) / FINAL_CHECKPOINT).exists()
+        ]
+        if candidates:
+            found[trial.trial_id] = max(candidates)
+    return found

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from qdexp.config.revision import RESULTS_REVISION
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
 
 State = Literal["new", "cached", "resumable", "stale", "orphaned"]
 
 TO_RUN: frozenset[State] = frozenset({"new", "resumable", "stale"})
+
+UNEXPLAINED = "the content of its identity changed: qdexp makes ids of other parts than before"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,7 @@ class Known:
         status: Of the last outcome, or None if there is none.
         is_final: Whether that outcome is a result.
         reason: Why the last attempt did not complete, in words.
+        invalidated: Why that outcome counts no more, or None if it counts.
         step: Step of the checkpoint to go on from, or None.
         origin: The other trial whose checkpoint that is, or None for its own.
     """
@@ -27,17 +31,26 @@ class Known:
     status: str | None = None
     is_final: bool = False
     reason: str = ""
+    invalidated: str | None = None
     step: int | None = None
     origin: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Former:
-    """A trial that the experiment once asked for and whose id is not asked for any more."""
+    """A trial that the experiment once asked for and whose id is not asked for any more.
+
+    Args:
+        trial: The trial.
+        trial_id: Its id, as it was then.
+        condition: Its levels, as they were then.
+        revision: The RESULTS_REVISION that is in its id, or None if it was never noted.
+    """
 
     trial: Trial
     trial_id: str
     condition: Condition
+    revision: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +63,8 @@ class PlannedTrial:
         state: What a run would do.
         reason: Why.
         known: What is known of it.
+        changes: Which inputs changed since the experiment asked for it, if it is stale.
+        shared_with: Other experiments that ask for it too.
         waits_for: Another trial of the plan that runs before, since this one starts from its
             weights: its teacher, or one whose training is the beginning of its own. None if there
             is nothing to wait for.
@@ -60,6 +75,8 @@ class PlannedTrial:
     state: State
     reason: str
     known: Known
+    changes: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = ()
     waits_for: str | None = None
 
     @property
@@ -98,6 +115,7 @@ def make_plan(
     asked: Sequence[tuple[Trial, Condition]],
     known: Mapping[str, Known],
     former: Sequence[Former],
+    shared: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Plan:
     """Returns the plan of an experiment.
 
@@ -106,6 +124,7 @@ def make_plan(
         asked: The trials asked for, each with its condition.
         known: What is known, by trial id; ids that are missing are new.
         former: Trials asked for once and no more.
+        shared: Other experiments that ask for a trial, by trial id.
 
     Raises:
         ValueError: Two conditions ask for one trial.
@@ -116,14 +135,25 @@ def make_plan(
     planned: list[PlannedTrial] = []
     for trial, condition in asked:
         facts = known.get(trial.trial_id, Known())
-        old = replaced.pop((condition_label(condition), trial.seed), None) if condition else None
-        state, reason = _judge(trial, facts, old)
+        label = condition_label(condition) if condition and replaced else ""
+        old = replaced.pop((label, trial.seed), None) if label else None
+        state, reason, changes = _judge(trial, facts, old)
         planned.append(
-            PlannedTrial(trial=trial, condition=condition, state=state, reason=reason, known=facts)
+            PlannedTrial(
+                trial=trial,
+                condition=condition,
+                state=state,
+                reason=reason,
+                known=facts,
+                changes=changes,
+                shared_with=(shared or {}).get(trial.trial_id, ()),
+            )
         )
     waits = _waits([each for each in planned if each.state in TO_RUN])
-    trials = tuple(replace(each, waits_for=waits.get(each.trial.trial_id)) for each in planned)
-    return Plan(experiment=experiment, trials=trials, orphans=tuple(replaced.values()))
+    for index, each in enumerate(planned):
+        if each.trial.trial_id in waits:
+            planned[index] = replace(each, waits_for=waits[each.trial.trial_id])
+    return Plan(experiment=experiment, trials=tuple(planned), orphans=tuple(replaced.values()))
 
 
 def _waits(to_run: Sequence[PlannedTrial]) -> dict[str, str]:
@@ -151,30 +181,39 @@ def _waits(to_run: Sequence[PlannedTrial]) -> dict[str, str]:
     return waits
 
 
-def _judge(trial: Trial, known: Known, old: Former | None) -> tuple[State, str]:
+def _judge(
+    trial: Trial, known: Known, old: Former | None
+) -> tuple[State, str, tuple[str, ...]]:
     if known.is_final:
-        return "cached", f"{known.status} before"
+        return "cached", f"{known.status} before", ()
     before = f"{known.status} before: {known.reason}" if known.status else ""
+    if known.invalidated is not None:
+        before = f"invalidated: {known.invalidated}"
     if known.step is not None:
         where = f"step {known.step}" + (f" of trial {known.origin}" if known.origin else "")
-        return "resumable", f"from {where}" + (f" ({before})" if before else "")
+        return "resumable", f"from {where}" + (f" ({before})" if before else ""), ()
+    if known.invalidated is not None:
+        return "stale", before, (before,)
     if before:
-        return "new", before
+        return "new", before, ()
     if old is not None:
-        return "stale", difference(old.trial, trial)
-    return "new", "never run"
+        changes = differences(old, trial)
+        return "stale", ", ".join(changes), changes
+    return "new", "never run", ()
 
 
-def difference(old: Trial, new: Trial) -> str:
-    """Says which inputs differ between two trials of one condition and seed."""
-    before, after = old.configuration.fields(), new.configuration.fields()
-    changes = [
-        f"{field} changed from {before.get(field)} to {value}"
-        for field, value in after.items()
-        if before.get(field) != value
-    ]
-    if old.data_fingerprint != new.data_fingerprint and not changes:
+def differences(old: Former, new: Trial) -> tuple[str, ...]:
+    """Returns which inputs differ between two trials of one condition and seed, in words."""
+    before, after = old.trial.configuration.fields(), new.configuration.fields()
+    changed = [field for field, value in after.items() if before.get(field) != value]
+    changes = [f"{field} changed from {before.get(field)} to {after[field]}" for field in changed]
+    is_told = any(field.startswith("data.") for field in changed)
+    if old.trial.data_fingerprint != new.data_fingerprint and not is_told:
         changes.append("the data changed")
-    if old.trainable != new.trainable:
-        changes.append(f"trainable changed from {old.trainable} to {new.trainable}")
-    return ", ".join(changes) or "qdexp's RESULTS_REVISION changed: numbers moved since"
+    if old.trial.trainable != new.trainable:
+        changes.append(f"trainable changed from {old.trial.trainable} to {new.trainable}")
+    if old.revision is None and not changes:
+        changes.append(f"RESULTS_REVISION changed to {RESULTS_REVISION}, from which was not noted")
+    elif old.revision not in (None, RESULTS_REVISION):
+        changes.append(f"RESULTS_REVISION changed from {old.revision} to {RESULTS_REVISION}")
+    return tuple(changes) or (UNEXPLAINED,)

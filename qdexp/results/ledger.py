@@ -231,6 +231,10 @@ class Ledger:
             trial_id,
         )
 
+    def rows(self, query: str, *values: str) -> Iterator[Row]:
+        """Returns what a query finds, for those who ask for many trials at once."""
+        return self._rows(query, *values)
+
     def _rows(self, query: str, *values: str) -> Iterator[Row]:
         try:
             with closing(self._connection.execute(query, values)) as cursor:
