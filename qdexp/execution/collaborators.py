@@ -32,6 +32,7 @@ class Collaborators:
         tracker: Mirrors the ledger.
         display: Shows what happens.
         draw: Writes an outcome's pictures into a folder and returns their paths.
+        is_tracked: Whether the tracker keeps what it hears; if not, a later one is caught up.
         provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
     """
 
@@ -41,3 +42,4 @@ class Collaborators:
     display: Display
     draw: Callable[[Outcome, Path], Sequence[Path]]
     provenance: Mapping[str, Any]
+    is_tracked: bool = True

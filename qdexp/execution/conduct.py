@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.execution.collaborators import Collaborators
-from qdexp.execution.planning import asked_trials, plan_of
+from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Workspace
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
@@ -15,6 +15,7 @@ from qdexp.experiment.spec import Spec
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.recorder import Recorder
+from qdexp.results.standing import standings
 
 if TYPE_CHECKING:
     from qdexp.config.data_config import DataConfig
@@ -43,8 +44,9 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         RequestError: The data or the resources asked for do not exist.
         LedgerError: The ledger cannot be written.
     """
-    outside.executor.check()
-    asked_trials(spec, outside.dataset)  # wrong data are refused before anything is written
+    with Ledger(runs) as ledger:  # what is wrong is refused before anything is written
+        if plan_of(spec, ledger, outside.dataset).to_run:
+            outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         plan = plan_of(spec, ledger, outside.dataset)
         recorder.record_plan(
@@ -53,7 +55,7 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         )
         outside.display.on_plan(plan)
         scribe = Scribe(plan, recorder, ledger, outside)
-        behind = ledger.unmirrored(spec.name)
+        behind = ledger.unmirrored(spec.name) if outside.is_tracked else []
         notes: tuple[str, ...] = ()
         if plan.to_run or behind:
             latents = _prepared(plan, runs, outside)
@@ -63,12 +65,16 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
                 _run_missing(plan, ledger, latents, scribe, outside)
             finally:
                 notes = tuple(outside.tracker.close())
-            if not notes:
+            if outside.is_tracked and not notes:
                 recorder.record_mirrored(spec.name)
             notes += tuple(scribe.notes)
-        members = [member for member in ledger.members(spec.name) if member.is_asked_for]
-    incomplete = [m for m in members if not m.outcome or m.outcome.status != "completed"]
-    return Conducted(num_run=scribe.num_outcomes, num_incomplete=len(incomplete), notes=notes)
+        standing = standings(ledger, [planned.trial.trial_id for planned in plan.trials])
+    num_completed = sum(each.is_completed for each in standing.values())
+    return Conducted(
+        num_run=scribe.num_outcomes,
+        num_incomplete=len(plan.trials) - num_completed,
+        notes=notes,
+    )
 
 
 def _run_missing(

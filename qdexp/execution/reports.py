@@ -28,6 +28,9 @@ def plain_progress(report: Progress) -> Progress:
         step=_whole("step", report.step),
         num_steps=_whole("num_steps", report.num_steps),
         measurements=_measurements(report.measurements),
+        gpu_memory_bytes=None
+        if report.gpu_memory_bytes is None
+        else _whole("gpu_memory_bytes", report.gpu_memory_bytes),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from qdexp.execution.beacon import Beacon
 from qdexp.execution.collaborators import Collaborators
 from qdexp.experiment.plan import Plan
 from qdexp.results.folders import trial_folder
@@ -24,6 +25,7 @@ class Scribe:
         self._recorder = recorder
         self._ledger = ledger
         self._outside = outside
+        self._beacon = Beacon(ledger.runs)
         self.num_outcomes = 0
         self.notes: list[str] = []
 
@@ -31,17 +33,20 @@ class Scribe:
         """An attempt began: the ledger first."""
         self._recorder.record_start(trial_id, time.time())
         self._mirror_start(trial_id)
+        self._beacon.start(trial_id)
         self._outside.display.on_start(trial_id)
 
     def on_progress(self, trial_id: str, progress: Progress) -> None:
         """A report came: it is mirrored and shown, and not yet recorded."""
         self._outside.tracker.log(trial_id, progress)
+        self._beacon.progress(trial_id, progress)
         self._outside.display.on_progress(trial_id, progress)
 
     def on_outcome(self, outcome: Outcome) -> None:
         """A trial ended: in the ledger before anything else."""
         provenance = {**self._outside.provenance, **outcome.provenance}
         outcome = replace(outcome, provenance=provenance)
+        self._beacon.end(outcome.trial_id)
         self._recorder.record_outcome(outcome)
         self.num_outcomes += 1
         self._mirror_end(outcome)
@@ -58,6 +63,8 @@ class Scribe:
 
     def _mirror_start(self, trial_id: str) -> None:
         """Mirrors a start at the time of the first one, so that a replay repeats no metric."""
+        if not self._outside.is_tracked:
+            return
         planned = self._planned[trial_id]
         record = self._ledger.find(trial_id)
         started_at = record.started_at if record and record.started_at else time.time()

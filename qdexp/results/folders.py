@@ -8,6 +8,9 @@ from qdexp.errors import RequestError
 
 DEFAULT_RUNS = "runs"
 FINAL_CHECKPOINT = "final_checkpoint.pt"
+PROGRESS_FILE = "progress.json"
+"""How far a trial is, in its folder while it runs."""
+
 SAMPLED_CLIPS, REAL_CLIPS = "samples.gif", "real.gif"
 """Clips to look at, in a trial's folder: what it samples, and held-out ones to compare with."""
 

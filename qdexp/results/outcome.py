@@ -23,11 +23,13 @@ class Progress:
         step: Optimizer steps done.
         num_steps: Optimizer steps in all.
         measurements: The metrics recorded at `step`, by name.
+        gpu_memory_bytes: Peak memory on its GPU so far, or None without one. Shown, not recorded.
     """
 
     step: int
     num_steps: int
     measurements: dict[str, float] = field(default_factory=dict[str, float])
+    gpu_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

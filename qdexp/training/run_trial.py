@@ -280,7 +280,13 @@ def _save(attempt: _Attempt, *, final: bool = False) -> None:
 
 def _progress(attempt: _Attempt, measured: dict[str, float]) -> Progress:
     attempt.reported_at = time.monotonic()
-    return Progress(step=attempt.state.step, num_steps=attempt.num_steps, measurements=measured)
+    device = attempt.course.device
+    return Progress(
+        step=attempt.state.step,
+        num_steps=attempt.num_steps,
+        measurements=measured,
+        gpu_memory_bytes=memory.peak_bytes(device) if device.type == "cuda" else None,
+    )
 
 
 def _fields(trial: Trial) -> dict[str, Any]:

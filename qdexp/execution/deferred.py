@@ -1,0 +1,37 @@
+"""An executor that is made only when there is something for it to do: engines import slowly."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from qdexp.execution.ports import Assignment, Executor, Listener
+
+
+class DeferredExecutor:
+    """The executor that `make` returns, made at its first use.
+
+    Args:
+        make: Imports an engine and returns its executor.
+    """
+
+    def __init__(self, make: Callable[[], Executor]) -> None:
+        self._make = make
+
+    def check(self) -> None:
+        """Accepts to run trials here.
+
+        Raises:
+            RequestError: The resources asked for do not exist here.
+        """
+        self._executor.check()
+
+    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
+        """Runs every assignment.
+
+        Raises:
+            InterruptedRunError: A signal stopped it.
+        """
+        self._executor.execute(assignments, listener)
+
+    @cached_property
+    def _executor(self) -> Executor:
+        return self._make()
