@@ -12,7 +12,7 @@ from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.sealed import is_whole
-from qdexp.results.standing import (
+from qdexp.results.overview import (
     Standing,
     completed_on,
     former_members,
