@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qdexp.api.request import Request
     from qdexp.data.dataset import LatentDataset
     from qdexp.data.video_encoding import EncodingProgress
-    from qdexp.execution.collaborators import Display
+    from qdexp.execution.collaborators import Collaborators, Display
     from qdexp.execution.conduct import Conducted
     from qdexp.execution.ports import Executor
     from qdexp.experiment.plan import Plan
@@ -62,6 +62,7 @@ def carry_out(
     *,
     executor: ExecutorName,
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
+    is_tracked: bool = True,
 ) -> "Conducted":
     """Runs what is missing of an experiment.
 
@@ -70,14 +71,21 @@ def carry_out(
         runs: The runs folder, absolute.
         executor: What runs trials.
         listening: Lends who hears of it.
+        is_tracked: Whether MLflow mirrors it; a later run that does catches up.
 
     Raises:
         RequestError: The data or the resources asked for do not exist; nothing was written.
         InterruptedRunError: A signal stopped it.
         LedgerError: The ledger cannot be written.
     """
+    from qdexp.backends.untracked import Untracked
+    from qdexp.execution.conduct import conduct
+
     with signals_interrupt(), listening() as audience:
-        return _conduct(spec, runs, executor, audience)
+        outside = _outside(spec, runs, executor, audience)
+        if not is_tracked:
+            outside = replace(outside, tracker=Untracked(), is_tracked=False)
+        return conduct(spec, runs, outside)
 
 
 def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
@@ -94,21 +102,22 @@ def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
         return plan_of(spec, ledger, dataset_of(request.runs_folder, audience))
 
 
-def _conduct(spec: "Spec", runs: Path, executor: ExecutorName, audience: Audience) -> "Conducted":
+def _outside(
+    spec: "Spec", runs: Path, executor: ExecutorName, audience: Audience
+) -> "Collaborators":
     from qdexp.backends.mlflow_tracker import MlflowTracker
     from qdexp.execution.collaborators import Collaborators
-    from qdexp.execution.conduct import conduct
+    from qdexp.execution.deferred import DeferredExecutor
     from qdexp.results.provenance import driver_provenance
 
-    outside = Collaborators(
+    return Collaborators(
         dataset=dataset_of(runs, audience),
-        executor=_executor(spec, runs, executor),
+        executor=DeferredExecutor(lambda: _executor(spec, runs, executor)),
         tracker=MlflowTracker(runs),
         display=audience.display,
         draw=_draw,
         provenance=driver_provenance(),
     )
-    return conduct(spec, runs, outside)
 
 
 def dataset_of(runs: Path, audience: Audience = NOBODY) -> "LatentDataset":

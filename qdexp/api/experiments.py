@@ -87,6 +87,7 @@ def run(
     executor: ExecutorName = "ray",
     runs: Path | str | None = None,
     report: bool = True,
+    tracking: bool = True,
 ) -> RunResult:
     """Runs what is missing of an experiment, and reports; what is finished is never run again.
 
@@ -97,6 +98,7 @@ def run(
         executor: `ray`: in parallel; `inline`: in this process.
         runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
         report: Whether to write the report.
+        tracking: Whether MLflow mirrors it; a later run that does catches up.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
@@ -105,7 +107,7 @@ def run(
     """
     request = _request(spec, set, seeds, runs)
     asked = request.read_spec()
-    done = carry_out(asked, request.runs_folder, executor=executor)
+    done = carry_out(asked, request.runs_folder, executor=executor, is_tracked=tracking)
     return RunResult(
         experiment=asked.name,
         num_run=done.num_run,

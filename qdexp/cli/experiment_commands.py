@@ -17,6 +17,9 @@ def run(
     ] = "ray",
     runs: Runs = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Mirror nothing in MLflow; a later run catches up.")
+    ] = False,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
@@ -27,7 +30,11 @@ def run(
     request = run_command.Request(
         spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
     )
-    raise typer.Exit(run_command.run(request, executor=executor, with_report=not no_report))
+    raise typer.Exit(
+        run_command.run(
+            request, executor=executor, with_report=not no_report, is_tracked=not no_tracking
+        )
+    )
 
 
 def plan(

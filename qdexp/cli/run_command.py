@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Request", "dataset_of", "run", "signals_interrupt"]
 
 
-def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
+def run(
+    request: Request, *, executor: ExecutorName, with_report: bool, is_tracked: bool = True
+) -> int:
     """Runs what is missing and reports; returns the exit code.
 
     Raises:
@@ -30,7 +32,13 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         LedgerError: The ledger cannot be written.
     """
     spec = request.read_spec()
-    done = carry_out(spec, request.runs_folder, executor=executor, listening=_listening)
+    done = carry_out(
+        spec,
+        request.runs_folder,
+        executor=executor,
+        listening=_listening,
+        is_tracked=is_tracked,
+    )
     with signals_interrupt():
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
