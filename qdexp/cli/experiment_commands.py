@@ -43,14 +43,18 @@ def plan(
     seeds: Seeds = None,
     runs: Runs = None,
     json: Json = False,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="Run a few steps of each shape that no past trial tells of."),
+    ] = False,
 ) -> None:
-    """Show what run would do, and why; touches nothing."""
+    """Show what run would do, why, and what it would take; touches nothing without --probe."""
     from qdexp.cli import plan_command, run_command
 
     request = run_command.Request(
         spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
     )
-    plan_command.show_plan(request, as_json=json)
+    plan_command.show_plan(request, as_json=json, with_probe=probe)
 
 
 def status(

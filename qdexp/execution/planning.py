@@ -10,7 +10,7 @@ from qdexp.experiment.plan import Former, Known, Plan, make_plan
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
-from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.ledger import Ledger
 from qdexp.results.sealed import is_whole
 from qdexp.results.overview import (
     Standing,
@@ -56,18 +56,6 @@ def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
         teachers.pop(trial.trial_id, None)
     nothing: Condition = {}
     return [(teacher, nothing) for teacher in teachers.values()] + asked
-
-
-def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
-    """Returns the mean duration in seconds of the completed trials, or None without any."""
-    durations = [
-        float(member.outcome.provenance["finished_at"]) - member.outcome.provenance["started_at"]
-        for member in members
-        if member.outcome
-        and member.outcome.status == "completed"
-        and {"started_at", "finished_at"} <= member.outcome.provenance.keys()
-    ]
-    return sum(durations) / len(durations) if durations else None
 
 
 def _known(trials: Sequence[Trial], ledger: Ledger) -> dict[str, Known]:

@@ -84,6 +84,11 @@ class PlannedTrial:
         """Tells whether it is here only because others learn from it."""
         return not self.condition
 
+    @property
+    def label(self) -> str:
+        """Its condition and seed, as people read them."""
+        return f"{condition_label(self.condition)}, seed {self.trial.seed}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

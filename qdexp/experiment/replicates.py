@@ -18,6 +18,21 @@ MOST = 2048
 """Configurations remembered, the last used ones: each takes a few kilobytes."""
 
 
+class Same:
+    """A key of a cache that is equal for one and the same object only."""
+
+    __slots__ = ("configuration",)
+
+    def __init__(self, configuration: "Configuration") -> None:
+        self.configuration = configuration
+
+    def __hash__(self) -> int:
+        return id(self.configuration)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.configuration is self.configuration
+
+
 @dataclass(frozen=True, kw_only=True)
 class Replicates:
     """What a configuration gives to each of its trials, whatever their seeds and data."""
@@ -47,26 +62,11 @@ class Replicates:
         return teacher_configuration(self.configuration)
 
 
-class _Same:
-    """A key that is equal for one and the same object only."""
-
-    __slots__ = ("configuration",)
-
-    def __init__(self, configuration: "Configuration") -> None:
-        self.configuration = configuration
-
-    def __hash__(self) -> int:
-        return id(self.configuration)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.configuration is self.configuration
-
-
 def replicates_of(configuration: "Configuration") -> Replicates:
     """Returns what the trials of a configuration share."""
-    return _replicates(_Same(configuration))
+    return _replicates(Same(configuration))
 
 
 @lru_cache(maxsize=MOST)
-def _replicates(same: _Same) -> Replicates:
+def _replicates(same: Same) -> Replicates:
     return Replicates(configuration=same.configuration)

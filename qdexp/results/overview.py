@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.ledger import Ledger
@@ -122,3 +123,32 @@ def other_experiments(
 
 def _listed(ids: Collection[str]) -> str:
     return json.dumps(list(ids))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompletedTrial:
+    """A completed trial with its numbers, and without its history."""
+
+    trial_id: str
+    trial: Trial
+    step: int
+    measurements: dict[str, float]
+    provenance: dict[str, Any]
+
+
+def newest_completed(ledger: Ledger, limit: int) -> Iterator[CompletedTrial]:
+    """Yields the trials that completed last, of all experiments, the newest first."""
+    query = (
+        "SELECT t.trial_id, t.content, o.step, o.measurements, o.provenance FROM outcomes o"
+        " JOIN trials t ON t.trial_id = o.trial_id WHERE o.status = 'completed'"
+        " AND NOT EXISTS (SELECT 1 FROM invalidations i WHERE i.outcome_id = o.outcome_id)"
+        " ORDER BY o.outcome_id DESC LIMIT ?"
+    )
+    for trial_id, content, step, measurements, provenance in ledger.rows(query, str(limit)):
+        yield CompletedTrial(
+            trial_id=trial_id,
+            trial=Trial.from_json(content),
+            step=step,
+            measurements=json.loads(measurements),
+            provenance=json.loads(provenance),
+        )

@@ -77,13 +77,14 @@ def _versions() -> dict[str, str]:
 def _hardware() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cpus": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Returns the processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

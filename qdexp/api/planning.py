@@ -1,0 +1,52 @@
+"""`qdexp plan`: what a run would do, and what it would take."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qdexp.api.composition import NOBODY, Audience, dataset_of
+from qdexp.results.ledger import Ledger
+
+if TYPE_CHECKING:
+    from qdexp.api.request import Request
+    from qdexp.execution.estimate import Estimate
+    from qdexp.experiment.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a run would do with every trial, and what that would take."""
+
+    plan: "Plan"
+    estimate: "Estimate"
+
+
+def outlook(request: "Request", audience: Audience = NOBODY, *, with_probe: bool = False) -> Outlook:
+    """Returns what a run would do and take.
+
+    Args:
+        request: What is asked for.
+        audience: Who hears of the data, and of probes.
+        with_probe: Whether to run a few steps of each shape that no past trial tells of. Without it
+            nothing is touched; with it latents are made and measurements kept in the runs folder's
+            cache.
+
+    Raises:
+        RequestError: The request was wrong, or a probe failed.
+        LedgerError: The ledger cannot be read.
+    """
+    from qdexp.execution import machine
+    from qdexp.execution.estimate import capacity_of, estimate
+    from qdexp.execution.measured import measurements
+    from qdexp.execution.planning import plan_of
+    from qdexp.execution.probe import probe
+
+    spec = request.read_spec()
+    dataset = dataset_of(request.runs_folder, audience)
+    with Ledger(request.runs_folder) as ledger:
+        plan = plan_of(spec, ledger, dataset)
+        trials = [planned.trial for planned in plan.to_run]
+        measured = measurements(ledger, trials)
+        if with_probe and probe(plan, measured, ledger.runs, dataset, audience.say):
+            measured = measurements(ledger, trials)
+    capacity = capacity_of(spec.resources, cpus=machine.num_cpus(), gpus=machine.num_gpus())
+    return Outlook(plan=plan, estimate=estimate(plan, measured, capacity))
