@@ -1,6 +1,29 @@
-"""From the ledger to a report: tables, contrasts, verdicts, figures."""
+"""From the ledger to a report: tables, contrasts, verdicts, figures.
 
-from qdexp_analysis.report import ReportFiles, render, write_report
-from qdexp_analysis.table import Experiment, load
+What is named here is imported when it is first used: pandas and what draws take seconds.
+"""
 
-__all__ = ["Experiment", "ReportFiles", "load", "render", "write_report"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qdexp_analysis.report import render, write_report
+    from qdexp_analysis.table import Experiment, load
+    from qdexp_analysis.written import ReportFiles, current
+
+__all__ = ["Experiment", "ReportFiles", "current", "load", "render", "write_report"]
+
+_HOMES = {
+    "Experiment": "table",
+    "ReportFiles": "written",
+    "current": "written",
+    "load": "table",
+    "render": "report",
+    "write_report": "report",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'qdexp_analysis' has no attribute '{name}'")
+    return getattr(import_module(f"qdexp_analysis.{_HOMES[name]}"), name)

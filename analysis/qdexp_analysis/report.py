@@ -5,7 +5,6 @@ import io
 import math
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,27 +20,11 @@ from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.gallery import pictures
 from qdexp_analysis.table import Experiment, load
 from qdexp_analysis.words import answer
+from qdexp_analysis.written import ReportFiles, keep, key_of, report_files
 
 Format = Literal["html", "md", "csv"]
 
 _FILES: dict[Format, str] = {"html": "report.html", "md": "report.md", "csv": "trials.csv"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportFiles:
-    """Where a report was written, and what it says.
-
-    Args:
-        html: The page.
-        markdown: The same as Markdown.
-        csv: Every trial and metric.
-        summary_lines: The answer and the verdicts, for a terminal.
-    """
-
-    html: Path
-    markdown: Path
-    csv: Path
-    summary_lines: tuple[str, ...]
 
 
 def write_report(name: str, runs: Path, out_folder: Path | None = None) -> ReportFiles:
@@ -57,26 +40,25 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
         LedgerError: The ledger cannot be read.
         RequestError: The folder cannot be written.
     """
+    key = key_of(name, runs)
     findings = find(load(name, runs))
     folder = out_folder or runs / "reports" / name
     paths = {format_: folder / file for format_, file in _FILES.items()}
+    files = report_files(folder, _summary(findings))
     texts = {format_: _rendered(findings, format_, runs) for format_ in _FILES}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for format_, path in paths.items():
             _write(path, texts[format_])
+        if out_folder is None:
+            keep(files, key)
     except OSError as error:
         raise RequestError(
             f"report: expected a folder that can be written, found {folder}: {error.strerror}; "
             f"every outcome is kept: clear the way, or name a file with `qdexp report {name} "
             "--out`, or another folder with --runs"
         ) from None
-    return ReportFiles(
-        html=paths["html"],
-        markdown=paths["md"],
-        csv=paths["csv"],
-        summary_lines=_summary(findings),
-    )
+    return files
 
 
 def render(name: str, runs: Path, format_: str) -> str:

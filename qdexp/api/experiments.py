@@ -113,7 +113,7 @@ def run(
         num_run=done.num_run,
         num_incomplete=done.num_incomplete,
         notes=done.notes,
-        report=_reported(asked.name, request.runs_folder) if report else None,
+        report=refreshed_report(asked.name, request.runs_folder) if report else None,
     )
 
 
@@ -198,9 +198,17 @@ def report(
     return write_report(name, runs_folder(_path(runs)), _path(out_folder))
 
 
-def _reported(name: str, runs: Path) -> "ReportFiles":
+def refreshed_report(name: str, runs: Path) -> "ReportFiles":
+    """Returns an experiment's report: the written one where that is what a new one would be.
+
+    Raises:
+        RequestError: The folder cannot be written.
+        LedgerError: The ledger cannot be read.
+    """
+    from qdexp_analysis import current
+
     with signals_interrupt():
-        return report(name, runs=runs)
+        return current(name, runs) or report(name, runs=runs)
 
 
 def _request(

@@ -10,7 +10,7 @@ import typer
 
 from qdexp.api.composition import Audience, ExecutorName, carry_out, signals_interrupt
 from qdexp.api.composition import dataset_of as dataset_with
-from qdexp.api.experiments import report
+from qdexp.api.experiments import refreshed_report
 from qdexp.api.request import Request
 from qdexp.cli.tables import wrapped
 
@@ -86,7 +86,7 @@ def _display() -> "Generator[Display]":
 
 
 def _report(name: str, runs: Path) -> None:
-    files = report(name, runs=runs)
+    files = refreshed_report(name, runs)
     for line in files.summary_lines:
         typer.echo(wrapped(line))
     typer.echo(f"report: {files.html}")

@@ -1,0 +1,156 @@
+"""Whether a written report still says what a new one would: then it need not be made again.
+
+A report is a function of what the ledger has of the experiment, of the clips that trials left, of
+the code that makes it, and of the libraries that draw it. A key over all of these is kept beside
+the report, with its summary and the hashes of its files. Importing this loads no pandas.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import qdexp
+from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, trial_folder
+from qdexp.results.ledger import Ledger
+
+KEPT = ".written.json"
+
+_LIBRARIES = (
+    "jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pillow", "pydantic", "ruamel.yaml",
+    "scipy", "seaborn",
+)  # fmt: skip
+
+_CODE = ("errors.py", "config", "experiment", "results")
+"""What of the package `qdexp` the analysis reads, or is told its words by."""
+
+_FACTS = (
+    "SELECT spec_id, recorded_at, file, text, definition FROM specs WHERE experiment = ?"
+    " ORDER BY spec_id",
+    "SELECT m.trial_id, m.position, m.condition, m.asked_for, t.content, t.revision"
+    " FROM members m JOIN trials t ON t.trial_id = m.trial_id WHERE m.experiment = ?"
+    " ORDER BY m.trial_id",
+    "SELECT o.outcome_id, o.trial_id, o.recorded_at, o.status, i.because"
+    " FROM members m JOIN outcomes o ON o.trial_id = m.trial_id"
+    " LEFT JOIN invalidations i ON i.outcome_id = o.outcome_id WHERE m.experiment = ?"
+    " ORDER BY o.outcome_id",
+    "SELECT s.trial_id, s.started_at FROM members m JOIN starts s ON s.trial_id = m.trial_id"
+    " WHERE m.experiment = ? ORDER BY s.trial_id, s.started_at",
+)
+"""All that the ledger has of an experiment; outcomes never change, so their ids and times do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFiles:
+    """Where a report was written, and what it says.
+
+    Args:
+        html: The page.
+        markdown: The same as Markdown.
+        csv: Every trial and metric.
+        summary_lines: The answer and the verdicts, for a terminal.
+    """
+
+    html: Path
+    markdown: Path
+    csv: Path
+    summary_lines: tuple[str, ...]
+
+
+def report_files(folder: Path, summary_lines: tuple[str, ...]) -> ReportFiles:
+    """Returns the files of a report in a folder."""
+    return ReportFiles(
+        html=folder / "report.html",
+        markdown=folder / "report.md",
+        csv=folder / "trials.csv",
+        summary_lines=summary_lines,
+    )
+
+
+def key_of(name: str, runs: Path) -> str:
+    """Returns what decides everything that a report of an experiment says, as one hash.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    whole = hashlib.sha256()
+    for part in (*_code(), *_libraries(), *_ledger(name, runs)):
+        whole.update(json.dumps(part).encode())
+    return whole.hexdigest()
+
+
+def keep(files: ReportFiles, key: str) -> None:
+    """Keeps what a report was made of, beside it.
+
+    Args:
+        files: The report, as it was just written.
+        key: `key_of` from before it was made: what changed since makes it out of date.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    content = {"key": key, "files": _hashes(files), "summary": files.summary_lines}
+    path = files.html.with_name(KEPT)
+    beside = path.with_name(f"{KEPT}.{os.getpid()}")
+    beside.write_text(json.dumps(content), encoding="utf-8")
+    beside.replace(path)
+
+
+def current(name: str, runs: Path) -> ReportFiles | None:
+    """Returns an experiment's report if it is what would be written now, or None.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    folder = runs / "reports" / name
+    try:
+        content: dict[str, Any] = json.loads((folder / KEPT).read_text(encoding="utf-8"))
+        files = report_files(folder, tuple(content["summary"]))
+        is_whole = content["files"] == _hashes(files)
+        key = content["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return files if is_whole and key == key_of(name, runs) else None
+
+
+def _hashes(files: ReportFiles) -> dict[str, str]:
+    paths = (files.html, files.markdown, files.csv)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def _code() -> Iterator[list[str]]:
+    """Yields every file of the code that a report is made by, with its hash."""
+    package = Path(qdexp.__file__).parent
+    here = Path(__file__).parent
+    for root in (here, *(package / part for part in _CODE)):
+        found = [root] if root.is_file() else sorted(root.rglob("*"))
+        for path in found:
+            if path.suffix in (".py", ".j2", ".css", ".js"):
+                yield [path.name, hashlib.sha256(path.read_bytes()).hexdigest()]
+
+
+def _libraries() -> Iterator[list[str]]:
+    for name in _LIBRARIES:
+        try:
+            yield [name, metadata.version(name)]
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _ledger(name: str, runs: Path) -> Iterator[list[Any]]:
+    with Ledger(runs) as ledger:
+        for query in _FACTS:
+            rows = list(ledger.rows(query, name))
+            yield [list(row) for row in rows]
+        members = ledger.rows("SELECT trial_id FROM members WHERE experiment = ?", name)
+        ids = sorted(trial_id for (trial_id,) in members)
+    for trial_id in ids:
+        for clips in (SAMPLED_CLIPS, REAL_CLIPS):
+            path = trial_folder(runs, trial_id) / clips
+            if path.exists():
+                about = path.stat()
+                yield [trial_id, clips, about.st_size, about.st_mtime_ns]
