@@ -20,7 +20,9 @@ class Outlook:
     estimate: "Estimate"
 
 
-def outlook(request: "Request", audience: Audience = NOBODY, *, with_probe: bool = False) -> Outlook:
+def outlook(
+    request: "Request", audience: Audience = NOBODY, *, with_probe: bool = False
+) -> Outlook:
     """Returns what a run would do and take.
 
     Args:

@@ -5,12 +5,11 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from qdexp.cli.board import Space, board, head_of, left_in_words
 from qdexp.cli.durations import in_words
 from qdexp.cli.tally import Running, Tally
 from qdexp.experiment.plan import Plan
@@ -20,15 +19,15 @@ PLAIN_SECONDS = 20.0
 """Time between two plain lines about one running trial."""
 
 
-WIDE = 110
-"""Columns from which a running trial's row has a bar."""
-
-
 class PlainDisplay:
-    """Prints a line to stderr for whatever happens, and now and then one about progress."""
+    """Prints a line to stderr for whatever happens, and now and then one about progress.
 
-    def __init__(self) -> None:
-        self._tally = Tally()
+    Args:
+        primary: The metric that trials are compared on.
+    """
+
+    def __init__(self, primary: str = "") -> None:
+        self._tally = Tally(primary)
         self._last_line: dict[str, float] = {}
 
     def on_plan(self, plan: Plan) -> None:
@@ -57,21 +56,22 @@ class PlainDisplay:
     def on_outcome(self, outcome: Outcome) -> None:
         """Prints how a trial ended, and what is left."""
         _say(_ending(outcome, self._tally))
-        _say(f"{self._tally.states()}{_left(self._tally)}")
+        _say(f"{self._tally.states()}{left_in_words(self._tally)}")
 
 
 class LiveDisplay:
-    """Draws running trials in place in a terminal; what ended scrolls away above.
+    """Draws the conditions in place in a terminal; what a person must know scrolls away above.
 
     Args:
         console: The terminal.
+        primary: The metric that trials are compared on.
     """
 
-    def __init__(self, console: Console) -> None:
-        self._tally = Tally()
+    def __init__(self, console: Console, primary: str = "") -> None:
+        self._tally = Tally(primary)
         self._console = console
         self._note = ""
-        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=4)
+        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=2)
 
     def __enter__(self) -> Self:
         """Begins to draw."""
@@ -107,39 +107,22 @@ class LiveDisplay:
         self._tally.progress(trial_id, progress)
 
     def on_outcome(self, outcome: Outcome) -> None:
-        """Takes a row away and leaves a line above."""
-        colour = {"completed": "green", "diverged": "yellow"}.get(outcome.status, "red")
-        self._console.print(Text(_ending(outcome, self._tally), style=colour))
+        """Counts it; a line above tells of what did not complete, or warned."""
+        line = _ending(outcome, self._tally)
+        if outcome.status != "completed" or outcome.warnings:
+            colour = "red" if outcome.status == "failed" else "yellow"
+            self._console.print(Text(line, style=colour))
 
     def _draw(self) -> Group:
-        tally = self._tally
-        lines: list[Text | Table] = []
-        if tally.num_to_run:
-            done = f"{tally.num_ended}/{tally.num_to_run} trials: {tally.states()}{_left(tally)}"
-            lines.append(Text(done, overflow="ellipsis", no_wrap=True))
+        parts: list[RenderableType] = []
+        if self._tally.num_to_run:
+            parts.append(Text(head_of(self._tally), overflow="ellipsis", no_wrap=True))
         if self._note:
-            lines.append(Text(self._note + " …", style="dim"))
-        lines.append(self._rows())
-        return Group(*lines)
-
-    def _rows(self) -> Table:
-        """Returns a row for each running trial, with a bar where the terminal is wide enough.
-
-        Where it is too narrow for all, the label is what gives way.
-        """
-        running = self._tally.running
-        facts = {key: f"{_step(r)}, {_speed(r)}, {_loss(r)}" for key, r in running.items()}
-        is_wide = self._console.width >= WIDE
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(min_width=8)
-        if is_wide:
-            grid.add_column(min_width=24)
-        grid.add_column(min_width=max(map(len, facts.values()), default=0))
-        for key, trial in running.items():
-            bar = ProgressBar(total=trial.num_steps, completed=trial.step, width=24)
-            label = Text(trial.label, style="dim", overflow="ellipsis", no_wrap=True)
-            grid.add_row(key[:8], *([bar] if is_wide else []), facts[key], label)
-        return grid
+            parts.append(Text(self._note + " …", style="dim"))
+        if self._tally.num_to_run:
+            space = Space(width=self._console.width, height=self._console.height)
+            parts.append(board(self._tally, space))
+        return Group(*parts)
 
 
 def _say(line: str) -> None:
@@ -153,11 +136,6 @@ def _ending(outcome: Outcome, tally: Tally) -> str:
     took = f" in {in_words(seconds)}"
     warned = "".join(f"; warning: {text}" for text in outcome.warnings)
     return f"{outcome.trial_id[:8]}  {outcome.status}  {label}{took}{reason}{warned}"
-
-
-def _left(tally: Tally) -> str:
-    seconds = tally.seconds_left()
-    return f"; about {in_words(seconds)} left" if seconds else ""
 
 
 def _step(running: Running) -> str:

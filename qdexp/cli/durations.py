@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def in_words(seconds: float) -> str:
-    """Returns a duration in its two leading units: ``42 s``, ``3 min 05 s``, ``2 h 10 min``, ``9 d 4 h``."""
+    """Returns a duration in its leading units: ``42 s``, ``3 min 05 s``, ``2 h 10 min``, ``9.1 d``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -15,10 +15,12 @@ def in_words(seconds: float) -> str:
         return f"{whole // 60} min {whole % 60:02d} s"
     if whole < 72 * 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+    return f"{whole / 86_400:.1f} d"
 
 
 def range_in_words(seconds: "Range") -> str:
     """Returns a duration that is not known exactly: ``about 3 min 05 s (2 min 10 s to 4 min)``."""
     low, expected, high = map(in_words, (seconds.low, seconds.expected, seconds.high))
-    return f"about {expected}" + (f" ({low} to {high})" if (low, high) != (expected, expected) else "")
+    return f"about {expected}" + (
+        f" ({low} to {high})" if (low, high) != (expected, expected) else ""
+    )

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from qdexp.cli.display import WIDE
+from qdexp.cli.board import WIDE
 from qdexp.cli.durations import in_words
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ def run(
     runs: Runs = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
     no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Mirror nothing in MLflow; a later run catches up.")
+        bool,
+        typer.Option("--no-tracking", help="Mirror nothing in MLflow; a later run catches up."),
     ] = False,
 ) -> None:
     """Run what is missing of an experiment, then report.
@@ -63,11 +64,17 @@ def status(
     ] = None,
     runs: Runs = None,
     json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing NAME until its driver ends, or Ctrl-C.")
+    ] = False,
 ) -> None:
     """Count an experiment's trials by outcome, with progress and failures."""
     from qdexp.cli import status_command
 
-    status_command.show_status(name, runs=runs, as_json=json)
+    if watch:
+        status_command.watch_status(name, runs=runs, as_json=json)
+    else:
+        status_command.show_status(name, runs=runs, as_json=json)
 
 
 def show(

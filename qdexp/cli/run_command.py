@@ -1,6 +1,7 @@
 """`qdexp run`: from a spec to its report, as people follow it."""
 
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from qdexp.api.composition import Audience, ExecutorName, carry_out, signals_int
 from qdexp.api.composition import dataset_of as dataset_with
 from qdexp.api.experiments import refreshed_report
 from qdexp.api.request import Request
+from qdexp.cli.ending import ending
 from qdexp.cli.tables import wrapped
 
 if TYPE_CHECKING:
@@ -31,17 +33,20 @@ def run(
         InterruptedRunError: A signal stopped it.
         LedgerError: The ledger cannot be written.
     """
-    spec = request.read_spec()
+    spec, began = request.read_spec(), time.monotonic()
     done = carry_out(
         spec,
         request.runs_folder,
         executor=executor,
-        listening=_listening,
+        listening=lambda: _listening(spec.metrics.primary),
         is_tracked=is_tracked,
     )
     with signals_interrupt():
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
+        seconds = time.monotonic() - began
+        for line in ending(spec.name, request.runs_folder, num_run=done.num_run, seconds=seconds):
+            typer.echo(wrapped(line))
         if with_report:
             _report(spec.name, request.runs_folder)
     return 1 if done.num_incomplete else 0
@@ -67,21 +72,21 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _listening() -> Generator[Audience]:
-    with _display() as display:
+def _listening(primary: str) -> Generator[Audience]:
+    with _display(primary) as display:
         yield audience(display)
 
 
 @contextmanager
-def _display() -> "Generator[Display]":
+def _display(primary: str) -> "Generator[Display]":
     from rich.console import Console
 
     from qdexp.cli.display import LiveDisplay, PlainDisplay
 
     if not sys.stderr.isatty():
-        yield PlainDisplay()
+        yield PlainDisplay(primary)
         return
-    with LiveDisplay(Console(stderr=True)) as display:
+    with LiveDisplay(Console(stderr=True), primary) as display:
         yield display
 
 

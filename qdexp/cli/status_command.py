@@ -8,6 +8,7 @@ import typer
 
 from qdexp.api.experiments import ExperimentStatus, TrialStatus, status
 from qdexp.cli.tables import aligned
+from qdexp.errors import RequestError
 from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 from qdexp.results.folders import runs_folder
@@ -33,6 +34,20 @@ def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
         header = ("trial", "outcome", "condition", "seed", "step", "reason")
         rows = [_row(trial) for each in found for trial in each.trials]
         typer.echo("\n" + aligned(header, rows))
+
+
+def watch_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
+    """Shows an experiment until its driver ends, or Ctrl-C.
+
+    Raises:
+        NotFoundError: There is no such experiment.
+        RequestError: JSON was asked for, or several experiments are there and none was named.
+    """
+    if as_json:
+        raise RequestError("expected --json or --watch, found both: one of them ends at once")
+    from qdexp.cli.watching import watch
+
+    watch(name, runs_folder(runs))
 
 
 def _counts_in_words(experiment: ExperimentStatus) -> str:

@@ -8,14 +8,14 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from qdexp.results.folders import PROGRESS_FILE, trial_folder
 from qdexp.results.outcome import Progress
 
 EVERY_SECONDS = 1.0
-"""Least time between two files of one trial; a trial that ends before has none."""
+"""Least time between two files of one trial, but for the last one; a shorter trial has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,9 @@ class Seen:
 class _Attempt:
     began: float
     written: float
+    has_file: bool = False
     first_step: int | None = None
-    measurements: dict[str, float]
+    measurements: dict[str, float] = field(default_factory=dict[str, float])
 
 
 class Beacon:
@@ -63,7 +64,7 @@ class Beacon:
     def start(self, trial_id: str) -> None:
         """An attempt began."""
         now = self._clock()
-        self._attempts[trial_id] = _Attempt(began=now, written=now, measurements={})
+        self._attempts[trial_id] = _Attempt(began=now, written=now)
 
     def progress(self, trial_id: str, progress: Progress) -> None:
         """A running trial reported: its file is written if it is time."""
@@ -71,9 +72,10 @@ class Beacon:
         if attempt.first_step is None:
             attempt.first_step, attempt.began = progress.step, now
         attempt.measurements |= progress.measurements
-        if now - attempt.written < EVERY_SECONDS:
+        is_at_the_end = attempt.has_file and progress.step >= progress.num_steps
+        if now - attempt.written < EVERY_SECONDS and not is_at_the_end:
             return
-        attempt.written = now
+        attempt.written, attempt.has_file = now, not is_at_the_end
         seen = Seen(
             step=progress.step,
             num_steps=progress.num_steps,

@@ -14,8 +14,8 @@ from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
 from qdexp.results.ledger import Ledger
-from qdexp.results.recorder import Recorder
 from qdexp.results.overview import standings
+from qdexp.results.recorder import Recorder
 
 if TYPE_CHECKING:
     from qdexp.config.data_config import DataConfig

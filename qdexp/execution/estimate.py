@@ -32,7 +32,9 @@ class Range:
 
     def times(self, factor: float) -> "Range":
         """Returns it scaled by a number from 0."""
-        return Range(low=self.low * factor, expected=self.expected * factor, high=self.high * factor)
+        return Range(
+            low=self.low * factor, expected=self.expected * factor, high=self.high * factor
+        )
 
     def combined(self, other: "Range", operation: Callable[[float, float], float]) -> "Range":
         """Returns what an operation that rises with both makes of two."""
@@ -226,7 +228,9 @@ def _sources(costs: Sequence[Cost]) -> tuple[str, ...]:
     if trials:
         many = len(trials) > 1
         what = f"{len(trials)} past trials" if many else "one past trial"
-        parts = "the fastest to the slowest of each shape" if many else "its fastest to slowest steps"
+        parts = (
+            "the fastest to the slowest of each shape" if many else "its fastest to slowest steps"
+        )
         sentences.append(f"from {what} of the same shape, the range from {parts}")
     if probes:
         steps = sum(each.num_steps for each in probes)

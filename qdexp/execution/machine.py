@@ -23,9 +23,11 @@ def num_gpus(devices: Path = _DEVICES) -> int:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     try:
-        present = sum(bool(_GPU.fullmatch(name)) for name in os.listdir(devices))
+        present = sum(bool(_GPU.fullmatch(each.name)) for each in devices.iterdir())
     except OSError:
         return 0
     if visible is None:
         return present
-    return min(present, len([each for each in visible.split(",") if each.strip() not in ("", "-1")]))
+    return min(
+        present, len([each for each in visible.split(",") if each.strip() not in ("", "-1")])
+    )

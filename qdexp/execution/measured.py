@@ -50,7 +50,9 @@ def measurements(ledger: Ledger, wanted: Iterable[Trial]) -> Measurements:
         past = here.get(key) or ([] if key in probes else elsewhere.get(key, []))
         is_elsewhere = key not in here
         for shape, done in past:
-            taken = replace(_taken(ledger, done, is_alone=len(past) == 1), is_elsewhere=is_elsewhere)
+            taken = replace(
+                _taken(ledger, done, is_alone=len(past) == 1), is_elsewhere=is_elsewhere
+            )
             steps.setdefault(key, []).append(taken)
             whole.setdefault(shape.whole, []).append(taken)
         if not past and key in probes:

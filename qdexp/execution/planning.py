@@ -11,7 +11,6 @@ from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
 from qdexp.results.ledger import Ledger
-from qdexp.results.sealed import is_whole
 from qdexp.results.overview import (
     Standing,
     completed_on,
@@ -19,6 +18,7 @@ from qdexp.results.overview import (
     other_experiments,
     standings,
 )
+from qdexp.results.sealed import is_whole
 
 
 def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
@@ -87,7 +87,8 @@ def _known(trials: Sequence[Trial], ledger: Ledger) -> dict[str, Known]:
 def _names(folder: Path) -> frozenset[str]:
     """Returns what is in a folder: to look for it there one by one takes longer than all else."""
     try:
-        return frozenset(os.listdir(folder))
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries)
     except OSError:
         return frozenset()
 

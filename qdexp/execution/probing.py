@@ -4,6 +4,7 @@
 before the clock starts: a worker imports it once for all its trials.
 """
 
+import itertools
 import json
 import resource
 import sys
@@ -55,7 +56,7 @@ def _ended(
 
 def _between(marks: list[tuple[int, float]]) -> list[float]:
     """Returns the seconds of a step between reports of different steps."""
-    pairs = zip(marks, marks[1:], strict=False)
+    pairs = itertools.pairwise(marks)
     return [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs if b[0] > a[0]]
 
 

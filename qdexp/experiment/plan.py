@@ -186,9 +186,7 @@ def _waits(to_run: Sequence[PlannedTrial]) -> dict[str, str]:
     return waits
 
 
-def _judge(
-    trial: Trial, known: Known, old: Former | None
-) -> tuple[State, str, tuple[str, ...]]:
+def _judge(trial: Trial, known: Known, old: Former | None) -> tuple[State, str, tuple[str, ...]]:
     if known.is_final:
         return "cached", f"{known.status} before", ()
     before = f"{known.status} before: {known.reason}" if known.status else ""

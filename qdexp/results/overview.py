@@ -18,12 +18,14 @@ class Standing:
         status: Of its last outcome, or None if it has none.
         step: Of that outcome.
         reason: Why it did not complete, or empty.
+        kind: What sort of failure it was, if it was one.
         invalidated: Why that outcome counts no more, or None if it counts.
     """
 
     status: str | None
     step: int = 0
     reason: str = ""
+    kind: str | None = None
     invalidated: str | None = None
 
     @property
@@ -61,15 +63,17 @@ def standings(ledger: Ledger, trial_ids: Collection[str]) -> dict[str, Standing]
         f"SELECT t.trial_id, o.status, o.step, o.failure, i.because {_LAST}"
         "WHERE t.trial_id IN (SELECT value FROM json_each(?))"
     )
-    return {
-        trial_id: Standing(
+    found: dict[str, Standing] = {}
+    for trial_id, status, step, failure, because in ledger.rows(query, _listed(trial_ids)):
+        facts: dict[str, Any] = json.loads(failure) if failure else {}
+        found[trial_id] = Standing(
             status=status,
             step=step or 0,
-            reason=json.loads(failure)["reason"] if failure else "",
+            reason=facts.get("reason", ""),
+            kind=facts.get("kind"),
             invalidated=because,
         )
-        for trial_id, status, step, failure, because in ledger.rows(query, _listed(trial_ids))
-    }
+    return found
 
 
 def completed_on(

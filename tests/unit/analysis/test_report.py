@@ -135,6 +135,7 @@ def test_report_is_written_under_the_runs_folder_and_nothing_else_is(
     files = write_report("codebook_size", runs)
     folder = runs / "reports" / "codebook_size"
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".written.json",
         "report.html",
         "report.md",
         "trials.csv",

@@ -26,7 +26,7 @@ class Clock:
 
 
 def test_tally_counts_only_what_is_to_run() -> None:
-    tally = Tally(Clock())
+    tally = Tally(clock=Clock())
     tally.plan(plan_of_four())
     assert tally.num_to_run == 3
     assert tally.states() == "3 waiting"
@@ -34,7 +34,7 @@ def test_tally_counts_only_what_is_to_run() -> None:
 
 def test_speed_and_time_left_follow_from_progress() -> None:
     clock = Clock()
-    tally = Tally(clock)
+    tally = Tally(clock=clock)
     tally.plan(plan_of_four())
     trial_id = TRIALS[0].trial_id
     assert tally.start(trial_id).label == "b=1, seed 0"
@@ -57,7 +57,7 @@ def test_speed_and_time_left_follow_from_progress() -> None:
 
 def test_reports_that_arrive_together_give_no_speed() -> None:
     clock = Clock()
-    tally = Tally(clock)
+    tally = Tally(clock=clock)
     tally.plan(plan_of_four())
     trial_id = TRIALS[0].trial_id
     tally.start(trial_id)
@@ -67,7 +67,7 @@ def test_reports_that_arrive_together_give_no_speed() -> None:
 
 
 def test_trial_that_never_started_can_end() -> None:
-    tally = Tally(Clock())
+    tally = Tally(clock=Clock())
     tally.plan(plan_of_four())
     failure = Failure(reason="worker died", kind="worker_lost")
     tally.end(Outcome(trial_id=TRIALS[1].trial_id, status="failed", step=0, failure=failure))
