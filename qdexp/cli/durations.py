@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def in_words(seconds: float) -> str:
-    """Returns a duration in its leading units: ``42 s``, ``3 min 05 s``, ``2 h 10 min``, ``9.1 d``."""
+    """Returns a duration in words: ``42 s``, ``3 min 05 s``, ``2 h 10 min``, ``9.1 d``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

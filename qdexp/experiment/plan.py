@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from qdexp.config.revision import RESULTS_REVISION
+from qdexp.experiment.replicates import MOST, Same
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
 
 State = Literal["new", "cached", "resumable", "stale", "orphaned"]
@@ -207,10 +209,9 @@ def _judge(trial: Trial, known: Known, old: Former | None) -> tuple[State, str, 
 
 def differences(old: Former, new: Trial) -> tuple[str, ...]:
     """Returns which inputs differ between two trials of one condition and seed, in words."""
-    before, after = old.trial.configuration.fields(), new.configuration.fields()
-    changed = [field for field, value in after.items() if before.get(field) != value]
-    changes = [f"{field} changed from {before.get(field)} to {after[field]}" for field in changed]
-    is_told = any(field.startswith("data.") for field in changed)
+    changed = _changed_fields(Same(old.trial.configuration), Same(new.configuration))
+    changes = [f"{field} changed from {before} to {after}" for field, before, after in changed]
+    is_told = any(field.startswith("data.") for field, _, _ in changed)
     if old.trial.data_fingerprint != new.data_fingerprint and not is_told:
         changes.append("the data changed")
     if old.trial.trainable != new.trainable:
@@ -220,3 +221,13 @@ def differences(old: Former, new: Trial) -> tuple[str, ...]:
     elif old.revision not in (None, RESULTS_REVISION):
         changes.append(f"RESULTS_REVISION changed from {old.revision} to {RESULTS_REVISION}")
     return tuple(changes) or (UNEXPLAINED,)
+
+
+@lru_cache(maxsize=MOST)
+def _changed_fields(old: Same, new: Same) -> tuple[tuple[str, Any, Any], ...]:
+    before, after = old.configuration.fields(), new.configuration.fields()
+    return tuple(
+        (field, before.get(field), value)
+        for field, value in after.items()
+        if before.get(field) != value
+    )
