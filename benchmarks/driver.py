@@ -161,7 +161,6 @@ def main() -> None:
     for conditions, seeds in ((100, 100), (1000, 10)):
         with tempfile.TemporaryDirectory() as name:
             found = seconds_to_plan(Path(name), conditions, seeds)
-        what = f"{conditions} x {seeds}"
         plans += [
             [
                 f"{conditions} x {seeds}",

@@ -82,6 +82,10 @@ class _Row:
         return not self.of.values and any(each.value is not None for each in self.running)
 
     @property
+    def done(self) -> str:
+        return f"{self.of.num_done}/{self.of.num_trials}"
+
+    @property
     def share(self) -> float:
         """The share of its steps that is done."""
         if not self.of.num_steps:
@@ -145,9 +149,10 @@ def _columns(rows: Sequence[_Row], primary: str, space: Space) -> list[_Column]:
     metric = primary.partition(".")[2].replace("_", " ")
     has_bad = any(row.of.num_bad for row in rows)
     has_gpu = any(row.memory for row in rows)
+    done = max(len("done"), *(len(row.done) for row in rows))
     width = min(14, max(9, len(metric)))
     columns = [
-        _Column(name="done", width=7, cell=lambda row: f"{row.of.num_done}/{row.of.num_trials}"),
+        _Column(name="done", width=done, cell=lambda row: row.done),
         _Column(name="now", width=3, cell=lambda row: str(len(row.running) or "")),
         _Column(name="bad", width=3, cell=_bad, is_shown=has_bad),
         _Column(name="", width=20, cell=_bar, is_shown=space.width >= WIDE),
@@ -185,13 +190,13 @@ def _summary(others: Sequence[ConditionTally], running: dict[int, list[Running]]
         if id(each) in running:
             counts["running"] += 1
         elif each.num_bad:
-            counts["with trials that did not complete"] += 1
+            counts["with bad trials"] += 1
         elif each.is_over:
             counts["done"] += 1
         else:
             counts["waiting"] += 1
     said = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return f"and {len(others)} more conditions: {said}"
+    return f"{len(others)} other conditions: {said}"
 
 
 def _line(text: str, space: Space) -> Text:
