@@ -48,7 +48,8 @@ def ending(name: str, runs: Path, *, num_run: int, seconds: float) -> Iterator[s
                 name,
             )
         }
-        found = standings(ledger, asked)
+        known = standings(ledger, asked)
+        found = {trial_id: known[trial_id] for trial_id in asked}
         counts = Counter(each.status or "without an outcome" for each in found.values())
         said = ", ".join(f"{number} {status}" for status, number in counts.most_common())
         ran = f"{num_run} of them now, in {in_words(seconds)}" if num_run else "nothing to run"

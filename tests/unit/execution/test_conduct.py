@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from qdexp.backends.untracked import Untracked
 from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError, RequestError
 from qdexp.execution.collaborators import Collaborators
@@ -167,11 +168,14 @@ class Bench:
         with Ledger(self.runs) as ledger:
             return plan_of(self.spec(text), ledger, FakeDataset())
 
-    def conduct(self, executor: FakeExecutor, text: str = SPEC) -> Conducted:
+    def conduct(
+        self, executor: FakeExecutor, text: str = SPEC, *, is_tracked: bool = True
+    ) -> Conducted:
         outside = Collaborators(
             dataset=FakeDataset(),
             executor=executor,
-            tracker=self.tracker,
+            tracker=self.tracker if is_tracked else Untracked(),
+            is_tracked=is_tracked,
             display=FakeDisplay(),
             draw=lambda outcome, folder: [folder / "codes.png"] if outcome.arrays else [],
             provenance={"commit": "abc"},
@@ -296,6 +300,23 @@ def test_experiment_that_shares_trials_is_mirrored_too(bench: Bench) -> None:
     bench.conduct(FakeExecutor())
     bench.tracker = FakeTracker()
     bench.conduct(FakeExecutor(), SPEC.replace("name: sizes", "name: others"))
+    assert [kind for kind, _ in bench.tracker.calls].count("end") == 4
+
+
+def test_nothing_to_run_needs_no_executor(bench: Bench) -> None:
+    bench.conduct(FakeExecutor())
+    executor = FakeExecutor()
+    executor.refusal = "the engine would take seconds to import"
+    assert bench.conduct(executor).num_run == 0
+
+
+def test_what_ran_untracked_is_caught_up_by_a_run_that_is_tracked(bench: Bench) -> None:
+    bench.conduct(FakeExecutor(), is_tracked=False)
+    assert not any(kind in ("start", "end") for kind, _ in bench.tracker.calls)
+    assert bench.conduct(FakeExecutor(), is_tracked=False) == Conducted(
+        num_run=0, num_incomplete=0, notes=()
+    )
+    bench.conduct(FakeExecutor())
     assert [kind for kind, _ in bench.tracker.calls].count("end") == 4
 
 
