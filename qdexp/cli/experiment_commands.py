@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qdexp.cli.arguments import Json, Runs, Seeds, Settings, SpecFile
+from qdexp.cli.arguments import Json, MaxTrials, Runs, Seeds, Settings, SpecFile
 
 
 def run(
@@ -16,6 +16,7 @@ def run(
         Literal["ray", "inline"], typer.Option(help="ray: in parallel; inline: in this process.")
     ] = "ray",
     runs: Runs = None,
+    max_trials: MaxTrials = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
 ) -> None:
     """Run what is missing of an experiment, then report.
@@ -25,7 +26,11 @@ def run(
     from qdexp.cli import run_command
 
     request = run_command.Request(
-        spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
+        spec=spec,
+        settings=tuple(settings or ()),
+        num_seeds=seeds,
+        runs=runs,
+        max_trials=max_trials,
     )
     raise typer.Exit(run_command.run(request, executor=executor, with_report=not no_report))
 
@@ -35,13 +40,18 @@ def plan(
     settings: Settings = None,
     seeds: Seeds = None,
     runs: Runs = None,
+    max_trials: MaxTrials = None,
     json: Json = False,
 ) -> None:
     """Show what run would do, and why; touches nothing."""
     from qdexp.cli import plan_command, run_command
 
     request = run_command.Request(
-        spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
+        spec=spec,
+        settings=tuple(settings or ()),
+        num_seeds=seeds,
+        runs=runs,
+        max_trials=max_trials,
     )
     plan_command.show_plan(request, as_json=json)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from qdexp.cli.design_display import design_json, design_text
 from qdexp.cli.durations import in_words
 from qdexp.cli.run_command import Request, dataset_of
 from qdexp.cli.status_command import one_line
@@ -24,7 +25,7 @@ def show_plan(request: Request, *, as_json: bool) -> None:
         plan = plan_of(spec, ledger, dataset_of(request.runs_folder))
         seconds = mean_seconds(ledger.members(spec.name))
     if as_json:
-        typer.echo(canonical_json(_as_json(plan, seconds)))
+        typer.echo(canonical_json(_as_json(plan, seconds) | {"design": design_json(spec)}))
         return
     rows = [
         (
@@ -40,6 +41,7 @@ def show_plan(request: Request, *, as_json: bool) -> None:
         (o.trial_id[:8], "orphaned", condition_label(o.condition), o.trial.seed, "not asked for")
         for o in plan.orphans
     ]
+    typer.echo(f"{design_text(spec)}\n")
     typer.echo(aligned(("trial", "state", "condition", "seed", "why"), rows))
     typer.echo(f"\n{plan.summary()}; {_estimate(plan, seconds)}")
 

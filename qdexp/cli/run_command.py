@@ -38,12 +38,14 @@ class Request:
         settings: ``FIELD=VALUE`` texts.
         num_seeds: Number of seeds over the spec's, or None.
         runs: The runs folder, or None for the default.
+        max_trials: The most trials that the spec may ask for, or None for the default.
     """
 
     spec: Path
     settings: tuple[str, ...]
     num_seeds: int | None
     runs: Path | None
+    max_trials: int | None = None
 
     def read_spec(self) -> "Spec":
         """Returns the spec with the command line's changes.
@@ -51,7 +53,8 @@ class Request:
         Raises:
             RequestError: The spec or a change is wrong.
         """
-        spec = read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
+        changes = parse_overrides(self.settings, self.num_seeds, max_trials=self.max_trials)
+        spec = read_spec(self.spec, changes)
         _check_trainable(spec)
         _check_networks(spec)
         return spec

@@ -14,6 +14,7 @@ from qdexp.config.metric import Metric
 from qdexp.config.metrics import check_measured, metric, resolve
 from qdexp.errors import ConfigurationError, RequestError
 from qdexp.experiment import document as yaml
+from qdexp.experiment.compared import DEFAULT_MAX_TRIALS, Limit
 from qdexp.experiment.document import Document
 from qdexp.experiment.grid import Grid, read_grid
 from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
@@ -21,12 +22,14 @@ from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 DEFAULT_PRIMARY = "eval.denoising_loss"
 MAX_SEEDS = 1000
-MAX_TRIALS = 100_000
 
 _KEYS = (
-    "name", "question", "preset", "set", "factors", "design", "where", "seeds", "metrics",
-    "resources", "trainable",
+    "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
+    "where", "conditions", "seeds", "metrics", "resources", "trainable",
 )  # fmt: skip
+
+_OF_SEARCHES = ("scheduler", "pruning", "pruner", "asha", "early_stopping")
+"""Keys of what stops trials that do badly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +39,21 @@ class Overrides:
     Args:
         fields: Configuration fields to set, over the spec's `set`.
         num_seeds: Number of seeds instead of the spec's.
+        max_trials: The most trials that the spec may ask for.
     """
 
     fields: Mapping[str, Any]
     num_seeds: int | None = None
+    max_trials: int = DEFAULT_MAX_TRIALS
 
 
 NO_OVERRIDES = Overrides(fields={})
 
 
-def parse_overrides(assignments: Sequence[str], num_seeds: int | None) -> Overrides:
-    """Reads ``FIELD=VALUE`` texts, values as in YAML.
+def parse_overrides(
+    assignments: Sequence[str], num_seeds: int | None, *, max_trials: int | None = None
+) -> Overrides:
+    """Reads ``FIELD=VALUE`` texts, values as in YAML; None leaves the spec's or the default.
 
     Raises:
         ConfigurationError: One is not of that form, or its field or value is not allowed.
@@ -60,7 +67,10 @@ def parse_overrides(assignments: Sequence[str], num_seeds: int | None) -> Overri
     if num_seeds is not None and not 1 <= num_seeds <= MAX_SEEDS:
         problem = f"expected a number from 1 to {MAX_SEEDS}, found {num_seeds}"
         raise ConfigurationError(f"--seeds: {problem}")
-    return Overrides(fields=fields, num_seeds=num_seeds)
+    if max_trials is not None and max_trials < 1:
+        raise ConfigurationError(f"--max-trials: expected a number from 1, found {max_trials}")
+    most = DEFAULT_MAX_TRIALS if max_trials is None else max_trials
+    return Overrides(fields=fields, num_seeds=num_seeds, max_trials=most)
 
 
 def read_spec(path: Path, overrides: Overrides = NO_OVERRIDES) -> Spec:
@@ -82,15 +92,18 @@ class _Reader:
         self._overrides = overrides
 
     def spec(self) -> Spec:
+        self._refuse_pruning()
         self._document.mapping((), _KEYS)
-        grid = read_grid(self._document, self._overrides.fields)
+        seeds = self._seeds()
+        limit = Limit(num_seeds=len(seeds), max_trials=self._overrides.max_trials)
+        grid = read_grid(self._document, self._overrides.fields, limit)
         return Spec(
             file=self._document.file,
             text=self._document.text,
             name=self._name(),
             question=self._text("question", "a question in words"),
             grid=grid,
-            seeds=self._seeds(len(grid.conditions)),
+            seeds=seeds,
             metrics=self._metrics(grid),
             resources=self._resources(),
             trainable=self._trainable(),
@@ -98,6 +111,14 @@ class _Reader:
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
         raise self._document.error(problem, path)
+
+    def _refuse_pruning(self) -> None:
+        for key in _OF_SEARCHES:
+            if key in self._content:
+                problem = f"expected no '{key}' in an ablation, found it: where the worse trials "
+                problem += "stop early, only survivors are compared, and their contrasts are "
+                problem += "biased; it belongs to the spec of a search"
+                raise self._document.key_error(problem, (key,))
 
     def _text(self, key: str, expected: str) -> str:
         value = self._content.get(key)
@@ -112,16 +133,7 @@ class _Reader:
             self._fail(f"name: expected letters, digits, '_' and '-', found '{name}'", "name")
         return name
 
-    def _seeds(self, num_conditions: int) -> tuple[int, ...]:
-        seeds = self._listed_seeds()
-        num_trials = num_conditions * len(seeds)
-        if num_trials > MAX_TRIALS:
-            problem = f"expected at most {MAX_TRIALS} trials, found {num_trials}"
-            how = f"{num_conditions} conditions x {len(seeds)} seeds"
-            self._fail(f"factors: {problem} ({how}): vary less", "factors")
-        return seeds
-
-    def _listed_seeds(self) -> tuple[int, ...]:
+    def _seeds(self) -> tuple[int, ...]:
         if self._overrides.num_seeds is not None:
             return tuple(range(self._overrides.num_seeds))
         seeds = self._content.get("seeds", 3)

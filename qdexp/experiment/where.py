@@ -76,6 +76,13 @@ def parse_where(text: str) -> Predicate:
     return predicate
 
 
+def named_fields(text: str) -> frozenset[str]:
+    """Returns the configuration fields that an expression of the grammar above names."""
+    return frozenset(token.text for token in _tokens(text) if token.kind == "word") & frozenset(
+        field_names()
+    )
+
+
 class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens = _tokens(text)
