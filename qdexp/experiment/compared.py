@@ -88,9 +88,12 @@ class _ConditionReader:
         written = self._written()
         size = size_of(self._design, num_factors=len(self._axes), num_own=len(written))
         self._check_size(size, limit)
-        kept, size = self._designed(size)
+        distinct = self._distinct()
+        size = replace(size, num_coinciding=size.num_combinations - len(distinct))
+        kept = self._kept(distinct)
+        size = replace(size, num_left_out=len(distinct) - len(kept))
         own = self._own(written, kept)
-        self._check_acting([*kept, *own])
+        self._check_acting([*distinct, *own])
         self._check_trials(size, limit)
         resolved = tuple(
             (condition, self._resolved(condition, index - len(kept)))
@@ -98,7 +101,10 @@ class _ConditionReader:
         )
         self._check_different(resolved)
         return Compared(
-            conditions=resolved, baseline=self._acting(self._baseline), own=own, size=size
+            conditions=resolved,
+            baseline=self._acting(self._baseline),
+            own=tuple(own),
+            size=size,
         )
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
@@ -121,28 +127,31 @@ class _ConditionReader:
             problem += f"{num_trials:,} ({size.in_words(limit.num_seeds)}): vary less, or allow "
             self._fail(f"{problem}them by --max-trials {num_trials}", "factors")
 
-    def _designed(self, size: DesignSize) -> tuple[tuple[Condition, ...], DesignSize]:
-        """Returns the design's conditions that are kept, and its size without the others."""
-        holds = self._where()
-        distinct: dict[tuple[tuple[str, str], ...], Condition] = {}
+    def _distinct(self) -> list[Condition]:
+        """Returns the design's conditions, those that coincide once."""
+        found: dict[tuple[tuple[str, str], ...], Condition] = {}
         for made in self._design.conditions():
             condition = self._acting(made)
-            distinct.setdefault(_key(condition), condition)
-        kept = tuple(each for each in distinct.values() if holds(self._all_fields(each)))
-        num_left_out = len(distinct) - len(kept)
+            found.setdefault(_key(condition), condition)
+        return list(found.values())
+
+    def _kept(self, conditions: Sequence[Condition]) -> list[Condition]:
+        """Returns the conditions that `where` keeps."""
+        holds = self._where()
+        kept = [each for each in conditions if holds(self._all_fields(each))]
         if not kept:
-            problem = f"expected to keep a condition, found that it refuses all {num_left_out}"
+            problem = f"expected to keep a condition, found that it refuses all {len(conditions)}"
             self._fail(f"where: {problem}", "where")
         baseline = self._acting(self._baseline)
         if baseline not in kept:
             label = condition_label(baseline)
             self._fail(f"where: expected to keep the baseline ({label}), found it refused", "where")
-        if num_left_out and isinstance(self._design, FractionalFactorial):
+        num_refused = len(conditions) - len(kept)
+        if num_refused and isinstance(self._design, FractionalFactorial):
             problem = "expected a fraction to stay whole, since its factors' effects need all of it"
-            found = f"found {num_left_out} of its {len(distinct)} conditions refused"
+            found = f"found {num_refused} of its {len(conditions)} conditions refused"
             self._fail(f"where: {problem}, {found}: use full_factorial", "where")
-        num_coinciding = size.num_combinations - len(distinct)
-        return kept, replace(size, num_coinciding=num_coinciding, num_left_out=num_left_out)
+        return kept
 
     def _where(self) -> Predicate:
         text = self._content.get("where")
@@ -191,7 +200,7 @@ class _ConditionReader:
             self._fail(problem, "conditions")
         return written
 
-    def _own(self, written: Sequence[Value], kept: Sequence[Condition]) -> tuple[Condition, ...]:
+    def _own(self, written: Sequence[Value], kept: Sequence[Condition]) -> list[Condition]:
         """Returns the conditions that the spec lists, checked and different from all others."""
         taken = {_key(condition) for condition in kept}
         own: list[Condition] = []
@@ -206,7 +215,7 @@ class _ConditionReader:
                 self._fail(f"conditions: {problem}", *path)
             taken.add(_key(condition))
             own.append(condition)
-        return tuple(own)
+        return own
 
     def _one_of_its_own(self, levels: Mapping[str, Any], index: int) -> Condition:
         checked: dict[str, Any] = {}

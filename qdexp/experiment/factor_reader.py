@@ -147,7 +147,7 @@ class _FactorReader:
         return [tuple(group) for group in written]
 
     def _check_zipped(self, field: Value, seen: set[str], path: Path) -> None:
-        if field not in self._factors:
+        if not isinstance(field, str) or field not in self._factors:
             hint = nearest(str(field), self._factors)
             raise self._document.error(f"zip: expected a factor, found '{field}'{hint}", path)
         if field in seen:
