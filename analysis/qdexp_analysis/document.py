@@ -29,7 +29,6 @@ from qdexp_analysis.quantities import (
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.table import condition_text
 from qdexp_analysis.words import answer, effect_sentence, margin_text, verdict_sentence
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
@@ -44,7 +43,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "as_of": _time(experiment.as_of),
         "metric": experiment.primary,
         "metric_words": metric_text(experiment.primary),
-        "factors": experiment.factors,
+        "heading": experiment.labels.heading or "condition",
         "answer": answer(findings),
         "unfinished": unfinished(findings),
         "counts": counts_text(experiment),
@@ -87,9 +86,9 @@ def _verdicts(findings: Findings) -> list[Row]:
     by_condition = {contrast.condition: contrast for contrast in findings.contrasts}
     span = _span(findings)
     rows: list[Row] = []
-    for position, condition in enumerate(experiment.conditions):
+    for position in range(len(experiment.conditions)):
         row = {
-            "label": condition_text(condition, with_names=False),
+            "label": experiment.labels.short(position),
             "colour": position,
             "mean": measured(float(means[position]), experiment.primary),
             "trials": completion(experiment, position),
@@ -142,7 +141,7 @@ def _intervals(findings: Findings, position: int) -> Row:
     contrast, prospect = findings.contrasts[position], findings.prospects[position]
     experiment = findings.experiment
     row: Row = {
-        "label": condition_text(experiment.conditions[contrast.condition], with_names=False),
+        "label": experiment.labels.short(contrast.condition),
         "pairs": f"{len(contrast.seeds)}/{len(experiment.seeds)}",
         "same_clips": NONE,
         "new_clips": NONE,
@@ -164,7 +163,8 @@ def _intervals(findings: Findings, position: int) -> Row:
 def _secondary(findings: Findings) -> dict[str, Any]:
     """Returns the other measurements as a table, its longer side downwards to keep it narrow."""
     metrics = [metric_text(metric.name) for metric in findings.secondary]
-    conditions = [condition_text(c, with_names=False) for c in findings.experiment.conditions]
+    experiment = findings.experiment
+    conditions = [experiment.labels.short(k) for k in range(len(experiment.conditions))]
     by_metric = [[_cell(m, k) for k in range(len(conditions))] for m in findings.secondary]
     if len(conditions) <= len(metrics):
         corner, columns, rows, cells = "measurement", conditions, metrics, by_metric
@@ -215,7 +215,8 @@ def _not_judged(findings: Findings) -> list[str]:
     }
     sentences: list[str] = []
     for factor in findings.experiment.factors:
-        low, high = (min(factor.levels), max(factor.levels)) if factor.field in ends else (0, 0)
+        levels = [c[factor.field] for c in findings.experiment.conditions if factor.field in c]
+        low, high = (min(levels), max(levels)) if factor.field in ends and levels else (0, 0)
         # Each end belongs to its range: a level at the narrower one is trained on by all.
         inner = steps - 0.5 if factor.name == "max_step" else steps + 0.5
         if low == high or ((low < inner) & (inner < high)).any():
@@ -240,7 +241,7 @@ def _effects(findings: Findings) -> list[str]:
 def _incomplete_pairs(findings: Findings) -> list[str]:
     planned = len(findings.experiment.seeds)
     return [
-        f"{condition_text(findings.experiment.conditions[c.condition])}: {len(c.seeds)} of "
+        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of "
         f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
         for c in findings.contrasts
         if len(c.seeds) < planned

@@ -15,8 +15,8 @@ from jaxtyping import Float
 
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.contrasts import Scores, holm
+from qdexp_analysis.factor import Factor
 from qdexp_analysis.intervals import Estimate, estimate
-from qdexp_analysis.table import Factor
 
 
 @dataclass(frozen=True, kw_only=True)

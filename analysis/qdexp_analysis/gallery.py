@@ -52,7 +52,7 @@ def _num_completed(findings: Findings) -> int:
 
 
 def _factors(findings: Findings) -> str:
-    return " / ".join(factor.name for factor in findings.experiment.factors)
+    return findings.experiment.labels.heading
 
 
 def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:

@@ -11,7 +11,7 @@ from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.planning import MOST_SEEDS
 from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_text, signed
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
-from qdexp_analysis.table import condition_text, status_of
+from qdexp_analysis.table import status_of
 
 MOST_LISTED = 4
 """Conditions that one sentence lists with their numbers."""
@@ -33,11 +33,12 @@ def against(findings: Findings, condition: int) -> str:
     """Returns what is compared: ``num_embeddings = 16384 against 8192``."""
     experiment = findings.experiment
     assert experiment.baseline is not None
-    one, base = experiment.conditions[condition], experiment.conditions[experiment.baseline]
     if len(experiment.factors) == 1:
+        one, base = experiment.conditions[condition], experiment.conditions[experiment.baseline]
         (factor,) = experiment.factors
         return f"{factor.name} = {one[factor.field]} against {base[factor.field]}"
-    return f"{condition_text(one)} against {condition_text(base)}"
+    labels = experiment.labels
+    return f"{labels.text(condition)} against {labels.text(experiment.baseline)}"
 
 
 def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect) -> str:
@@ -160,10 +161,8 @@ def usage_sentences(findings: Findings) -> list[str]:
     if metric is None:
         return []
     shares = {
-        condition_text(condition, with_names=False): float(share)
-        for condition, share in zip(
-            findings.experiment.conditions, means_over_seeds(metric.scores), strict=True
-        )
+        findings.experiment.labels.short(position): float(share)
+        for position, share in enumerate(means_over_seeds(metric.scores))
         if math.isfinite(share)
     }
     if not shares:
@@ -260,14 +259,14 @@ def _includes_zero(contrast: Contrast) -> bool:
 
 def _decided(findings: Findings, contrast: Contrast) -> str:
     """Returns ``num_embeddings 16384 is better than 8192: denoising loss lower by 0.98 % ...``."""
-    condition = findings.experiment.conditions[contrast.condition]
+    condition = findings.experiment.labels.text(contrast.condition)
     estimate = contrast.estimate
     name = metric_text(findings.experiment.primary)
     if estimate is None or estimate.interval is None:
-        return f"{condition_text(condition)} is {contrast.verdict} than {_base(findings)}."
+        return f"{condition} is {contrast.verdict} than {_base(findings)}."
     write = Differences(contrast)
     return (
-        f"{condition_text(condition)} is {contrast.verdict} than {_base(findings)}: {name} "
+        f"{condition} is {contrast.verdict} than {_base(findings)}: {name} "
         f"{'lower' if estimate.mean < 0 else 'higher'} by {write.size(estimate.mean)} "
         f"(95 % interval {write.interval(estimate.interval, is_unsigned=True)})."
     )
@@ -284,13 +283,13 @@ def _brief(findings: Findings, contrast: Contrast) -> str:
 
 
 def _label(findings: Findings, of: Contrast | StepRatio) -> str:
-    return condition_text(findings.experiment.conditions[of.condition], with_names=False)
+    return findings.experiment.labels.short(of.condition)
 
 
 def _base(findings: Findings) -> str:
     experiment = findings.experiment
-    base = experiment.conditions[experiment.baseline or 0]
-    return condition_text(base, with_names=len(experiment.factors) > 1)
+    base, labels = experiment.baseline or 0, experiment.labels
+    return labels.text(base) if len(experiment.factors) > 1 else labels.short(base)
 
 
 def _p_after(p: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from qdexp.config.configuration import Configuration, Value
 from qdexp.errors import ConfigurationError, nearest
 from qdexp.experiment.design_size import DesignSize, size_of
-from qdexp.experiment.designs import Design, FractionalFactorial, baseline_condition
+from qdexp.experiment.designs import Design, FractionalFactorial, LeaveOneOut, baseline_condition
 from qdexp.experiment.document import Document
 from qdexp.experiment.factor import Axis
 from qdexp.experiment.fields import FieldReader
@@ -35,12 +35,14 @@ class Compared:
     Args:
         conditions: Each with its configuration: the design's in its order, then the spec's own.
         baseline: The one that the others are compared with.
+        full: The one that factors are left out of, where the design is that.
         own: Those that the spec lists itself.
         size: How many there are, and why.
     """
 
     conditions: tuple[tuple[Condition, Configuration], ...]
     baseline: Condition
+    full: Condition | None
     own: tuple[Condition, ...]
     size: DesignSize
 
@@ -103,6 +105,7 @@ class _ConditionReader:
         return Compared(
             conditions=resolved,
             baseline=self._acting(self._baseline),
+            full=self._full(),
             own=tuple(own),
             size=size,
         )
@@ -135,6 +138,11 @@ class _ConditionReader:
             found.setdefault(_key(condition), condition)
         return list(found.values())
 
+    def _full(self) -> Condition | None:
+        if not isinstance(self._design, LeaveOneOut):
+            return None
+        return self._acting(self._design.full_condition())
+
     def _kept(self, conditions: Sequence[Condition]) -> list[Condition]:
         """Returns the conditions that `where` keeps."""
         holds = self._where()
@@ -142,10 +150,13 @@ class _ConditionReader:
         if not kept:
             problem = f"expected to keep a condition, found that it refuses all {len(conditions)}"
             self._fail(f"where: {problem}", "where")
-        baseline = self._acting(self._baseline)
-        if baseline not in kept:
-            label = condition_label(baseline)
-            self._fail(f"where: expected to keep the baseline ({label}), found it refused", "where")
+        for name, needed in (
+            ("baseline", self._acting(self._baseline)),
+            ("full condition", self._full()),
+        ):
+            if needed is not None and needed not in kept:
+                problem = f"expected to keep the {name} ({condition_label(needed)})"
+                self._fail(f"where: {problem}, found it refused", "where")
         num_refused = len(conditions) - len(kept)
         if num_refused and isinstance(self._design, FractionalFactorial):
             problem = "expected a fraction to stay whole, since its factors' effects need all of it"

@@ -1,6 +1,7 @@
 """How many conditions and trials a spec asks for, and how that comes about."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from qdexp.experiment.designs import Design
 
@@ -29,6 +30,16 @@ class DesignSize:
     def num_conditions(self) -> int:
         """Conditions that are run."""
         return self.num_combinations - self.num_coinciding - self.num_left_out + self.num_own
+
+    def definition(self, num_seeds: int) -> dict[str, Any]:
+        """Returns what the ledger keeps: plain JSON values."""
+        return {
+            "in_words": self.in_words(num_seeds),
+            "combinations": self.num_combinations,
+            "coinciding": self.num_coinciding,
+            "left_out": self.num_left_out,
+            "own": self.num_own,
+        }
 
     def in_words(self, num_seeds: int) -> str:
         """Returns ``4 factors, fractional 2^(4-1) ...: 8 conditions x 3 seeds = 24 trials``."""

@@ -94,7 +94,16 @@ class LeaveOneOut:
     def conditions(self) -> Iterator[Condition]:
         """Yields the baseline, the full condition, then the others axis by axis."""
         yield baseline_condition(self.axes)
-        yield from _around(self.axes, [axis.full or 0 for axis in self.axes])
+        yield from _around(self.axes, self._full)
+
+    def full_condition(self) -> Condition:
+        """Returns the condition in which every axis is at its full level."""
+        levels = (axis.levels[at] for axis, at in zip(self.axes, self._full, strict=True))
+        return _merged(list(levels))
+
+    @property
+    def _full(self) -> list[int]:
+        return [axis.full for axis in self.axes if axis.full is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ class Grid:
         conditions: The conditions in the order of the design, each with its configuration, and
             then those that the spec lists itself.
         baseline: The one that the others are compared with.
+        full: The one that factors are left out of, where the design is that.
         own: Those that the spec lists itself.
         size: How many conditions there are, and why.
     """
@@ -49,6 +50,7 @@ class Grid:
     where: str | None
     conditions: tuple[tuple[Condition, Configuration], ...]
     baseline: Condition
+    full: Condition | None
     own: tuple[Condition, ...]
     size: DesignSize
 
@@ -69,6 +71,7 @@ class Grid:
             "where": self.where,
             "conditions": [dict(condition) for condition in self.own],
             "baseline": dict(self.baseline),
+            "full": self.full and dict(self.full),
         }
 
     def _fraction_definition(self, fraction: Fraction) -> dict[str, Any]:
@@ -124,6 +127,7 @@ class _GridReader:
             where=self._content.get("where"),
             conditions=compared.conditions,
             baseline=compared.baseline,
+            full=compared.full,
             own=compared.own,
             size=compared.size,
         )

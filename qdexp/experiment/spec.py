@@ -107,6 +107,7 @@ class Spec:
             "name": self.name,
             "question": self.question,
             **self.grid.definition(),
+            "size": self.grid.size.definition(len(self.seeds)),
             "seeds": list(self.seeds),
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),

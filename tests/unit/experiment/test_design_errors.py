@@ -36,6 +36,9 @@ WRONG = {
         "model.num_embeddings: expected `full:`, the level that it has while others are left out, "
         "found none among 3 levels"),
     "leave one out of one": (DECAY, "design: leave_one_out\n", "7:9", "expected two or more factors"),
+    "leave one out of a condition that where refuses": (COST + DECAY,
+        "design: leave_one_out\nwhere: model.ema_decay < 0.95 or model.commitment_cost < 0.3\n", "9:8",
+        "expected to keep the full condition (commitment_cost=0.5, ema_decay=0.99), found it refused"),
     "full level that is none": (SIZE.replace("full: 256", "full: 99") + DECAY, "", "6:70",
         "expected a full level among [64, 128, 256], found 99"),
     "full level that is the baseline": (SIZE.replace("full: 256", "full: 64") + DECAY,
