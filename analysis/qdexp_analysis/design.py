@@ -1,11 +1,12 @@
 """Which design an experiment has, and what can be estimated from it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qdexp.experiment.trial import Condition
-from qdexp_analysis.factor import Axis, Factor, num_combinations, read_axes
+from qdexp_analysis.factor import Axis, Factor, read_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def read_design(
             for k, condition in enumerate(conditions)
             if full and k not in own and _differ_in_one(condition, full, axes)
         ),
-        obstacle=_obstacle(definition["design"], axes, len(designed)),
+        obstacle=_obstacle(definition["design"], len(designed), _num_needed(axes, written)),
     )
 
 
@@ -113,14 +114,19 @@ def _differ_in_one(one: Condition, other: Condition, axes: Sequence[Axis]) -> bo
     return len(differing) == 1
 
 
-def _obstacle(name: str, axes: Sequence[Axis], num_conditions: int) -> str | None:
+def _num_needed(axes: Sequence[Axis], fraction: Mapping[str, Any] | None) -> int:
+    """Returns how many conditions a complete factorial, or a complete fraction of one, has."""
+    if fraction is None:
+        return math.prod(len(axis.levels) for axis in axes)
+    return 2 ** sum(len(word) == 1 for word in fraction["generators"].split())
+
+
+def _obstacle(name: str, num_conditions: int, num_needed: int) -> str | None:
     if name == "one_at_a_time":
         return "one factor changes at a time, so that none is seen at other levels of the others"
     if name == "leave_one_out":
         return "each factor is left out of one condition, and seen at no other levels of the others"
-    if name == "fractional_factorial":
+    if num_conditions >= num_needed:
         return None
-    missing = num_combinations(axes) - num_conditions
-    if missing <= 0:
-        return None
-    return f"the design lacks {missing} of the {num_combinations(axes)} combinations of levels"
+    missing = f"{num_needed - num_conditions} of {num_needed} combinations of levels are not there"
+    return f"{missing}, so that factors are not seen at all levels of the others"

@@ -17,7 +17,12 @@ from qdexp_analysis.account import (
     warnings,
 )
 from qdexp_analysis.contrasts import Contrast
-from qdexp_analysis.effects import has_effects
+from qdexp_analysis.design_words import (
+    design_sentences,
+    effect_sentences,
+    effects_note,
+    left_out_sentences,
+)
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.quantities import (
     NONE,
@@ -29,7 +34,7 @@ from qdexp_analysis.quantities import (
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.words import answer, effect_sentence, margin_text, verdict_sentence
+from qdexp_analysis.words import answer, margin_text, verdict_sentence
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
 
@@ -49,7 +54,10 @@ def document(findings: Findings) -> dict[str, Any]:
         "counts": counts_text(experiment),
         "verdicts": _verdicts(findings),
         "sentences": sentences(findings),
-        "effects": _effects(findings),
+        "effects": effect_sentences(findings),
+        "effects_note": effects_note(findings),
+        "left_out_of_full": left_out_sentences(findings),
+        "design": design_sentences(findings),
         "intervals": [_intervals(findings, i) for i in range(len(findings.contrasts))],
         "secondary": _secondary(findings),
         "not_comparable": list(findings.not_comparable),
@@ -228,14 +236,6 @@ def _not_judged(findings: Findings) -> list[str]:
             f"timesteps frees, not by what sampling {path} there would lose."
         )
     return sentences
-
-
-def _effects(findings: Findings) -> list[str]:
-    num_diverged = int(findings.scores.diverged.sum())
-    if findings.refused or not num_diverged or not has_effects(findings.experiment.factors):
-        return [effect_sentence(findings, effect) for effect in findings.effects]
-    trials = "trial" if num_diverged == 1 else "trials"
-    return [f"Not estimated: {num_diverged} {trials} diverged, and the others alone would mislead."]
 
 
 def _incomplete_pairs(findings: Findings) -> list[str]:

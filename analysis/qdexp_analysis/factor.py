@@ -1,6 +1,5 @@
 """What an experiment varies, as the ledger keeps it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -110,8 +109,3 @@ def _axis(factors: tuple[Factor, ...], conditions: Sequence[Condition]) -> Axis:
                 levels.append(together)
     baseline = {factor.field: factor.baseline for factor in factors}
     return Axis(factors=factors, levels=tuple(levels), baseline=baseline)
-
-
-def num_combinations(axes: Sequence[Axis]) -> int:
-    """Returns how many conditions a full factorial of axes has."""
-    return math.prod(len(axis.levels) for axis in axes)

@@ -18,6 +18,7 @@ from qdexp_analysis.comparability import (
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.intervals import Estimate
+from qdexp_analysis.left_out import left_out
 from qdexp_analysis.planning import (
     clips_suffice,
     family_level,
@@ -66,7 +67,8 @@ class Findings:
         margin: The smallest effect of interest, or None.
         contrasts: The judged family; empty if refused, or without a baseline.
         prospects: What more trials could decide, for each contrast.
-        effects: Factorial effects, for several factors.
+        effects: Factorial effects, for several factors, where the design has them.
+        left_out: The full condition without each factor, against it; a family of its own.
         by_level: The metric that is shown by noise level: the primary one if it is a mean over
             levels, or the first of the others that is; None without any.
         levels: Its noise levels, if recorded; None otherwise.
@@ -83,6 +85,7 @@ class Findings:
     contrasts: tuple[Contrast, ...]
     prospects: tuple[Prospect, ...]
     effects: tuple[Effect, ...]
+    left_out: tuple[Contrast, ...]
     by_level: str | None
     levels: Levels | None
     step_times: StepTimes | None
@@ -140,7 +143,8 @@ def find(experiment: Experiment) -> Findings:
         prospects=tuple(_prospect(c, margin, len(contrasts)) for c in contrasts),
         effects=()
         if refused
-        else factorial_effects(primary, experiment.conditions, experiment.factors),
+        else factorial_effects(primary, experiment.conditions, experiment.design),
+        left_out=() if refused else left_out(primary, experiment.design, margin),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),

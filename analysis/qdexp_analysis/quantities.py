@@ -35,6 +35,12 @@ def p_text(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else "1" if p > 0.995 else number(p, 2)
 
 
+def p_after(p: float | None) -> str:
+    """Returns a p value as it follows the letter: ``= 0.003``, ``< 0.001``."""
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def metric_text(name: str) -> str:
     """Returns a metric's name in words: ``denoising loss``, ``FVD``."""
     declared = find(name)

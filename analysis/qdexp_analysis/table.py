@@ -85,7 +85,8 @@ class Experiment:
         factors = read_factors(spec.definition)
         conditions = _conditions(records, factors, spec.definition.get("conditions") or [])
         done = [record for record in records if record.outcome is not None]
-        rows = [_row(record, conditions) for record in records]
+        idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
+        rows = [idle | _row(record, conditions) for record in records]
         return cls(
             name=name,
             spec=spec,

@@ -3,13 +3,10 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from qdexp_analysis.contrasts import Contrast
-from qdexp_analysis.effects import Effect
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.planning import MOST_SEEDS
-from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_text, signed
+from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_after
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
 from qdexp_analysis.table import status_of
 
@@ -63,7 +60,7 @@ def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect)
     p, claim = contrast.p, contrast.verdict
     if contrast.verdict == "equivalent":
         p, claim = contrast.p_equivalent, f"equivalent within {margin_text(findings)}"
-    sentence = f"{subject} {change} (95 % interval {interval}, p {_p_after(p)} after Holm): {claim}"
+    sentence = f"{subject} {change} (95 % interval {interval}, p {p_after(p)} after Holm): {claim}"
     if contrast.verdict != "undecided":
         return sentence + "."
     needed = prospect_text(findings, contrast, prospect)
@@ -109,25 +106,6 @@ def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) ->
     if prospect.seeds_needed is not None and prospect.seeds_needed > num_seeds:
         return f"{text}; {prospect.seeds_needed} seeds would find {margin}."
     return f"{text}."
-
-
-def effect_sentence(findings: Findings, effect: Effect) -> str:
-    """Returns a factorial effect in one sentence."""
-    ends = [
-        f"{factor.name} {min(factor.levels)} to {max(factor.levels)}" for factor in effect.factors
-    ]
-    scale = abs(float(np.nanmean(means_over_seeds(findings.scores))))
-    share = f"{signed(effect.estimate.mean / scale * 100)} %"
-    interval = effect.estimate.interval
-    limits = (
-        "no uncertainty can be stated"
-        if interval is None
-        else f"95 % interval {signed(interval[0] / scale * 100)} to "
-        f"{signed(interval[1] / scale * 100)} %, p {_p_after(effect.p)} after Holm"
-    )
-    if len(effect.factors) == 1:
-        return f"{ends[0]}, over all levels of the others: {share} ({limits})."
-    return f"{ends[1]} changes the effect of {ends[0]} by {share} ({limits})."
 
 
 def cost_sentences(findings: Findings) -> list[str]:
@@ -290,8 +268,3 @@ def _base(findings: Findings) -> str:
     experiment = findings.experiment
     base, labels = experiment.baseline or 0, experiment.labels
     return labels.text(base) if len(experiment.factors) > 1 else labels.short(base)
-
-
-def _p_after(p: float | None) -> str:
-    text = p_text(p)
-    return text if text.startswith("<") else f"= {text}"
