@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from qdexp.config.configuration import Configuration, Value, check_value, field_names
+from qdexp.config.configuration import Value
 from qdexp.config.presets import preset
+from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError, SpecError, nearest
 from qdexp.experiment.designs import baseline_condition, full_factorial
 from qdexp.experiment.document import Document
 from qdexp.experiment.factor import Factor
-from qdexp.experiment.identity import WITHOUT_EFFECT, digest, effective
-from qdexp.experiment.trial import Condition, condition_label
+from qdexp.experiment.identity import digest
+from qdexp.experiment.named_fields import Fields
+from qdexp.experiment.own_fields import OwnFields
+from qdexp.experiment.trial import Condition, condition_label, with_effect
 from qdexp.experiment.where import Predicate, WhereError, parse_where
 
 DESIGNS = {"full_factorial": full_factorial}
@@ -29,7 +32,7 @@ class Grid:
     """What a spec varies and what it keeps fixed.
 
     Args:
-        preset: The preset that all conditions start from.
+        preset: The preset that all conditions start from; None for a user's own configuration.
         set: Fields changed for all conditions.
         factors: What varies.
         design: How conditions are made of the factors.
@@ -37,49 +40,52 @@ class Grid:
         conditions: The conditions in the order of the design, each with its configuration.
     """
 
-    preset: str
+    preset: str | None
     set: dict[str, Any]
     factors: tuple[Factor, ...]
     design: str
     where: str | None
-    conditions: tuple[tuple[Condition, Configuration], ...]
+    conditions: tuple[tuple[Condition, Settings], ...]
 
 
-def read_grid(document: Document, overrides: Mapping[str, Any]) -> Grid:
+def read_grid(document: Document, overrides: Mapping[str, Any], fields: Fields) -> Grid:
     """Reads and checks what a spec varies.
 
     Args:
         document: The spec.
-        overrides: Fields to set over the spec's own `set`, already checked.
+        overrides: Fields to set over the spec's own `set`.
+        fields: The fields that it may name.
 
     Raises:
         SpecError: Something in the file is wrong.
         ConfigurationError: An override does not fit the spec.
     """
-    return _GridReader(document, overrides).grid()
+    return _GridReader(document, overrides, fields).grid()
 
 
 class _GridReader:
     """Walks the document once; every method returns a part or raises at its place."""
 
-    def __init__(self, document: Document, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, document: Document, overrides: Mapping[str, Any], fields: Fields) -> None:
         self._document = document
         self._content = document.content
         self._overrides = overrides
+        self._fields = fields
 
     def grid(self) -> Grid:
         factors = self._factors()
         changes = self._set(factors)
-        base = self._base(changes)
+        baseline = baseline_condition(factors)
+        base = self._base(changes, baseline)
         design = self._design()
         conditions = DESIGNS[design](factors)
         return Grid(
-            preset=self._content["preset"],
+            preset=self._content.get("preset"),
             set=changes,
             factors=factors,
             design=design,
             where=self._content.get("where"),
-            conditions=self._conditions(conditions, base, baseline_condition(factors)),
+            conditions=self._conditions(conditions, base, baseline),
         )
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
@@ -88,15 +94,15 @@ class _GridReader:
     def _value(self, field: str, value: Value, path: tuple[str | int, ...]) -> Value:
         """Returns a field's checked value as plain JSON, or fails at `path`."""
         try:
-            checked = check_value(field, value)
+            checked = self._fields.checked(field, value)
         except ConfigurationError as error:
             self._fail(str(error), *path)
         return list(checked) if isinstance(checked, tuple) else checked
 
     def _known_field(self, field: str, path: tuple[str, ...]) -> None:
-        if field not in field_names():
-            hint = nearest(field, field_names())
-            problem = f"expected a configuration field, found '{field}'{hint}"
+        if field not in self._fields.names:
+            hint = nearest(field, self._fields.names)
+            problem = f"expected {self._fields.what}, found '{field}'{hint}"
             raise self._document.key_error(problem, path)
 
     def _factors(self) -> tuple[Factor, ...]:
@@ -115,7 +121,7 @@ class _GridReader:
     def _factor(self, field: str) -> Factor:
         path = ("factors", field)
         self._known_field(field, path)
-        if field in WITHOUT_EFFECT:
+        if field in self._fields.without_effect:
             problem = f"expected a field that changes results, found '{field}', which changes no "
             problem += "result, so its levels cannot be compared"
             raise self._document.key_error(problem, path)
@@ -157,20 +163,30 @@ class _GridReader:
                     f"--set: expected a field that is no factor, found '{field}', which "
                     f"{self._document.file} varies"
                 )
-        return changes | dict(self._overrides)
+        overrides = self._overrides.items()
+        return changes | {field: self._fields.checked(field, value) for field, value in overrides}
 
-    def _base(self, changes: dict[str, Any]) -> Configuration:
+    def _base(self, changes: dict[str, Any], baseline: Condition) -> Settings:
+        start = self._start()
+        needed = {field: baseline[field] for field in self._fields.required & baseline.keys()}
+        try:
+            return start.replace(changes | needed)
+        except ConfigurationError as error:
+            self._fail(str(error), "set")
+
+    def _start(self) -> Settings:
         name = self._content.get("preset")
+        if isinstance(self._fields, OwnFields):
+            if name is not None:
+                problem = f"expected no preset for {self._fields.what}, found {name!r}: remove it"
+                raise self._document.key_error(f"preset: {problem}", ("preset",))
+            return self._fields.start()
         try:
             if not isinstance(name, str):
                 raise ConfigurationError(f"expected a preset's name, found {name!r}")
-            start = preset(name)
+            return preset(name)
         except ConfigurationError as error:
             self._fail(f"preset: {error}", "preset")
-        try:
-            return start.replace(changes)
-        except ConfigurationError as error:
-            self._fail(str(error), "set")
 
     def _where(self) -> Predicate:
         text = self._content.get("where")
@@ -179,7 +195,7 @@ class _GridReader:
         if not isinstance(text, str):
             self._fail(f"where: expected a comparison of fields, found {text!r}", "where")
         try:
-            return parse_where(text)
+            return parse_where(text, self._fields)
         except WhereError as error:
             raise self._where_error(text, error) from None
 
@@ -198,8 +214,8 @@ class _GridReader:
         return design
 
     def _conditions(
-        self, conditions: Sequence[Condition], base: Configuration, baseline: Condition
-    ) -> tuple[tuple[Condition, Configuration], ...]:
+        self, conditions: Sequence[Condition], base: Settings, baseline: Condition
+    ) -> tuple[tuple[Condition, Settings], ...]:
         fixed = base.fields()
         holds = self._where()
         kept = [condition for condition in conditions if holds({**fixed, **condition})]
@@ -213,18 +229,18 @@ class _GridReader:
         self._check_different(resolved)
         return resolved
 
-    def _check_different(self, conditions: Sequence[tuple[Condition, Configuration]]) -> None:
+    def _check_different(self, conditions: Sequence[tuple[Condition, Settings]]) -> None:
         """Refuses conditions that are one and the same trial, since a factor does not act there."""
         seen: dict[str, Condition] = {}
         for condition, configuration in conditions:
-            other = seen.setdefault(digest(effective(configuration.fields())), condition)
+            other = seen.setdefault(digest(with_effect(configuration)), condition)
             if other is not condition:
                 labels = f"{condition_label(other)} and {condition_label(condition)}"
                 problem = f"expected different trials, found the same in conditions {labels}: a "
                 problem += "factor has no effect there; exclude one by `where`"
                 raise self._document.key_error(problem, ("factors",))
 
-    def _resolved(self, base: Configuration, condition: Condition) -> Configuration:
+    def _resolved(self, base: Settings, condition: Condition) -> Settings:
         try:
             return base.replace(dict(condition))
         except ConfigurationError as error:
