@@ -135,7 +135,7 @@ def trial_table(findings: Findings) -> list[Row]:
                 and {
                     "trial_id": record.trial_id,
                     "status": status_of(record),
-                    "value": measured(value, experiment.primary),
+                    "value": measured(value, experiment.metric(experiment.primary)),
                 }
             )
         rows.append({"label": experiment.labels.text(position), "cells": cells})

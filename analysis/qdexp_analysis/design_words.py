@@ -11,7 +11,7 @@ from qdexp_analysis.effects import Effect, Term, has_effects
 from qdexp_analysis.factor import Axis
 from qdexp_analysis.findings import Findings, means_over_seeds
 from qdexp_analysis.labels import condition_text
-from qdexp_analysis.quantities import Differences, metric_text, p_after, signed
+from qdexp_analysis.quantities import Differences, p_after, signed
 
 MOST_ALIASES = 3
 """Aliases that one sentence lists; the table of them has more."""
@@ -115,7 +115,7 @@ def _left_out(findings: Findings, contrast: Contrast) -> str:
     full = experiment.design.full
     assert full is not None
     changed = experiment.labels.difference(contrast.condition, full)
-    subject = f"With {changed} instead: {metric_text(experiment.primary)}"
+    subject = f"With {changed} instead: {findings.primary.in_words}"
     estimate = contrast.estimate
     if estimate is None:
         return f"{subject} undecided, since no seed has both it and the full condition completed."

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from qdexp.config.metrics import find
+from qdexp.config.metric import Metric
 from qdexp_analysis.account import (
     Row,
     completion,
@@ -28,9 +28,9 @@ from qdexp_analysis.quantities import (
     NONE,
     Differences,
     measured,
-    metric_text,
     number,
     p_text,
+    sentence_case,
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
@@ -47,7 +47,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "question": experiment.question,
         "as_of": _time(experiment.as_of),
         "metric": experiment.primary,
-        "metric_words": metric_text(experiment.primary),
+        "metric_words": experiment.metric(experiment.primary).in_words,
         "heading": experiment.labels.heading or "condition",
         "answer": answer(findings),
         "unfinished": unfinished(findings),
@@ -98,7 +98,7 @@ def _verdicts(findings: Findings) -> list[Row]:
         row = {
             "label": experiment.labels.short(position),
             "colour": position,
-            "mean": measured(float(means[position]), experiment.primary),
+            "mean": measured(float(means[position]), experiment.metric(experiment.primary)),
             "trials": completion(experiment, position),
             "difference": NONE,
             "interval": NONE,
@@ -170,10 +170,12 @@ def _intervals(findings: Findings, position: int) -> Row:
 
 def _secondary(findings: Findings) -> dict[str, Any]:
     """Returns the other measurements as a table, its longer side downwards to keep it narrow."""
-    metrics = [metric_text(metric.name) for metric in findings.secondary]
     experiment = findings.experiment
+    metrics = [experiment.metric(m.name).in_words for m in findings.secondary]
     conditions = [experiment.labels.short(k) for k in range(len(experiment.conditions))]
-    by_metric = [[_cell(m, k) for k in range(len(conditions))] for m in findings.secondary]
+    by_metric = [
+        [_cell(findings, m, k) for k in range(len(conditions))] for m in findings.secondary
+    ]
     if len(conditions) <= len(metrics):
         corner, columns, rows, cells = "measurement", conditions, metrics, by_metric
     else:
@@ -188,13 +190,16 @@ def _secondary(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _cell(metric: SecondaryMetric, position: int) -> Row:
+def _cell(findings: Findings, metric: SecondaryMetric, position: int) -> Row:
     mean = float(means_over_seeds(metric.scores)[position])
     estimate = metric.estimates[position]
     difference = ""
     if estimate is not None and np.isfinite(mean) and mean - estimate.mean > 0:
         difference = f"{signed(100 * estimate.mean / (mean - estimate.mean), 2)} %"
-    return {"mean": measured(mean, metric.name), "difference": difference}
+    return {
+        "mean": measured(mean, findings.experiment.metric(metric.name)),
+        "difference": difference,
+    }
 
 
 def _left_out(findings: Findings) -> str:
@@ -272,5 +277,19 @@ def _is_same_wider(contrast: Contrast) -> bool:
 
 def _definitions(findings: Findings) -> list[tuple[str, str]]:
     names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
-    declared = ((name, find(name)) for name in names)
-    return [(name, metric.description) for name, metric in declared if metric]
+    declared = ((name, findings.experiment.declared.find(name)) for name in names)
+    write = _own_definition if findings.experiment.is_own else _description
+    return [(name, write(metric)) for name, metric in declared if metric]
+
+
+def _description(metric: Metric) -> str:
+    return metric.description
+
+
+def _own_definition(metric: Metric) -> str:
+    """Returns what a user declared of a metric, in words."""
+    unit = f", in {metric.unit}" if metric.unit else ""
+    good = {"lower": "lower is better", "higher": "higher is better"}
+    way = f"{good.get(metric.direction, 'neither way is better')}{unit}."
+    fields = f" Not comparable across {', '.join(metric.defined_by)}." if metric.defined_by else ""
+    return f"{metric.description} {sentence_case(way)}{fields}".strip()

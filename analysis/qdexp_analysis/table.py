@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from qdexp.config.metrics import find
+from qdexp.config.metric import Metric
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.outcome import Array
+from qdexp_analysis.declared import Declared, declared_in
 from qdexp_analysis.design import Design, read_design
 from qdexp_analysis.factor import Factor, read_factors
 from qdexp_analysis.labels import Labels, condition_text
@@ -56,6 +57,7 @@ class Experiment:
         histories: One row for each point of a history: condition, seed, trial_id, metric, step,
             value.
         arrays: The arrays in `ARRAYS` that were recorded, by trial id and name.
+        declared: What its metrics are.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Experiment:
     measurements: pd.DataFrame
     histories: pd.DataFrame
     arrays: Mapping[str, Arrays]
+    declared: Declared
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -87,6 +90,7 @@ class Experiment:
         done = [record for record in records if record.outcome is not None]
         idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
         rows = [idle | _row(record, conditions) for record in records]
+        declared = declared_in(spec)
         return cls(
             name=name,
             spec=spec,
@@ -97,10 +101,23 @@ class Experiment:
             records=records,
             teachers=tuple(record for record in asked if not record.condition),
             trials=pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *(f.field for f in factors)]),
-            measurements=_measurements(done, conditions),
+            measurements=_measurements(done, conditions, declared),
             histories=_histories(ledger, done, conditions),
-            arrays={record.trial_id: _arrays(ledger, record.trial_id) for record in done},
+            arrays={
+                record.trial_id: {} if declared.is_own else _arrays(ledger, record.trial_id)
+                for record in done
+            },
+            declared=declared,
         )
+
+    @property
+    def is_own(self) -> bool:
+        """Tells whether its trials are a user's own training, not qdexp's."""
+        return self.declared.is_own
+
+    def metric(self, name: str) -> Metric:
+        """Returns a metric's declaration; one that nobody declared has no better or worse."""
+        return self.declared.metric(name)
 
     @property
     def all_records(self) -> tuple[TrialRecord, ...]:
@@ -232,7 +249,9 @@ def _row(record: TrialRecord, conditions: Sequence[Condition]) -> dict[str, Any]
     }
 
 
-def _measurements(records: Sequence[TrialRecord], conditions: Sequence[Condition]) -> pd.DataFrame:
+def _measurements(
+    records: Sequence[TrialRecord], conditions: Sequence[Condition], declared: Declared
+) -> pd.DataFrame:
     rows = [
         {
             "condition": _position(record, conditions),
@@ -241,20 +260,14 @@ def _measurements(records: Sequence[TrialRecord], conditions: Sequence[Condition
             "trial_id": record.trial_id,
             "metric": name,
             "value": value,
-            **_declaration(name),
+            "unit": declared.metric(name).unit,
+            "direction": declared.metric(name).direction,
         }
         for record in records
         if record.outcome is not None
         for name, value in record.outcome.measurements.items()
     ]
     return pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))
-
-
-def _declaration(name: str) -> dict[str, str]:
-    declared = find(name)
-    if declared is None:
-        return {"unit": "", "direction": "neither"}
-    return {"unit": declared.unit, "direction": declared.direction}
 
 
 def _histories(

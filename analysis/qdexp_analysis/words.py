@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.planning import MOST_SEEDS
-from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_after
+from qdexp_analysis.quantities import Differences, measured, number, p_after
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
 from qdexp_analysis.table import status_of
 
@@ -40,7 +40,7 @@ def against(findings: Findings, condition: int) -> str:
 
 def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect) -> str:
     """Returns a contrast's verdict in one sentence, with the reason and remedy if undecided."""
-    subject = f"{against(findings, contrast.condition)}: {metric_text(findings.experiment.primary)}"
+    subject = f"{against(findings, contrast.condition)}: {findings.primary.in_words}"
     estimate = contrast.estimate
     if estimate is None:
         return f"{subject} undecided: {doubt_text(findings, contrast)}."
@@ -113,7 +113,7 @@ def cost_sentences(findings: Findings) -> list[str]:
     times = findings.step_times
     if times is None or not times.ratios:
         return []
-    took = measured(times.seconds, STEP_SECONDS, digits=2)
+    took = measured(times.seconds, findings.experiment.metric(STEP_SECONDS), digits=2)
     clear = [ratio for ratio in times.ratios if ratio.is_clear]
     apart = [ratio for ratio in times.ratios if not ratio.num_pairs]
     unclear = [ratio for ratio in times.ratios if ratio.num_pairs and not ratio.is_clear]
@@ -136,7 +136,7 @@ def cost_sentences(findings: Findings) -> list[str]:
 def usage_sentences(findings: Findings) -> list[str]:
     """Returns how much of the codebook is used, where it was measured and can be compared."""
     metric = findings.secondary_named("eval.codebook_usage")
-    if metric is None:
+    if metric is None or findings.experiment.is_own:
         return []
     shares = {
         findings.experiment.labels.short(position): float(share)
@@ -146,8 +146,7 @@ def usage_sentences(findings: Findings) -> list[str]:
     if not shares:
         return []
     budgets = {
-        record.trial.configuration.evaluation.codebook_tokens
-        for record in findings.experiment.records
+        record.trial.ours.evaluation.codebook_tokens for record in findings.experiment.records
     }
     over = f", over {budgets.pop():,} held-out tokens" if len(budgets) == 1 else ""
     if len(shares) > MOST_LISTED:
@@ -239,7 +238,7 @@ def _decided(findings: Findings, contrast: Contrast) -> str:
     """Returns ``num_embeddings 16384 is better than 8192: denoising loss lower by 0.98 % ...``."""
     condition = findings.experiment.labels.text(contrast.condition)
     estimate = contrast.estimate
-    name = metric_text(findings.experiment.primary)
+    name = findings.primary.in_words
     if estimate is None or estimate.interval is None:
         return f"{condition} is {contrast.verdict} than {_base(findings)}."
     write = Differences(contrast)

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from qdexp.config.configuration import Configuration, Value
+from qdexp.config.configuration import Value
+from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError, nearest
 from qdexp.experiment.design_size import DesignSize, size_of
 from qdexp.experiment.designs import Design, FractionalFactorial, LeaveOneOut, baseline_condition
 from qdexp.experiment.document import Document
 from qdexp.experiment.factor import Axis
 from qdexp.experiment.fields import FieldReader
-from qdexp.experiment.identity import digest, effective
-from qdexp.experiment.trial import Condition, condition_label
-from qdexp.experiment.where import Predicate, parse_where
+from qdexp.experiment.identity import digest
+from qdexp.experiment.trial import Condition, condition_label, with_effect
+from qdexp.experiment.where import Predicate
 
 DEFAULT_MAX_TRIALS = 1_000
 """Trials that a spec may ask for unless the command line allows more.
@@ -40,7 +41,7 @@ class Compared:
         size: How many there are, and why.
     """
 
-    conditions: tuple[tuple[Condition, Configuration], ...]
+    conditions: tuple[tuple[Condition, Settings], ...]
     baseline: Condition
     full: Condition | None
     own: tuple[Condition, ...]
@@ -60,33 +61,46 @@ class Limit:
     max_trials: int
 
 
-def read_conditions(
-    document: Document, axes: Sequence[Axis], design: Design, base: Configuration, limit: Limit
-) -> Compared:
-    """Makes a spec's conditions and checks them.
+class ConditionReader:
+    """Every method returns a part or raises a SpecError at its place.
 
-    Raises:
-        SpecError: They are too many, or one is not allowed, or not different from another.
+    Args:
+        document: The spec.
+        fields: Reads the fields that it may name.
+        axes: What it varies.
+        design: What makes conditions of them.
+        base: The configuration before a condition's levels.
     """
-    return _ConditionReader(document, axes, design, base).compared(limit)
 
-
-class _ConditionReader:
     def __init__(
-        self, document: Document, axes: Sequence[Axis], design: Design, base: Configuration
+        self,
+        document: Document,
+        fields: FieldReader,
+        axes: Sequence[Axis],
+        design: Design,
+        base: Settings,
     ) -> None:
         self._document = document
         self._content = document.content
-        self._fields = FieldReader(document)
+        self._fields = fields
         self._axes = axes
         self._factors = [factor for axis in axes for factor in axis.factors]
         self._design = design
         self._base = base
         self._fixed = base.fields()
         self._baseline = baseline_condition(axes)
-        self._acts = {f.field: parse_where(f.when) for f in self._factors if f.when is not None}
+        self._acts = {
+            f.field: fields.predicate(f.when, ("factors", f.field, "when"))
+            for f in self._factors
+            if f.when is not None
+        }
 
     def compared(self, limit: Limit) -> Compared:
+        """Makes the spec's conditions and checks them.
+
+        Raises:
+            SpecError: They are too many, or one is not allowed, or not different from another.
+        """
         written = self._written()
         size = size_of(self._design, num_factors=len(self._axes), num_own=len(written))
         self._check_size(size, limit)
@@ -246,7 +260,7 @@ class _ConditionReader:
                 raise self._document.key_error(f"{problem} not hold here", path)
         return condition
 
-    def _resolved(self, condition: Condition, own: int) -> Configuration:
+    def _resolved(self, condition: Condition, own: int) -> Settings:
         """Returns a condition's configuration; `own` is its place in `conditions`, or below 0."""
         try:
             return self._base.replace({**self._baseline, **condition})
@@ -257,11 +271,11 @@ class _ConditionReader:
             problem += "; exclude it by `where`"
             raise self._document.key_error(problem, ("factors",)) from None
 
-    def _check_different(self, conditions: Sequence[tuple[Condition, Configuration]]) -> None:
+    def _check_different(self, conditions: Sequence[tuple[Condition, Settings]]) -> None:
         """Refuses conditions that are one and the same trial, since a factor does not act there."""
         seen: dict[str, Condition] = {}
         for condition, configuration in conditions:
-            other = seen.setdefault(digest(effective(configuration.fields())), condition)
+            other = seen.setdefault(digest(with_effect(configuration)), condition)
             if other is not condition:
                 labels = f"{condition_label(other)} and {condition_label(condition)}"
                 problem = f"expected different trials, found the same in conditions {labels}: a "

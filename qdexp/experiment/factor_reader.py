@@ -12,8 +12,6 @@ from qdexp.errors import nearest
 from qdexp.experiment.document import Document, Path
 from qdexp.experiment.factor import Axis, Factor
 from qdexp.experiment.fields import FieldReader
-from qdexp.experiment.identity import WITHOUT_EFFECT
-from qdexp.experiment.where import named_fields
 
 _KEYS = ("levels", "baseline", "full", "when")
 
@@ -73,7 +71,7 @@ class _FactorReader:
     def _column(self, field: str, *, is_zipped: bool) -> _Column:
         path = ("factors", field)
         self._fields.known(field, path)
-        if field in WITHOUT_EFFECT:
+        if field in self._fields.without_effect:
             problem = f"expected a field that changes results, found '{field}', which changes no "
             problem += "result, so its levels cannot be compared"
             raise self._document.key_error(problem, path)
@@ -121,7 +119,7 @@ class _FactorReader:
             return None
         text, path = content["when"], ("factors", field, "when")
         self._fields.predicate(text, path)
-        if field in named_fields(text):
+        if field in self._fields.named_in(text):
             problem = f"when: expected other fields than {field}, which acts where this holds, "
             self._fail(f"{problem}found '{text}'", *path)
         return text

@@ -1,30 +1,37 @@
 # YAML holds what its author wrote: its types are known only once they were checked here.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
-"""Reads what a spec says of configuration fields: names, values and expressions over them."""
+"""Reads what a spec says of fields: their names, values, and expressions over them."""
 
-from qdexp.config.configuration import Value, check_value, field_names
+from qdexp.config.configuration import Value
 from qdexp.errors import ConfigurationError, SpecError, nearest
 from qdexp.experiment.document import Document, Path
-from qdexp.experiment.where import Predicate, WhereError, parse_where
+from qdexp.experiment.named_fields import Fields
+from qdexp.experiment.where import Predicate, WhereError, parse_where, words_of
 
 
 class FieldReader:
     """Every method returns a checked part or raises a SpecError at its place."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, fields: Fields) -> None:
         self._document = document
+        self._fields = fields
+
+    @property
+    def without_effect(self) -> frozenset[str]:
+        """The fields that change no result."""
+        return self._fields.without_effect
 
     def known(self, field: str, path: Path) -> None:
         """Refuses a key that is no configuration field."""
-        if field not in field_names():
-            hint = nearest(field, field_names())
-            problem = f"expected a configuration field, found '{field}'{hint}"
+        if field not in self._fields.names:
+            hint = nearest(field, self._fields.names)
+            problem = f"expected {self._fields.what}, found '{field}'{hint}"
             raise self._document.key_error(problem, path)
 
     def value(self, field: str, value: Value, path: Path) -> Value:
         """Returns a field's value as plain JSON."""
         try:
-            checked = check_value(field, value)
+            checked = self._fields.checked(field, value)
         except ConfigurationError as error:
             raise self._document.error(str(error), path) from None
         return list(checked) if isinstance(checked, tuple) else checked
@@ -36,9 +43,13 @@ class FieldReader:
             problem = f"{key}: expected a comparison of fields, found {text!r}"
             raise self._document.error(problem, path)
         try:
-            return parse_where(text)
+            return parse_where(text, self._fields)
         except WhereError as error:
             raise self.error_inside(f"{key}: {error.problem}", text, path, error.offset) from None
+
+    def named_in(self, text: str) -> frozenset[str]:
+        """Returns the fields that a checked expression names."""
+        return words_of(text) & frozenset(self._fields.names)
 
     def error_inside(self, problem: str, text: str, path: Path, offset: int) -> SpecError:
         """Returns an error at a character of a text in the document."""

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Any, NoReturn
 
-from qdexp.config.configuration import Configuration
 from qdexp.config.presets import preset
+from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError
-from qdexp.experiment.compared import Limit, read_conditions
+from qdexp.experiment.compared import ConditionReader, Limit
 from qdexp.experiment.design_reader import design_name, read_design
 from qdexp.experiment.design_size import DesignSize
-from qdexp.experiment.designs import FractionalFactorial
+from qdexp.experiment.designs import FractionalFactorial, baseline_condition
 from qdexp.experiment.document import Document
 from qdexp.experiment.factor import Axis, Factor
 from qdexp.experiment.factor_reader import read_axes
 from qdexp.experiment.fields import FieldReader
 from qdexp.experiment.fraction import Fraction
+from qdexp.experiment.named_fields import Fields
+from qdexp.experiment.own_fields import OwnFields
 from qdexp.experiment.trial import Condition
 
 
@@ -28,7 +30,7 @@ class Grid:
     """What a spec varies and what it keeps fixed.
 
     Args:
-        preset: The preset that all conditions start from.
+        preset: The preset that all conditions start from; None for a user's own configuration.
         set: Fields changed for all conditions.
         axes: What the design varies: factors, zipped ones together.
         design: How conditions are made of them.
@@ -42,13 +44,13 @@ class Grid:
         size: How many conditions there are, and why.
     """
 
-    preset: str
+    preset: str | None
     set: dict[str, Any]
     axes: tuple[Axis, ...]
     design: str
     fraction: Fraction | None
     where: str | None
-    conditions: tuple[tuple[Condition, Configuration], ...]
+    conditions: tuple[tuple[Condition, Settings], ...]
     baseline: Condition
     full: Condition | None
     own: tuple[Condition, ...]
@@ -88,38 +90,43 @@ class Grid:
         return dict(zip(ascii_lowercase, (list(axis.fields) for axis in varied), strict=False))
 
 
-def read_grid(document: Document, overrides: Mapping[str, Any], limit: Limit) -> Grid:
+def read_grid(
+    document: Document, overrides: Mapping[str, Any], fields: Fields, limit: Limit
+) -> Grid:
     """Reads and checks what a spec varies.
 
     Args:
         document: The spec.
-        overrides: Fields to set over the spec's own `set`, already checked.
+        overrides: Fields to set over the spec's own `set`.
+        fields: The fields that it may name.
         limit: How large the experiment may be.
 
     Raises:
         SpecError: Something in the file is wrong.
         ConfigurationError: An override does not fit the spec.
     """
-    return _GridReader(document, overrides).grid(limit)
+    return _GridReader(document, overrides, fields).grid(limit)
 
 
 class _GridReader:
     """Walks the document once; every method returns a part or raises at its place."""
 
-    def __init__(self, document: Document, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, document: Document, overrides: Mapping[str, Any], named: Fields) -> None:
         self._document = document
         self._content = document.content
-        self._fields = FieldReader(document)
+        self._named = named
+        self._fields = FieldReader(document, named)
         self._overrides = overrides
 
     def grid(self, limit: Limit) -> Grid:
         axes = read_axes(self._document, self._fields)
         changes = self._set(axes)
-        base = self._base(changes)
+        base = self._base(changes, axes)
         design = read_design(self._document, self._fields, axes)
-        compared = read_conditions(self._document, axes, design, base, limit)
+        reader = ConditionReader(self._document, self._fields, axes, design, base)
+        compared = reader.compared(limit)
         return Grid(
-            preset=self._content["preset"],
+            preset=self._content.get("preset"),
             set=changes,
             axes=axes,
             design=design_name(self._content),
@@ -153,17 +160,28 @@ class _GridReader:
                     f"--set: expected a field that is no factor, found '{field}', which "
                     f"{self._document.file} varies"
                 )
-        return changes | dict(self._overrides)
+        overrides = self._overrides.items()
+        return changes | {field: self._named.checked(field, value) for field, value in overrides}
 
-    def _base(self, changes: dict[str, Any]) -> Configuration:
+    def _base(self, changes: dict[str, Any], axes: Sequence[Axis]) -> Settings:
+        start = self._start()
+        baseline = baseline_condition(axes)
+        needed = {field: baseline[field] for field in self._named.required & baseline.keys()}
+        try:
+            return start.replace(changes | needed)
+        except ConfigurationError as error:
+            self._fail(str(error), "set")
+
+    def _start(self) -> Settings:
         name = self._content.get("preset")
+        if isinstance(self._named, OwnFields):
+            if name is not None:
+                problem = f"expected no preset for {self._named.what}, found {name!r}: remove it"
+                raise self._document.key_error(f"preset: {problem}", ("preset",))
+            return self._named.start()
         try:
             if not isinstance(name, str):
                 raise ConfigurationError(f"expected a preset's name, found {name!r}")
-            start = preset(name)
+            return preset(name)
         except ConfigurationError as error:
             self._fail(f"preset: {error}", "preset")
-        try:
-            return start.replace(changes)
-        except ConfigurationError as error:
-            self._fail(str(error), "set")

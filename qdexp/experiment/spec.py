@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qdexp.experiment.declaration import Declaration
 from qdexp.experiment.grid import Grid
 from qdexp.experiment.trial import Condition, Trial
 
@@ -57,6 +58,7 @@ class Spec:
         metrics: What is judged.
         resources: What one trial gets.
         trainable: What runs a trial, ``package.module:function``.
+        own: What a user's own trainable declares, or None.
     """
 
     file: str
@@ -68,6 +70,7 @@ class Spec:
     metrics: Metrics
     resources: Resources
     trainable: str
+    own: Declaration | None = None
 
     @property
     def baseline(self) -> Condition:
@@ -112,4 +115,5 @@ class Spec:
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),
             "trainable": self.trainable,
+            "own": self.own and self.own.as_json(),
         }

@@ -236,9 +236,13 @@ def test_a_factor_that_does_not_act_has_no_level_in_any_name(tmp_path: Path) -> 
     findings = find(load("d", runs))
     experiment = findings.experiment
     assert [experiment.labels.short(k) for k in range(6)] == [
-        f"none / {NONE} / 0.001", f"none / {NONE} / 0.002", "ema / 0.9 / 0.001", "ema / 0.9 / 0.002",
-        "ema / 0.99 / 0.001", "ema / 0.99 / 0.002",
-    ]  # fmt: skip
+        f"none / {NONE} / 0.001",
+        f"none / {NONE} / 0.002",
+        "ema / 0.9 / 0.001",
+        "ema / 0.9 / 0.002",
+        "ema / 0.99 / 0.001",
+        "ema / 0.99 / 0.002",
+    ]
     assert experiment.labels.text(0) == "quantizer none, learning_rate 0.001"
     assert experiment.baseline == 0
     assert findings.effects == ()

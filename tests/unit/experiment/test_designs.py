@@ -153,7 +153,7 @@ def test_conditional_factor_has_its_baseline_where_it_does_not_act(tmp_path: Pat
     spec = read(tmp_path, KIND + EMA_ONLY, "where: training.max_steps > 1\n")
     assert levels(spec) == [("none",), ("ema", 0.9), ("ema", 0.99)]
     assert spec.baseline == {"model.quantizer": "none"}
-    assert [c.model.ema_decay for _, c in spec.grid.conditions] == [0.9, 0.9, 0.99]
+    assert [c.fields()["model.ema_decay"] for _, c in spec.grid.conditions] == [0.9, 0.9, 0.99]
     assert "= 3 conditions x 3 seeds = 9 trials" in spec.size_in_words
     assert spec.definition()["factors"][1]["when"] == "model.quantizer == 'ema'"
     assert len({trial.trial_id for trial, _ in spec.trials(["data"] * 3)}) == 9

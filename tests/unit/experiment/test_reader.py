@@ -173,7 +173,8 @@ def test_spec_is_read_completely(tmp_path: Path) -> None:
     labels = [tuple(condition.values()) for condition, _ in spec.grid.conditions]
     assert labels == [(64, 20), (64, 50), (128, 20), (128, 50)]
     configuration = spec.grid.conditions[3][1]
-    assert (configuration.model.num_embeddings, configuration.training.max_steps) == (128, 50)
+    fields = configuration.fields()
+    assert (fields["model.num_embeddings"], fields["training.max_steps"]) == (128, 50)
 
 
 def test_where_leaves_conditions_out(tmp_path: Path) -> None:
