@@ -1,41 +1,55 @@
-"""Ablations of a quantized video diffusion model whose verdicts carry their uncertainty."""
+"""Ablations of a quantized video diffusion model whose verdicts carry their uncertainty.
+
+`run`, `plan`, `status`, `show` and `report` do what the commands of these names do; `trainable`
+declares a training of your own. What is imported here is loaded when it is first used.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qdexp.api.experiments import plan, report, run, show, status
-    from qdexp.errors import InterruptedRunError, QdexpError, RequestError
+    from qdexp.config.metric import Metric
+    from qdexp.errors import DivergedError, InterruptedRunError, QdexpError, RequestError
+    from qdexp.execution.own_training import OwnTrial, Reports, trainable
+    from qdexp.execution.ports import Workspace
+    from qdexp.results.outcome import Outcome, Progress
 
 __all__ = [
+    "DivergedError",
     "InterruptedRunError",
+    "Metric",
+    "Outcome",
+    "OwnTrial",
+    "Progress",
     "QdexpError",
+    "Reports",
     "RequestError",
+    "Workspace",
     "plan",
     "report",
     "run",
     "show",
     "status",
+    "trainable",
 ]
 
 _HOMES = {
-    "InterruptedRunError": "qdexp.errors",
-    "QdexpError": "qdexp.errors",
-    "RequestError": "qdexp.errors",
-    "plan": "qdexp.api.experiments",
-    "report": "qdexp.api.experiments",
-    "run": "qdexp.api.experiments",
-    "show": "qdexp.api.experiments",
-    "status": "qdexp.api.experiments",
+    "qdexp.api.experiments": ("plan", "report", "run", "show", "status"),
+    "qdexp.config.metric": ("Metric",),
+    "qdexp.errors": ("DivergedError", "InterruptedRunError", "QdexpError", "RequestError"),
+    "qdexp.execution.own_training": ("OwnTrial", "Reports", "trainable"),
+    "qdexp.execution.ports": ("Workspace",),
+    "qdexp.results.outcome": ("Outcome", "Progress"),
 }
-"""Where each name is from; it is imported when it is first used."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'qdexp' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'qdexp' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

@@ -6,8 +6,9 @@ from typing import Any
 
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.findings import Findings, flat
+from qdexp_analysis.labels import condition_text
 from qdexp_analysis.quantities import measured
-from qdexp_analysis.table import Experiment, condition_text, status_of
+from qdexp_analysis.table import Experiment, status_of
 
 Row = dict[str, Any]
 
@@ -123,7 +124,7 @@ def trial_table(findings: Findings) -> list[Row]:
     """Returns every planned trial by condition and seed, with its value and id."""
     experiment = findings.experiment
     rows: list[Row] = []
-    for position, condition in enumerate(experiment.conditions):
+    for position in range(len(experiment.conditions)):
         by_seed = {record.trial.seed: record for record in experiment.records_at(position)}
         cells: list[Row | None] = []
         for column, seed in enumerate(experiment.seeds):
@@ -134,8 +135,8 @@ def trial_table(findings: Findings) -> list[Row]:
                 and {
                     "trial_id": record.trial_id,
                     "status": status_of(record),
-                    "value": measured(value, experiment.primary),
+                    "value": measured(value, experiment.metric(experiment.primary)),
                 }
             )
-        rows.append({"label": condition_text(condition), "cells": cells})
+        rows.append({"label": experiment.labels.text(position), "cells": cells})
     return rows

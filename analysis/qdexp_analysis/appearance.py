@@ -12,7 +12,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from qdexp_analysis.table import Experiment, condition_text
+from qdexp_analysis.quantities import NONE
+from qdexp_analysis.table import Experiment
 
 INK = "#1d2430"
 MUTED = "#667080"
@@ -76,17 +77,22 @@ class Look:
 
 
 def looks(experiment: Experiment) -> tuple[Look, ...]:
-    """Returns every condition's look: colour by the first factor, dash and marker by the others."""
+    """Returns every condition's look: colour by the first factor, dash and marker by the others.
+
+    Where each is named by what differs from one that all are near to, it has a colour of its own.
+    """
     firsts: dict[str, int] = {}
     rests: dict[str, int] = {}
     found: list[Look] = []
-    for condition in experiment.conditions:
-        first, *rest = [str(level) for level in condition.values()] or [""]
+    for position, condition in enumerate(experiment.conditions):
+        label = experiment.labels.short(position)
+        levels = [str(condition.get(f.field, NONE)) for f in experiment.factors]
+        first, *rest = [label] if experiment.design.is_by_difference else levels or [""]
         colour = firsts.setdefault(first, len(firsts)) % len(COLOURS)
         other = rests.setdefault(str(rest), len(rests)) + colour // len(COLOURS)
         found.append(
             Look(
-                label=condition_text(condition, with_names=False),
+                label=label,
                 colour=COLOURS[colour],
                 dash=DASHES[other % len(DASHES)],
                 marker=MARKERS[other % len(MARKERS)],

@@ -10,7 +10,8 @@ from PIL import Image, UnidentifiedImageError
 
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, trial_folder
 from qdexp.results.ledger import TrialRecord
-from qdexp_analysis.table import Experiment, condition_text
+from qdexp_analysis.labels import condition_text
+from qdexp_analysis.table import Experiment
 
 MOST_BYTES = 2_000_000
 """Of all animations of a page; the conditions after that are named with their files."""
@@ -66,8 +67,8 @@ def clips(experiment: Experiment, runs: Path) -> Clips:
     sampled: list[Clip] = []
     missing: list[str] = []
     room = MOST_BYTES
-    for position, condition in enumerate(experiment.conditions):
-        named = condition_text(condition)
+    for position in range(len(experiment.conditions)):
+        named = experiment.labels.text(position)
         records = experiment.records_at(position)
         record, clip = _first(records, position, f"samples of {named}", runs)
         if record is None or clip is None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from qdexp.config.metrics import find
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
 from qdexp_analysis.table import Experiment, status_of
@@ -39,7 +38,7 @@ class Levels:
 
 def refusal(experiment: Experiment, metric: str) -> str | None:
     """Returns why conditions cannot be ranked on a metric, in words, or None if they can."""
-    declared = find(metric)
+    declared = experiment.declared.find(metric)
     if declared is None:
         return f"{metric} is not declared, so what it means is not known"
     fields = [f.field for f in experiment.factors if declared.is_defined_by(f.field)]
@@ -91,7 +90,7 @@ def shared_levels(experiment: Experiment) -> Levels | None:
     is_shared = np.ones(log_snr.shape, dtype=bool)
     for record in experiment.records:
         if _schedule(record) in timesteps:
-            steps, trained = timesteps[_schedule(record)], record.trial.configuration.diffusion
+            steps, trained = timesteps[_schedule(record)], record.trial.ours.diffusion
             is_shared &= (steps >= trained.min_step) & (steps <= trained.max_step)
     rows = np.stack(list(timesteps.values()))
     return Levels(log_snr=log_snr, timesteps=rows, is_shared=is_shared)
@@ -112,8 +111,7 @@ def scores(experiment: Experiment, metric: str) -> Scores:
         values = _by_trial(experiment, metric)
     elif sources is not None and len(sources) == values.shape[2]:
         values = _by_source(values, sources)
-    declared = find(metric)
-    direction = declared.direction if declared else "neither"
+    direction = experiment.metric(metric).direction
     return Scores(values=values, diverged=diverged, direction=direction)
 
 
@@ -134,7 +132,7 @@ def level_errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s 
 
 
 def _schedule(record: TrialRecord) -> tuple[str, int]:
-    diffusion = record.trial.configuration.diffusion
+    diffusion = record.trial.ours.diffusion
     return diffusion.beta_schedule, diffusion.num_train_timesteps
 
 
@@ -162,7 +160,7 @@ def _by_source(
 
 def _errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s levels c"] | None:
     """Returns the recorded errors, if all completed trials recorded them alike."""
-    name = CLIP_ERRORS.get(metric, "")
+    name = "" if experiment.is_own else CLIP_ERRORS.get(metric, "")
     completed = [r for r in experiment.records if status_of(r) == "completed"]
     recorded = [experiment.arrays[record.trial_id].get(name) for record in completed]
     found = [errors for errors in recorded if errors is not None]

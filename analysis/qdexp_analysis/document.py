@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from qdexp.config.metrics import find
+from qdexp.config.metric import Metric
 from qdexp_analysis.account import (
     Row,
     completion,
@@ -17,20 +17,24 @@ from qdexp_analysis.account import (
     warnings,
 )
 from qdexp_analysis.contrasts import Contrast
-from qdexp_analysis.effects import has_effects
+from qdexp_analysis.design_words import (
+    design_sentences,
+    effect_sentences,
+    effects_note,
+    left_out_sentences,
+)
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.quantities import (
     NONE,
     Differences,
     measured,
-    metric_text,
     number,
     p_text,
+    sentence_case,
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.table import condition_text
-from qdexp_analysis.words import answer, effect_sentence, margin_text, verdict_sentence
+from qdexp_analysis.words import answer, margin_text, verdict_sentence
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
 
@@ -43,14 +47,17 @@ def document(findings: Findings) -> dict[str, Any]:
         "question": experiment.question,
         "as_of": _time(experiment.as_of),
         "metric": experiment.primary,
-        "metric_words": metric_text(experiment.primary),
-        "factors": experiment.factors,
+        "metric_words": experiment.metric(experiment.primary).in_words,
+        "heading": experiment.labels.heading or "condition",
         "answer": answer(findings),
         "unfinished": unfinished(findings),
         "counts": counts_text(experiment),
         "verdicts": _verdicts(findings),
         "sentences": sentences(findings),
-        "effects": _effects(findings),
+        "effects": effect_sentences(findings),
+        "effects_note": effects_note(findings),
+        "left_out_of_full": left_out_sentences(findings),
+        "design": design_sentences(findings),
         "intervals": [_intervals(findings, i) for i in range(len(findings.contrasts))],
         "secondary": _secondary(findings),
         "not_comparable": list(findings.not_comparable),
@@ -87,11 +94,11 @@ def _verdicts(findings: Findings) -> list[Row]:
     by_condition = {contrast.condition: contrast for contrast in findings.contrasts}
     span = _span(findings)
     rows: list[Row] = []
-    for position, condition in enumerate(experiment.conditions):
+    for position in range(len(experiment.conditions)):
         row = {
-            "label": condition_text(condition, with_names=False),
+            "label": experiment.labels.short(position),
             "colour": position,
-            "mean": measured(float(means[position]), experiment.primary),
+            "mean": measured(float(means[position]), experiment.metric(experiment.primary)),
             "trials": completion(experiment, position),
             "difference": NONE,
             "interval": NONE,
@@ -142,7 +149,7 @@ def _intervals(findings: Findings, position: int) -> Row:
     contrast, prospect = findings.contrasts[position], findings.prospects[position]
     experiment = findings.experiment
     row: Row = {
-        "label": condition_text(experiment.conditions[contrast.condition], with_names=False),
+        "label": experiment.labels.short(contrast.condition),
         "pairs": f"{len(contrast.seeds)}/{len(experiment.seeds)}",
         "same_clips": NONE,
         "new_clips": NONE,
@@ -163,9 +170,12 @@ def _intervals(findings: Findings, position: int) -> Row:
 
 def _secondary(findings: Findings) -> dict[str, Any]:
     """Returns the other measurements as a table, its longer side downwards to keep it narrow."""
-    metrics = [metric_text(metric.name) for metric in findings.secondary]
-    conditions = [condition_text(c, with_names=False) for c in findings.experiment.conditions]
-    by_metric = [[_cell(m, k) for k in range(len(conditions))] for m in findings.secondary]
+    experiment = findings.experiment
+    metrics = [experiment.metric(m.name).in_words for m in findings.secondary]
+    conditions = [experiment.labels.short(k) for k in range(len(experiment.conditions))]
+    by_metric = [
+        [_cell(findings, m, k) for k in range(len(conditions))] for m in findings.secondary
+    ]
     if len(conditions) <= len(metrics):
         corner, columns, rows, cells = "measurement", conditions, metrics, by_metric
     else:
@@ -180,13 +190,16 @@ def _secondary(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _cell(metric: SecondaryMetric, position: int) -> Row:
+def _cell(findings: Findings, metric: SecondaryMetric, position: int) -> Row:
     mean = float(means_over_seeds(metric.scores)[position])
     estimate = metric.estimates[position]
     difference = ""
     if estimate is not None and np.isfinite(mean) and mean - estimate.mean > 0:
         difference = f"{signed(100 * estimate.mean / (mean - estimate.mean), 2)} %"
-    return {"mean": measured(mean, metric.name), "difference": difference}
+    return {
+        "mean": measured(mean, findings.experiment.metric(metric.name)),
+        "difference": difference,
+    }
 
 
 def _left_out(findings: Findings) -> str:
@@ -215,7 +228,8 @@ def _not_judged(findings: Findings) -> list[str]:
     }
     sentences: list[str] = []
     for factor in findings.experiment.factors:
-        low, high = (min(factor.levels), max(factor.levels)) if factor.field in ends else (0, 0)
+        levels = [c[factor.field] for c in findings.experiment.conditions if factor.field in c]
+        low, high = (min(levels), max(levels)) if factor.field in ends and levels else (0, 0)
         # Each end belongs to its range: a level at the narrower one is trained on by all.
         inner = steps - 0.5 if factor.name == "max_step" else steps + 0.5
         if low == high or ((low < inner) & (inner < high)).any():
@@ -229,18 +243,10 @@ def _not_judged(findings: Findings) -> list[str]:
     return sentences
 
 
-def _effects(findings: Findings) -> list[str]:
-    num_diverged = int(findings.scores.diverged.sum())
-    if findings.refused or not num_diverged or not has_effects(findings.experiment.factors):
-        return [effect_sentence(findings, effect) for effect in findings.effects]
-    trials = "trial" if num_diverged == 1 else "trials"
-    return [f"Not estimated: {num_diverged} {trials} diverged, and the others alone would mislead."]
-
-
 def _incomplete_pairs(findings: Findings) -> list[str]:
     planned = len(findings.experiment.seeds)
     return [
-        f"{condition_text(findings.experiment.conditions[c.condition])}: {len(c.seeds)} of "
+        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of "
         f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
         for c in findings.contrasts
         if len(c.seeds) < planned
@@ -271,5 +277,19 @@ def _is_same_wider(contrast: Contrast) -> bool:
 
 def _definitions(findings: Findings) -> list[tuple[str, str]]:
     names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
-    declared = ((name, find(name)) for name in names)
-    return [(name, metric.description) for name, metric in declared if metric]
+    declared = ((name, findings.experiment.declared.find(name)) for name in names)
+    write = _own_definition if findings.experiment.is_own else _description
+    return [(name, write(metric)) for name, metric in declared if metric]
+
+
+def _description(metric: Metric) -> str:
+    return metric.description
+
+
+def _own_definition(metric: Metric) -> str:
+    """Returns what a user declared of a metric, in words."""
+    unit = f", in {metric.unit}" if metric.unit else ""
+    good = {"lower": "lower is better", "higher": "higher is better"}
+    way = f"{good.get(metric.direction, 'neither way is better')}{unit}."
+    fields = f" Not comparable across {', '.join(metric.defined_by)}." if metric.defined_by else ""
+    return f"{metric.description} {sentence_case(way)}{fields}".strip()

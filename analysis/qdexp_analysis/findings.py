@@ -5,8 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from qdexp.config.metrics import find as find_metric
-from qdexp.config.metrics import in_order
+from qdexp.config.metric import Metric
 from qdexp_analysis.comparability import (
     CLIP_ERRORS,
     Levels,
@@ -16,8 +15,10 @@ from qdexp_analysis.comparability import (
     shared_levels,
 )
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
+from qdexp_analysis.declared import COST
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.intervals import Estimate
+from qdexp_analysis.left_out import left_out
 from qdexp_analysis.planning import (
     clips_suffice,
     family_level,
@@ -66,7 +67,8 @@ class Findings:
         margin: The smallest effect of interest, or None.
         contrasts: The judged family; empty if refused, or without a baseline.
         prospects: What more trials could decide, for each contrast.
-        effects: Factorial effects, for several factors.
+        effects: Factorial effects, for several factors, where the design has them.
+        left_out: The full condition without each factor, against it; a family of its own.
         by_level: The metric that is shown by noise level: the primary one if it is a mean over
             levels, or the first of the others that is; None without any.
         levels: Its noise levels, if recorded; None otherwise.
@@ -83,6 +85,7 @@ class Findings:
     contrasts: tuple[Contrast, ...]
     prospects: tuple[Prospect, ...]
     effects: tuple[Effect, ...]
+    left_out: tuple[Contrast, ...]
     by_level: str | None
     levels: Levels | None
     step_times: StepTimes | None
@@ -98,6 +101,11 @@ class Findings:
         if sources is not None and columns == len(set(sources.tolist())):
             return (len(sources), columns) if self.experiment.primary in CLIP_ERRORS else (0, 0)
         return (columns, columns) if columns > 1 else (0, 0)
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that the verdicts are about."""
+        return self.experiment.metric(self.experiment.primary)
 
     @property
     def direction(self) -> str:
@@ -126,6 +134,8 @@ def find(experiment: Experiment) -> Findings:
     margin = _margin(experiment)
     asked = (experiment.primary, *experiment.secondary)
     by_level = next((name for name in asked if name in CLIP_ERRORS), None)
+    if experiment.is_own:
+        by_level = None
     contrasts: tuple[Contrast, ...] = ()
     if refused is None and experiment.baseline is not None:
         contrasts = judge(primary, experiment.baseline, margin)
@@ -140,28 +150,35 @@ def find(experiment: Experiment) -> Findings:
         prospects=tuple(_prospect(c, margin, len(contrasts)) for c in contrasts),
         effects=()
         if refused
-        else factorial_effects(primary, experiment.conditions, experiment.factors),
+        else factorial_effects(primary, experiment.conditions, experiment.design),
+        left_out=() if refused else left_out(primary, experiment.design, margin),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),
         secondary=tuple(
             _secondary(experiment, name)
             for name in _in_order(experiment, measured)
-            if refusals[name] is None or _is_shown_anyway(name)
+            if refusals[name] is None or _is_shown_anyway(experiment, name)
         ),
         not_comparable=tuple(
             (name, reason)
             for name, reason in refusals.items()
-            if reason is not None and not _is_shown_anyway(name)
+            if reason is not None and not _is_listed_only(experiment, name)
         ),
         mixed=_mixed(experiment),
     )
 
 
-def _is_shown_anyway(name: str) -> bool:
+def _is_listed_only(experiment: Experiment, name: str) -> bool:
+    """Tells whether a metric is never meant to be ranked, so that it needs no reason."""
+    declared = experiment.declared.find(name)
+    return name.startswith(COST) or (declared is not None and declared.is_reference)
+
+
+def _is_shown_anyway(experiment: Experiment, name: str) -> bool:
     """Tells whether a metric is shown although conditions are not ranked on it."""
-    declared = find_metric(name)
-    return name.startswith("cost.") or (declared is not None and declared.is_reference)
+    is_undeclared = experiment.declared.find(name) is None
+    return is_undeclared or _is_listed_only(experiment, name)
 
 
 def _margin(experiment: Experiment) -> Margin | None:
@@ -187,16 +204,17 @@ def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> 
 
 def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
     """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
-    shown = (name for name in measured if name.startswith(("eval.", "cost.")))
-    order = dict.fromkeys((*experiment.secondary, *in_order(shown)))
+    order = dict.fromkeys((*experiment.secondary, *experiment.declared.in_order(measured)))
     return [name for name in order if name in measured and name != experiment.primary]
 
 
 def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
     values = scores(experiment, name)
-    declared = find_metric(name)
-    # What others are read against differs between conditions by nothing that they do.
-    baseline = None if declared and declared.is_reference else experiment.baseline
+    declared = experiment.declared.find(name)
+    # What others are read against differs between conditions by nothing that they do, and of what
+    # nobody declared it is not known what a difference means.
+    is_compared = declared is not None and not declared.is_reference
+    baseline = experiment.baseline if is_compared else None
     others = range(len(experiment.conditions))
     return SecondaryMetric(
         name=name,

@@ -9,7 +9,7 @@ from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
 from qdexp_analysis.findings import Findings
-from qdexp_analysis.quantities import metric_text, sentence_case
+from qdexp_analysis.quantities import sentence_case
 from qdexp_analysis.words import margin_text
 
 
@@ -52,7 +52,7 @@ def _num_completed(findings: Findings) -> int:
 
 
 def _factors(findings: Findings) -> str:
-    return " / ".join(factor.name for factor in findings.experiment.factors)
+    return findings.experiment.labels.heading
 
 
 def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
@@ -61,7 +61,7 @@ def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     figure, (axes,) = draw(0.8 + 0.34 * len(findings.contrasts))
     figures.forest(axes, findings.contrasts, look, findings.margin)
     axes.set_title(_factors(findings), color=MUTED, weight="normal")
-    title = f"Differences in {metric_text(findings.experiment.primary)} from the baseline"
+    title = f"Differences in {findings.primary.in_words} from the baseline"
     band = ""
     if findings.margin is not None:
         band = f" The band is the smallest effect of interest, {margin_text(findings)}."
@@ -74,7 +74,7 @@ def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     if _num_completed(findings) < 2:
         return None
     figure, (axes,) = draw(2.5)
-    name = metric_text(findings.experiment.primary)
+    name = findings.primary.in_words
     figures.paired_values(axes, findings.scores.means, look, name)
     axes.set_xlabel(_factors(findings))
     title = f"{sentence_case(name)} of every trial"
@@ -97,7 +97,7 @@ def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) 
     if history.empty:
         return None
     figure, (axes,) = draw(2.5)
-    name = metric_text(metric).removeprefix("curve ")
+    name = findings.experiment.metric(metric).in_words.removeprefix("curve ")
     figures.learning_curves(axes, pd.DataFrame(history), look, name)
     title = f"{sentence_case(name)} {where}"
     caption = "Line: mean over seeds. Band: from the lowest seed to the highest."
@@ -117,7 +117,7 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     if np.isnan(usage).all() or np.isnan(perplexity).all():
         return None
     configurations = [
-        experiment.records_at(k)[0].trial.configuration for k in range(len(experiment.conditions))
+        experiment.records_at(k)[0].trial.ours for k in range(len(experiment.conditions))
     ]
     tokens = [c.evaluation.codebook_tokens for c in configurations]
     codes = np.array([c.model.num_embeddings for c in configurations], dtype=float)
@@ -157,7 +157,9 @@ def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
         axes[0].set_xlabel(figures.LEVELS)
     for panel in axes:
         figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
-    title = f"{sentence_case(metric_text(findings.by_level))} by noise level"
+    title = (
+        f"{sentence_case(findings.experiment.metric(findings.by_level).in_words)} by noise level"
+    )
     caption = "Mean over seeds."
     if has_differences:
         caption = "Above, the error itself; below, the difference, with a band over seeds."
@@ -176,8 +178,8 @@ def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     figure, (axes,) = draw(2.6)
     figures.quality_against_cost(axes, 1000 * metric.scores.means, findings.scores.means, look)
     axes.set_xlabel("time of a training step, ms")
-    axes.set_ylabel(metric_text(findings.experiment.primary))
-    title = f"{sentence_case(metric_text(findings.experiment.primary))} against the time of a step"
+    axes.set_ylabel(findings.primary.in_words)
+    title = f"{sentence_case(findings.primary.in_words)} against the time of a step"
     caption = "Faint: trials. Bold: means of conditions."
     if findings.has_mixed_machines:
         caption += " Machines were mixed, so times are no fair comparison."

@@ -2,7 +2,7 @@
 
 import math
 
-from qdexp.config.metrics import find
+from qdexp.config.metric import Metric
 from qdexp_analysis.contrasts import Contrast
 
 MINUS = "\N{MINUS SIGN}"
@@ -35,10 +35,10 @@ def p_text(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else "1" if p > 0.995 else number(p, 2)
 
 
-def metric_text(name: str) -> str:
-    """Returns a metric's name in words: ``denoising loss``, ``FVD``."""
-    declared = find(name)
-    return declared.in_words if declared else name.rpartition(".")[2].replace("_", " ")
+def p_after(p: float | None) -> str:
+    """Returns a p value as it follows the letter: ``= 0.003``, ``< 0.001``."""
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def sentence_case(text: str) -> str:
@@ -46,20 +46,19 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def measured(value: float | None, metric: str, digits: int = 3) -> str:
+def measured(value: float | None, metric: Metric, digits: int = 3) -> str:
     """Returns a value of a metric with its unit: ``0.5120``, ``412 MB``, ``98.1 ms``.
 
     Plain numbers and counts have one digit more than `digits`.
     """
     if value is None or not math.isfinite(value):
         return NONE
-    declared = find(metric)
-    unit = declared.unit if declared else ""
+    unit = metric.unit
     if unit == "B":
         return f"{number(value / 1e6, digits)} MB"
     if unit == "s" and abs(value) < 1:
         return f"{number(value * 1e3, digits)} ms"
-    if metric.endswith("codebook_usage"):
+    if metric.name.endswith("codebook_usage"):
         return f"{number(value * 100, digits)} %"
     text = number(value, digits + 1)
     return text if unit in ("numbers", "codes") else f"{text} {unit}".rstrip()

@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from qdexp.config.metrics import find
-from qdexp.experiment.trial import TEACHER, Condition
+from qdexp.config.metric import Metric
+from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.outcome import Array
+from qdexp_analysis.declared import Declared, declared_in
+from qdexp_analysis.design import Design, read_design
+from qdexp_analysis.factor import Factor, read_factors
+from qdexp_analysis.labels import Labels, condition_text
 
 Arrays = Mapping[str, Float[np.ndarray, "..."]]
 
@@ -33,28 +37,6 @@ MISSING = "missing"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Factor:
-    """A configuration field that an experiment varies."""
-
-    field: str
-    levels: tuple[Any, ...]
-    baseline: Any
-
-    @property
-    def name(self) -> str:
-        """The field without its section."""
-        return self.field.rpartition(".")[2]
-
-    @property
-    def is_ordered(self) -> bool:
-        """Tells whether the levels are two or more numbers."""
-        numbers = [
-            isinstance(level, (int, float)) and not isinstance(level, bool) for level in self.levels
-        ]
-        return len(numbers) > 1 and all(numbers)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """What the ledger knows of one experiment.
 
@@ -62,22 +44,26 @@ class Experiment:
         name: Its name.
         spec: Its present spec.
         factors: What it varies, in the spec's order.
-        conditions: What it compares, in the order of the factors' levels.
+        design: How its conditions were chosen.
+        conditions: What it compares, in the order of the factors' levels; the spec's own last.
         seeds: Its replicates.
         records: The trials that it compares.
         teachers: The trials that others of it learn from, and that are compared with nothing.
         trials: One row for each: trial_id, condition (position in `conditions`), label, seed,
-            status, step, reason, kind, and a column for every factor.
+            status, step, reason, kind, and a column for every factor, empty where it does not
+            act.
         measurements: One row for each number: condition, label, seed, trial_id, metric, value,
             unit, direction.
         histories: One row for each point of a history: condition, seed, trial_id, metric, step,
             value.
         arrays: The arrays in `ARRAYS` that were recorded, by trial id and name.
+        declared: What its metrics are.
     """
 
     name: str
     spec: SpecRecord
     factors: tuple[Factor, ...]
+    design: Design
     conditions: tuple[Condition, ...]
     seeds: tuple[int, ...]
     records: tuple[TrialRecord, ...]
@@ -86,6 +72,7 @@ class Experiment:
     measurements: pd.DataFrame
     histories: pd.DataFrame
     arrays: Mapping[str, Arrays]
+    declared: Declared
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -98,26 +85,39 @@ class Experiment:
         spec = ledger.specs(name)[-1]
         asked = [record for record in ledger.members(name) if record.is_asked_for]
         records = tuple(record for record in asked if record.condition)
-        factors = tuple(
-            Factor(field=f["field"], levels=tuple(f["levels"]), baseline=f["baseline"])
-            for f in spec.definition["factors"]
-        )
-        conditions = _conditions(records, factors)
+        factors = read_factors(spec.definition)
+        conditions = _conditions(records, factors, spec.definition.get("conditions") or [])
         done = [record for record in records if record.outcome is not None]
-        rows = [_row(record, conditions) for record in records]
+        idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
+        rows = [idle | _row(record, conditions) for record in records]
+        declared = declared_in(spec)
         return cls(
             name=name,
             spec=spec,
             factors=factors,
+            design=read_design(spec.definition, factors, conditions),
             conditions=conditions,
             seeds=tuple(dict.fromkeys(record.trial.seed for record in records)),
             records=records,
             teachers=tuple(record for record in asked if not record.condition),
             trials=pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *(f.field for f in factors)]),
-            measurements=_measurements(done, conditions),
+            measurements=_measurements(done, conditions, declared),
             histories=_histories(ledger, done, conditions),
-            arrays={record.trial_id: _arrays(ledger, record.trial_id) for record in done},
+            arrays={
+                record.trial_id: {} if declared.is_own else _arrays(ledger, record.trial_id)
+                for record in done
+            },
+            declared=declared,
         )
+
+    @property
+    def is_own(self) -> bool:
+        """Tells whether its trials are a user's own training, not qdexp's."""
+        return self.declared.is_own
+
+    def metric(self, name: str) -> Metric:
+        """Returns a metric's declaration; one that nobody declared has no better or worse."""
+        return self.declared.metric(name)
 
     @property
     def all_records(self) -> tuple[TrialRecord, ...]:
@@ -141,10 +141,13 @@ class Experiment:
 
     @property
     def baseline(self) -> int | None:
-        """Position of the condition that has every factor at its baseline, if it is planned."""
-        wanted = _key({factor.field: factor.baseline for factor in self.factors})
-        keys = [_key(condition) for condition in self.conditions]
-        return keys.index(wanted) if wanted in keys else None
+        """Position of the condition that the others are compared with, if it is planned."""
+        return self.design.baseline
+
+    @property
+    def labels(self) -> Labels:
+        """How its conditions are named."""
+        return Labels(factors=self.factors, conditions=self.conditions, design=self.design)
 
     @property
     def as_of(self) -> float:
@@ -179,14 +182,6 @@ def status_of(record: TrialRecord) -> str:
     return record.outcome.status if record.outcome else MISSING
 
 
-def condition_text(condition: Condition, *, with_names: bool = True) -> str:
-    """Returns a condition for tables (``min_step 20, max_step 980``) or axes (``20 / 980``)."""
-    if not with_names:
-        return " / ".join(str(level) for level in condition.values()) or TEACHER
-    named = (f"{field.rpartition('.')[2]} {level}" for field, level in condition.items())
-    return ", ".join(named) or TEACHER
-
-
 _TRIAL_COLUMNS = (
     "trial_id",
     "condition",
@@ -214,15 +209,24 @@ def _key(condition: Condition) -> str:
     return json.dumps(dict(condition), sort_keys=True)
 
 
-def _conditions(records: Sequence[TrialRecord], factors: Sequence[Factor]) -> tuple[Condition, ...]:
-    """Returns the distinct conditions, ordered by their levels' positions in the spec."""
+def _conditions(
+    records: Sequence[TrialRecord], factors: Sequence[Factor], own: Sequence[Condition]
+) -> tuple[Condition, ...]:
+    """Returns the distinct conditions, ordered by their levels' positions in the spec.
+
+    A factor that does not act comes before its levels, and the spec's own conditions come last.
+    """
     distinct = {_key(record.condition): record.condition for record in records}
-    return tuple(
-        sorted(
-            distinct.values(),
-            key=lambda condition: [f.levels.index(condition[f.field]) for f in factors],
-        )
-    )
+    places = {_key(condition): place for place, condition in enumerate(own)}
+
+    def order(condition: Condition) -> tuple[int, list[int]]:
+        levels = [
+            f.levels.index(condition[f.field]) if condition.get(f.field) in f.levels else -1
+            for f in factors
+        ]
+        return places.get(_key(condition), -1), levels
+
+    return tuple(sorted(distinct.values(), key=order))
 
 
 def _position(record: TrialRecord, conditions: Sequence[Condition]) -> int:
@@ -245,7 +249,9 @@ def _row(record: TrialRecord, conditions: Sequence[Condition]) -> dict[str, Any]
     }
 
 
-def _measurements(records: Sequence[TrialRecord], conditions: Sequence[Condition]) -> pd.DataFrame:
+def _measurements(
+    records: Sequence[TrialRecord], conditions: Sequence[Condition], declared: Declared
+) -> pd.DataFrame:
     rows = [
         {
             "condition": _position(record, conditions),
@@ -254,20 +260,14 @@ def _measurements(records: Sequence[TrialRecord], conditions: Sequence[Condition
             "trial_id": record.trial_id,
             "metric": name,
             "value": value,
-            **_declaration(name),
+            "unit": declared.metric(name).unit,
+            "direction": declared.metric(name).direction,
         }
         for record in records
         if record.outcome is not None
         for name, value in record.outcome.measurements.items()
     ]
     return pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))
-
-
-def _declaration(name: str) -> dict[str, str]:
-    declared = find(name)
-    if declared is None:
-        return {"unit": "", "direction": "neither"}
-    return {"unit": declared.unit, "direction": declared.direction}
 
 
 def _histories(

@@ -3,15 +3,12 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from qdexp_analysis.contrasts import Contrast
-from qdexp_analysis.effects import Effect
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.planning import MOST_SEEDS
-from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_text, signed
+from qdexp_analysis.quantities import Differences, measured, number, p_after
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
-from qdexp_analysis.table import condition_text, status_of
+from qdexp_analysis.table import status_of
 
 MOST_LISTED = 4
 """Conditions that one sentence lists with their numbers."""
@@ -33,16 +30,17 @@ def against(findings: Findings, condition: int) -> str:
     """Returns what is compared: ``num_embeddings = 16384 against 8192``."""
     experiment = findings.experiment
     assert experiment.baseline is not None
-    one, base = experiment.conditions[condition], experiment.conditions[experiment.baseline]
     if len(experiment.factors) == 1:
+        one, base = experiment.conditions[condition], experiment.conditions[experiment.baseline]
         (factor,) = experiment.factors
         return f"{factor.name} = {one[factor.field]} against {base[factor.field]}"
-    return f"{condition_text(one)} against {condition_text(base)}"
+    labels = experiment.labels
+    return f"{labels.text(condition)} against {labels.text(experiment.baseline)}"
 
 
 def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect) -> str:
     """Returns a contrast's verdict in one sentence, with the reason and remedy if undecided."""
-    subject = f"{against(findings, contrast.condition)}: {metric_text(findings.experiment.primary)}"
+    subject = f"{against(findings, contrast.condition)}: {findings.primary.in_words}"
     estimate = contrast.estimate
     if estimate is None:
         return f"{subject} undecided: {doubt_text(findings, contrast)}."
@@ -62,7 +60,7 @@ def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect)
     p, claim = contrast.p, contrast.verdict
     if contrast.verdict == "equivalent":
         p, claim = contrast.p_equivalent, f"equivalent within {margin_text(findings)}"
-    sentence = f"{subject} {change} (95 % interval {interval}, p {_p_after(p)} after Holm): {claim}"
+    sentence = f"{subject} {change} (95 % interval {interval}, p {p_after(p)} after Holm): {claim}"
     if contrast.verdict != "undecided":
         return sentence + "."
     needed = prospect_text(findings, contrast, prospect)
@@ -110,31 +108,12 @@ def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) ->
     return f"{text}."
 
 
-def effect_sentence(findings: Findings, effect: Effect) -> str:
-    """Returns a factorial effect in one sentence."""
-    ends = [
-        f"{factor.name} {min(factor.levels)} to {max(factor.levels)}" for factor in effect.factors
-    ]
-    scale = abs(float(np.nanmean(means_over_seeds(findings.scores))))
-    share = f"{signed(effect.estimate.mean / scale * 100)} %"
-    interval = effect.estimate.interval
-    limits = (
-        "no uncertainty can be stated"
-        if interval is None
-        else f"95 % interval {signed(interval[0] / scale * 100)} to "
-        f"{signed(interval[1] / scale * 100)} %, p {_p_after(effect.p)} after Holm"
-    )
-    if len(effect.factors) == 1:
-        return f"{ends[0]}, over all levels of the others: {share} ({limits})."
-    return f"{ends[1]} changes the effect of {ends[0]} by {share} ({limits})."
-
-
 def cost_sentences(findings: Findings) -> list[str]:
     """Returns how many times as long as the baseline's a step takes, where that is clear."""
     times = findings.step_times
     if times is None or not times.ratios:
         return []
-    took = measured(times.seconds, STEP_SECONDS, digits=2)
+    took = measured(times.seconds, findings.experiment.metric(STEP_SECONDS), digits=2)
     clear = [ratio for ratio in times.ratios if ratio.is_clear]
     apart = [ratio for ratio in times.ratios if not ratio.num_pairs]
     unclear = [ratio for ratio in times.ratios if ratio.num_pairs and not ratio.is_clear]
@@ -157,20 +136,17 @@ def cost_sentences(findings: Findings) -> list[str]:
 def usage_sentences(findings: Findings) -> list[str]:
     """Returns how much of the codebook is used, where it was measured and can be compared."""
     metric = findings.secondary_named("eval.codebook_usage")
-    if metric is None:
+    if metric is None or findings.experiment.is_own:
         return []
     shares = {
-        condition_text(condition, with_names=False): float(share)
-        for condition, share in zip(
-            findings.experiment.conditions, means_over_seeds(metric.scores), strict=True
-        )
+        findings.experiment.labels.short(position): float(share)
+        for position, share in enumerate(means_over_seeds(metric.scores))
         if math.isfinite(share)
     }
     if not shares:
         return []
     budgets = {
-        record.trial.configuration.evaluation.codebook_tokens
-        for record in findings.experiment.records
+        record.trial.ours.evaluation.codebook_tokens for record in findings.experiment.records
     }
     over = f", over {budgets.pop():,} held-out tokens" if len(budgets) == 1 else ""
     if len(shares) > MOST_LISTED:
@@ -260,14 +236,14 @@ def _includes_zero(contrast: Contrast) -> bool:
 
 def _decided(findings: Findings, contrast: Contrast) -> str:
     """Returns ``num_embeddings 16384 is better than 8192: denoising loss lower by 0.98 % ...``."""
-    condition = findings.experiment.conditions[contrast.condition]
+    condition = findings.experiment.labels.text(contrast.condition)
     estimate = contrast.estimate
-    name = metric_text(findings.experiment.primary)
+    name = findings.primary.in_words
     if estimate is None or estimate.interval is None:
-        return f"{condition_text(condition)} is {contrast.verdict} than {_base(findings)}."
+        return f"{condition} is {contrast.verdict} than {_base(findings)}."
     write = Differences(contrast)
     return (
-        f"{condition_text(condition)} is {contrast.verdict} than {_base(findings)}: {name} "
+        f"{condition} is {contrast.verdict} than {_base(findings)}: {name} "
         f"{'lower' if estimate.mean < 0 else 'higher'} by {write.size(estimate.mean)} "
         f"(95 % interval {write.interval(estimate.interval, is_unsigned=True)})."
     )
@@ -284,15 +260,10 @@ def _brief(findings: Findings, contrast: Contrast) -> str:
 
 
 def _label(findings: Findings, of: Contrast | StepRatio) -> str:
-    return condition_text(findings.experiment.conditions[of.condition], with_names=False)
+    return findings.experiment.labels.short(of.condition)
 
 
 def _base(findings: Findings) -> str:
     experiment = findings.experiment
-    base = experiment.conditions[experiment.baseline or 0]
-    return condition_text(base, with_names=len(experiment.factors) > 1)
-
-
-def _p_after(p: float | None) -> str:
-    text = p_text(p)
-    return text if text.startswith("<") else f"= {text}"
+    base, labels = experiment.baseline or 0, experiment.labels
+    return labels.text(base) if len(experiment.factors) > 1 else labels.short(base)

@@ -86,6 +86,7 @@ def run(
     seeds: int | None = None,
     executor: ExecutorName = "ray",
     runs: Path | str | None = None,
+    max_trials: int | None = None,
     report: bool = True,
     tracking: bool = True,
 ) -> RunResult:
@@ -97,6 +98,7 @@ def run(
         seeds: Number of seeds instead of the spec's.
         executor: `ray`: in parallel; `inline`: in this process.
         runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
+        max_trials: Refuse a spec that asks for more; 1,000 unless given.
         report: Whether to write the report.
         tracking: Whether MLflow mirrors it; a later run that does catches up.
 
@@ -105,7 +107,7 @@ def run(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
-    request = _request(spec, set, seeds, runs)
+    request = _request(spec, set, seeds, runs, max_trials)
     asked = request.read_spec()
     done = carry_out(asked, request.runs_folder, executor=executor, is_tracked=tracking)
     return RunResult(
@@ -123,6 +125,7 @@ def plan(
     set: Mapping[str, Any] | None = None,
     seeds: int | None = None,
     runs: Path | str | None = None,
+    max_trials: int | None = None,
 ) -> "Plan":
     """Returns what `run` would do with every trial, and why; touches nothing.
 
@@ -130,7 +133,7 @@ def plan(
         RequestError: The request was wrong.
         LedgerError: The ledger cannot be read.
     """
-    return plan_request(_request(spec, set, seeds, runs))
+    return plan_request(_request(spec, set, seeds, runs, max_trials))
 
 
 def status(
@@ -216,8 +219,15 @@ def _request(
     fields: Mapping[str, Any] | None,
     seeds: int | None,
     runs: Path | str | None,
+    max_trials: int | None,
 ) -> Request:
-    return Request(spec=spec, fields=fields or {}, num_seeds=seeds, runs=_path(runs))
+    return Request(
+        spec=spec,
+        fields=fields or {},
+        num_seeds=seeds,
+        runs=_path(runs),
+        max_trials=max_trials,
+    )
 
 
 def _path(given: Path | str | None) -> Path | None:

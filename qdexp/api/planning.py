@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from qdexp.api.request import Request
     from qdexp.execution.estimate import Estimate
     from qdexp.experiment.plan import Plan
+    from qdexp.experiment.spec import Spec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What a run would do with every trial, and what that would take."""
+    """What is asked for, what a run would do with every trial, and what that would take."""
 
+    spec: "Spec"
     plan: "Plan"
     estimate: "Estimate"
 
@@ -51,4 +53,4 @@ def outlook(
         if with_probe and probe(plan, measured, ledger.runs, dataset, audience.say):
             measured = measurements(ledger, trials)
     capacity = capacity_of(spec.resources, cpus=machine.num_cpus(), gpus=machine.num_gpus())
-    return Outlook(plan=plan, estimate=estimate(plan, measured, capacity))
+    return Outlook(spec=spec, plan=plan, estimate=estimate(plan, measured, capacity))

@@ -17,4 +17,13 @@ Settings = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", metavar="N", help="Number of seeds, over the spec's.")
 ]
+MaxTrials = Annotated[
+    int | None,
+    typer.Option(
+        "--max-trials",
+        metavar="N",
+        min=1,
+        help="Refuse a spec that asks for more trials [default: 1000].",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]

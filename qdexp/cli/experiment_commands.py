@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qdexp.cli.arguments import Json, Runs, Seeds, Settings, SpecFile
+from qdexp.cli.arguments import Json, MaxTrials, Runs, Seeds, Settings, SpecFile
 
 
 def run(
@@ -16,6 +16,7 @@ def run(
         Literal["ray", "inline"], typer.Option(help="ray: in parallel; inline: in this process.")
     ] = "ray",
     runs: Runs = None,
+    max_trials: MaxTrials = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
     no_tracking: Annotated[
         bool,
@@ -29,7 +30,11 @@ def run(
     from qdexp.cli import run_command
 
     request = run_command.Request(
-        spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
+        spec=spec,
+        settings=tuple(settings or ()),
+        num_seeds=seeds,
+        runs=runs,
+        max_trials=max_trials,
     )
     raise typer.Exit(
         run_command.run(
@@ -43,6 +48,7 @@ def plan(
     settings: Settings = None,
     seeds: Seeds = None,
     runs: Runs = None,
+    max_trials: MaxTrials = None,
     json: Json = False,
     probe: Annotated[
         bool,
@@ -53,7 +59,11 @@ def plan(
     from qdexp.cli import plan_command, run_command
 
     request = run_command.Request(
-        spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
+        spec=spec,
+        settings=tuple(settings or ()),
+        num_seeds=seeds,
+        runs=runs,
+        max_trials=max_trials,
     )
     plan_command.show_plan(request, as_json=json, with_probe=probe)
 

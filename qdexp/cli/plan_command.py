@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from qdexp.api.planning import Outlook, outlook
+from qdexp.cli.design_display import design_json, design_text
 from qdexp.cli.durations import range_in_words
 from qdexp.cli.run_command import Request, audience
 from qdexp.cli.sizes import size_in_words
@@ -29,7 +30,7 @@ def show_plan(request: Request, *, as_json: bool, with_probe: bool = False) -> N
     """
     found = outlook(request, audience(), with_probe=with_probe)
     if as_json:
-        typer.echo(canonical_json(_as_json(found)))
+        typer.echo(canonical_json(_as_json(found) | {"design": design_json(found.spec)}))
         return
     plan = found.plan
     rows = [_row(each) for each in plan.trials]
@@ -37,6 +38,7 @@ def show_plan(request: Request, *, as_json: bool, with_probe: bool = False) -> N
         (o.trial_id[:8], "orphaned", condition_label(o.condition), o.trial.seed, "not asked for")
         for o in plan.orphans
     ]
+    typer.echo(f"{design_text(found.spec)}\n")
     typer.echo(aligned(("trial", "state", "condition", "seed", "why"), rows))
     typer.echo(f"\n{plan.summary()}")
     for line in (*_sharing(plan), *_order(plan), *estimate_lines(found.estimate, plan)):

@@ -219,9 +219,9 @@ def _begin(folders: Sequence[TrainingFolder], ranks: "Ranks") -> None:
     """
     from qdexp.training.opening import check_ranks
 
-    check_ranks(folders[-1].trial.configuration, ranks)
+    check_ranks(folders[-1].trial.ours, ranks)
     beginnings = [folder.starting_point() for folder in folders]
-    size = folders[-1].trial.configuration.training.batch_size
+    size = folders[-1].trial.ours.training.batch_size
     if ranks.world_size > 1:
         beginnings.append(
             f"{ranks.world_size} processes, each with {size // ranks.world_size} clips of a "

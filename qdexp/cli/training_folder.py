@@ -81,7 +81,7 @@ class TrainingFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / OUTCOME).unlink(missing_ok=True)
-        text = self.trial.configuration.model_dump_json(indent=2)
+        text = self.trial.ours.model_dump_json(indent=2)
         (self.path / CONFIGURATION).write_text(f"{text}\n")
         self._rename_passed_end()
 

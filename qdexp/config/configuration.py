@@ -142,11 +142,15 @@ class Configuration(Section):
             self.diffusion.max_step if own[1] is None else own[1],
         )
 
+    def plain(self) -> dict[str, Value]:
+        """Returns the whole as plain JSON values, section by section."""
+        return self.model_dump(mode="json")
+
     def fields(self) -> dict[str, Value]:
         """Returns every field under its dotted name, as plain JSON values."""
         return {
             f"{section}.{name}": value
-            for section, values in self.model_dump(mode="json").items()
+            for section, values in self.plain().items()
             for name, value in values.items()
         }
 
@@ -234,5 +238,7 @@ def problem_of(error: ValidationError) -> str:
         return str(first.get("ctx", {})["error"])
     if first["type"] == "extra_forbidden":
         return f"expected a configuration field, found '{where}'{nearest(where, field_names())}"
+    if first["type"] == "missing":
+        return f"expected a value for '{where}', which has no default, found none"
     message = first["msg"].removeprefix("Input ").replace("should be", "expected", 1)
     return f"{where}: {message}, found {first['input']!r}"

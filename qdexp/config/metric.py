@@ -12,8 +12,8 @@ class Metric:
 
     Args:
         name: Its dotted name.
-        unit: Its unit, empty for a ratio or a count without one.
         direction: Which values are good; `neither` cannot be ranked.
+        unit: Its unit, empty for a ratio or a count without one.
         defined_by: Configuration fields (``section.*`` for a whole section) in its definition.
         description: One sentence for tables and reports.
         words: The name as prose has it; empty where it is the last part of `name`.
@@ -22,10 +22,10 @@ class Metric:
     """
 
     name: str
-    unit: str
     direction: Direction
-    defined_by: tuple[str, ...]
-    description: str
+    unit: str = ""
+    defined_by: tuple[str, ...] = ()
+    description: str = ""
     words: str = ""
     is_timing: bool = False
     is_reference: bool = False

@@ -1,6 +1,5 @@
 """One attempt at a trial: whatever happens in the trainable becomes exactly one outcome."""
 
-import importlib
 import math
 import os
 import platform
@@ -11,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-from qdexp.errors import DivergedError, RequestError
+from qdexp.errors import DivergedError
 from qdexp.execution.ports import Assignment, Trainable
 from qdexp.execution.reports import one_line, plain_outcome, plain_progress, several_lines
+from qdexp.experiment.declaration import imported
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress, Series, Status
 
 Reports = Generator[Progress | Outcome, None, None]
@@ -45,15 +45,7 @@ def trainable_from_name(name: str) -> Trainable:
     Raises:
         RequestError: There is no such module or function.
     """
-    module_name, _, function_name = name.partition(":")
-    expected = f"expected an importable trainable 'package.module:function', found '{name}'"
-    try:
-        module = importlib.import_module(module_name)
-    except (ImportError, ValueError) as error:
-        raise RequestError(f"{expected}: {error}") from error
-    if not callable(getattr(module, function_name, None)):
-        raise RequestError(f"{expected}: {module_name} has no function '{function_name}'")
-    return cast("Trainable", getattr(module, function_name))
+    return cast("Trainable", imported(name))
 
 
 @dataclass(kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Workspace
@@ -97,7 +98,9 @@ def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfi
     """Makes the latents that the plan's trials need, and returns their folders."""
     latents: dict[DataConfig, Path] = {}
     for planned in plan.to_run:
-        data = planned.trial.configuration.data
+        if isinstance(planned.trial.configuration, OwnConfiguration):
+            continue  # its data are its own
+        data = planned.trial.ours.data
         if data not in latents:
             outside.display.on_preparation(f"{data.kind} latents by {data.autoencoder}")
             latents[data] = outside.dataset.prepare(data, cache_folder(runs))
@@ -130,9 +133,10 @@ def _assignment(
         origin = planned.waits_for
     start_from = origin and trial_folder(ledger.runs, origin) / FINAL_CHECKPOINT
     teacher = trial.teacher and trial_folder(ledger.runs, trial.teacher.trial_id) / FINAL_CHECKPOINT
+    is_own = isinstance(trial.configuration, OwnConfiguration)
     workspace = Workspace(
         folder=folder,
-        latents=latents[trial.configuration.data],
+        latents=None if is_own else latents[trial.ours.data],
         start_from=start_from if start_from and start_from.exists() else None,
         teacher=teacher,
     )

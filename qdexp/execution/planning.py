@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from qdexp.config.configuration import Configuration
+from qdexp.config.own_configuration import OwnConfiguration
+from qdexp.config.settings import Settings
 from qdexp.execution.ports import Dataset
 from qdexp.experiment.plan import Former, Known, Plan, make_plan
 from qdexp.experiment.spec import Spec
@@ -47,15 +50,20 @@ def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
 
     Conditions of a seed share a teacher; one that is itself a condition comes once.
     """
-    fingerprints = [
-        dataset.fingerprint(configuration.data) for _, configuration in spec.grid.conditions
-    ]
+    fingerprints = [_fingerprint(each, dataset) for _, each in spec.grid.conditions]
     asked = spec.trials(fingerprints)
     teachers = {trial.teacher.trial_id: trial.teacher for trial, _ in asked if trial.teacher}
     for trial, _ in asked:
         teachers.pop(trial.trial_id, None)
     nothing: Condition = {}
     return [(teacher, nothing) for teacher in teachers.values()] + asked
+
+
+def _fingerprint(configuration: Settings, dataset: Dataset) -> str:
+    if isinstance(configuration, OwnConfiguration):
+        return configuration.data_fingerprint
+    assert isinstance(configuration, Configuration)
+    return dataset.fingerprint(configuration.data)
 
 
 def _known(trials: Sequence[Trial], ledger: Ledger) -> dict[str, Known]:

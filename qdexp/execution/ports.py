@@ -17,13 +17,13 @@ class Workspace:
 
     Args:
         folder: The trial's own folder, for checkpoints and large files. Kept between attempts.
-        latents: The prepared latent cache.
+        latents: The prepared latent cache; None for a training of a user's own.
         start_from: A checkpoint of a trial with the same trajectory to go on from, if any.
         teacher: The final checkpoint of the trial's teacher, if it has one.
     """
 
     folder: Path
-    latents: Path
+    latents: Path | None = None
     start_from: Path | None = None
     teacher: Path | None = None
 
@@ -37,29 +37,16 @@ class Assignment:
 
     def to_json(self) -> str:
         """Returns the text that a worker receives."""
-        start_from, teacher = self.workspace.start_from, self.workspace.teacher
-        return json.dumps(
-            {
-                "trial": self.trial.to_json(),
-                "folder": str(self.workspace.folder),
-                "latents": str(self.workspace.latents),
-                "start_from": str(start_from) if start_from else None,
-                "teacher": str(teacher) if teacher else None,
-            }
-        )
+        paths = {name: path and str(path) for name, path in vars(self.workspace).items()}
+        return json.dumps({"trial": self.trial.to_json(), **paths})
 
     @staticmethod
     def from_json(text: str) -> "Assignment":
         """Builds the assignment that `to_json` described."""
         content = json.loads(text)
-        start_from, teacher = content["start_from"], content["teacher"]
-        workspace = Workspace(
-            folder=Path(content["folder"]),
-            latents=Path(content["latents"]),
-            start_from=Path(start_from) if start_from else None,
-            teacher=Path(teacher) if teacher else None,
-        )
-        return Assignment(trial=Trial.from_json(content["trial"]), workspace=workspace)
+        trial = Trial.from_json(content.pop("trial"))
+        paths = {name: path and Path(path) for name, path in content.items()}
+        return Assignment(trial=trial, workspace=Workspace(**paths))
 
 
 class Trainable(Protocol):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from qdexp.config.configuration import Configuration
 from qdexp.errors import RequestError
 from qdexp.execution import machine
 from qdexp.execution.estimate import Measured, Measurements
@@ -116,7 +117,7 @@ def _shortened(trial: Trial) -> Trial:
     """Returns the same training with few steps, each measured; one of somebody else's as it is."""
     if trial.trainable != DEFAULT_TRAINABLE:
         return trial
-    is_student = trial.configuration.training.objective == "dmd"
+    is_student = trial.ours.training.objective == "dmd"
     length = "distillation.max_steps" if is_student else "training.max_steps"
     few = {length: WARM_UP + COUNTED, "training.log_every_steps": 1}
     return replace(trial, configuration=trial.configuration.replace(few))
@@ -126,7 +127,9 @@ def _run(trial: Trial, place: _Place, teacher: Path | None) -> dict[str, Any] | 
     """Runs a trial in another process; returns what it measured, or says why it did not."""
     folder = place.scratch / trial.trial_id
     folder.mkdir(exist_ok=True)
-    latents = place.dataset.prepare(trial.configuration.data, cache_folder(place.runs))
+    latents = None
+    if isinstance(trial.configuration, Configuration):
+        latents = place.dataset.prepare(trial.configuration.data, cache_folder(place.runs))
     workspace = Workspace(folder=folder, latents=latents, teacher=teacher)
     ended = subprocess.run(
         [sys.executable, "-m", "qdexp.execution.probing"],
@@ -179,5 +182,5 @@ def _disk_bytes(trial: Trial, folder: Path) -> int | None:
     final = folder / FINAL_CHECKPOINT
     if left is None or trial.trainable != DEFAULT_TRAINABLE or not final.exists():
         return left
-    saves = trial.configuration.num_steps > trial.configuration.training.checkpoint_every_steps
+    saves = trial.ours.num_steps > trial.ours.training.checkpoint_every_steps
     return left + (final.stat().st_size if saves else 0)

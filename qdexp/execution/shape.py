@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from qdexp.config.settings import Settings
 from qdexp.experiment.identity import LENGTH_FIELDS, digest
 from qdexp.experiment.replicates import MOST, Same
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Trial
@@ -66,7 +67,7 @@ def shape_of(trial: Trial) -> Shape:
 
 
 @lru_cache(maxsize=MOST)
-def _shape(same: Same, trainable: str) -> Shape:
+def _shape(same: Same[Settings], trainable: str) -> Shape:
     fields = same.configuration.fields()
     if trainable != DEFAULT_TRAINABLE:
         kept = {name: value for name, value in fields.items() if name not in LENGTH_FIELDS}

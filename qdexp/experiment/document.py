@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from qdexp.config.configuration import Value
 from qdexp.errors import SpecError, nearest
 
-GIVEN = "spec"
+GIVEN = "<dict>"
 """What messages call a spec that a program gave."""
 
 Path = tuple[str | int, ...]
@@ -41,6 +41,11 @@ class Document:
     positions: Mapping[Path, tuple[int, int]]
     key_positions: Mapping[Path, tuple[int, int]]
     has_lines: bool = True
+
+    @property
+    def folder(self) -> FilePath:
+        """The folder that it is in."""
+        return FilePath(self.file).parent if self.has_lines else FilePath()
 
     def error(self, problem: str, path: Path, *, offset: int = 0) -> SpecError:
         """Returns an error at a value, or at the nearest enclosing one that is written there.
@@ -125,7 +130,7 @@ def document_from(content: Mapping[str, Any]) -> Document:
         SpecError: Something in it is no plain data; the message begins with its keys.
     """
     buffer = StringIO()
-    YAML().dump(_plain_data(content, ()), buffer)
+    YAML().dump(plain_data(content, ()), buffer)
     text = buffer.getvalue()
     read, plain = _read(text, GIVEN)
     return Document(
@@ -138,13 +143,18 @@ def document_from(content: Mapping[str, Any]) -> Document:
     )
 
 
-def _plain_data(value: Value, path: Path) -> Value:
+def plain_data(value: Value, path: Path = ()) -> Value:
+    """Returns dicts, lists and scalars of plain types.
+
+    Raises:
+        SpecError: Something in it is no plain data; the message begins with its keys.
+    """
     if isinstance(value, Mapping):
         return {
-            _key(key, path): _plain_data(inner, (*path, str(key))) for key, inner in value.items()
+            _key(key, path): plain_data(inner, (*path, str(key))) for key, inner in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_plain_data(item, (*path, index)) for index, item in enumerate(value)]
+        return [plain_data(item, (*path, index)) for index, item in enumerate(value)]
     for kind in (bool, int, float, str):  # numpy's own and enumerations may be one of these too
         if isinstance(value, kind):
             return kind(value)

@@ -3,25 +3,26 @@
 # pyright: reportUnknownMemberType=false
 """From the part of a spec that says what is varied to the conditions that are compared."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import Any, NoReturn
 
-from qdexp.config.configuration import Configuration, Value, check_value, field_names
 from qdexp.config.presets import preset
-from qdexp.errors import ConfigurationError, SpecError, nearest
-from qdexp.experiment.designs import baseline_condition, full_factorial
+from qdexp.config.settings import Settings
+from qdexp.errors import ConfigurationError
+from qdexp.experiment.compared import ConditionReader, Limit
+from qdexp.experiment.design_reader import design_name, read_design
+from qdexp.experiment.design_size import DesignSize
+from qdexp.experiment.designs import FractionalFactorial, baseline_condition
 from qdexp.experiment.document import Document
-from qdexp.experiment.factor import Factor
-from qdexp.experiment.identity import WITHOUT_EFFECT, digest, effective
-from qdexp.experiment.trial import Condition, condition_label
-from qdexp.experiment.where import Predicate, WhereError, parse_where
-
-DESIGNS = {"full_factorial": full_factorial}
-
-MAX_CONDITIONS = 10_000
-"""Combinations of levels that a spec may have: the design is made whole, in memory."""
+from qdexp.experiment.factor import Axis, Factor
+from qdexp.experiment.factor_reader import read_axes
+from qdexp.experiment.fields import FieldReader
+from qdexp.experiment.fraction import Fraction
+from qdexp.experiment.named_fields import Fields
+from qdexp.experiment.own_fields import OwnFields
+from qdexp.experiment.trial import Condition
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,204 +30,158 @@ class Grid:
     """What a spec varies and what it keeps fixed.
 
     Args:
-        preset: The preset that all conditions start from.
+        preset: The preset that all conditions start from; None for a user's own configuration.
         set: Fields changed for all conditions.
-        factors: What varies.
-        design: How conditions are made of the factors.
-        where: The expression that conditions satisfy, or None.
-        conditions: The conditions in the order of the design, each with its configuration.
+        axes: What the design varies: factors, zipped ones together.
+        design: How conditions are made of them.
+        fraction: Which part of the combinations, where the design is a fraction.
+        where: The expression that the design's conditions satisfy, or None.
+        conditions: The conditions in the order of the design, each with its configuration, and
+            then those that the spec lists itself.
+        baseline: The one that the others are compared with.
+        full: The one that factors are left out of, where the design is that.
+        own: Those that the spec lists itself.
+        size: How many conditions there are, and why.
     """
 
-    preset: str
+    preset: str | None
     set: dict[str, Any]
-    factors: tuple[Factor, ...]
+    axes: tuple[Axis, ...]
     design: str
+    fraction: Fraction | None
     where: str | None
-    conditions: tuple[tuple[Condition, Configuration], ...]
+    conditions: tuple[tuple[Condition, Settings], ...]
+    baseline: Condition
+    full: Condition | None
+    own: tuple[Condition, ...]
+    size: DesignSize
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """What varies, those that are zipped beside each other."""
+        return tuple(factor for axis in self.axes for factor in axis.factors)
+
+    def definition(self) -> dict[str, Any]:
+        """Returns what the ledger keeps: plain JSON values."""
+        return {
+            "preset": self.preset,
+            "set": self.set,
+            "factors": [factor.definition() for factor in self.factors],
+            "zip": [list(axis.fields) for axis in self.axes if len(axis.fields) > 1],
+            "design": self.design,
+            "fraction": self.fraction and self._fraction_definition(self.fraction),
+            "where": self.where,
+            "conditions": [dict(condition) for condition in self.own],
+            "baseline": dict(self.baseline),
+            "full": self.full and dict(self.full),
+        }
+
+    def _fraction_definition(self, fraction: Fraction) -> dict[str, Any]:
+        return {
+            "letters": self.letters(),
+            "generators": fraction.generators,
+            "resolution": fraction.resolution,
+            "aliases": [list(row) for row in fraction.aliases()],
+        }
+
+    def letters(self) -> dict[str, list[str]]:
+        """Returns the fields that a letter of the fraction's generators and aliases stands for."""
+        varied = [axis for axis in self.axes if axis.is_varied]
+        return dict(zip(ascii_lowercase, (list(axis.fields) for axis in varied), strict=False))
 
 
-def read_grid(document: Document, overrides: Mapping[str, Any]) -> Grid:
+def read_grid(
+    document: Document, overrides: Mapping[str, Any], fields: Fields, limit: Limit
+) -> Grid:
     """Reads and checks what a spec varies.
 
     Args:
         document: The spec.
-        overrides: Fields to set over the spec's own `set`, already checked.
+        overrides: Fields to set over the spec's own `set`.
+        fields: The fields that it may name.
+        limit: How large the experiment may be.
 
     Raises:
         SpecError: Something in the file is wrong.
         ConfigurationError: An override does not fit the spec.
     """
-    return _GridReader(document, overrides).grid()
+    return _GridReader(document, overrides, fields).grid(limit)
 
 
 class _GridReader:
     """Walks the document once; every method returns a part or raises at its place."""
 
-    def __init__(self, document: Document, overrides: Mapping[str, Any]) -> None:
+    def __init__(self, document: Document, overrides: Mapping[str, Any], named: Fields) -> None:
         self._document = document
         self._content = document.content
+        self._named = named
+        self._fields = FieldReader(document, named)
         self._overrides = overrides
 
-    def grid(self) -> Grid:
-        factors = self._factors()
-        changes = self._set(factors)
-        base = self._base(changes)
-        design = self._design()
-        conditions = DESIGNS[design](factors)
+    def grid(self, limit: Limit) -> Grid:
+        axes = read_axes(self._document, self._fields)
+        changes = self._set(axes)
+        base = self._base(changes, axes)
+        design = read_design(self._document, self._fields, axes)
+        reader = ConditionReader(self._document, self._fields, axes, design, base)
+        compared = reader.compared(limit)
         return Grid(
-            preset=self._content["preset"],
+            preset=self._content.get("preset"),
             set=changes,
-            factors=factors,
-            design=design,
+            axes=axes,
+            design=design_name(self._content),
+            fraction=design.fraction if isinstance(design, FractionalFactorial) else None,
             where=self._content.get("where"),
-            conditions=self._conditions(conditions, base, baseline_condition(factors)),
+            conditions=compared.conditions,
+            baseline=compared.baseline,
+            full=compared.full,
+            own=compared.own,
+            size=compared.size,
         )
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
         raise self._document.error(problem, path)
 
-    def _value(self, field: str, value: Value, path: tuple[str | int, ...]) -> Value:
-        """Returns a field's checked value as plain JSON, or fails at `path`."""
-        try:
-            checked = check_value(field, value)
-        except ConfigurationError as error:
-            self._fail(str(error), *path)
-        return list(checked) if isinstance(checked, tuple) else checked
-
-    def _known_field(self, field: str, path: tuple[str, ...]) -> None:
-        if field not in field_names():
-            hint = nearest(field, field_names())
-            problem = f"expected a configuration field, found '{field}'{hint}"
-            raise self._document.key_error(problem, path)
-
-    def _factors(self) -> tuple[Factor, ...]:
-        factors = self._content.get("factors")
-        if not isinstance(factors, dict) or not factors:
-            found = "none" if factors is None else repr(factors)
-            expected = "at least one field with its levels and baseline"
-            self._fail(f"factors: expected {expected}, found {found}: an empty grid", "factors")
-        read = tuple(self._factor(field) for field in factors)
-        combinations = math.prod(len(factor.levels) for factor in read)
-        if combinations > MAX_CONDITIONS:
-            problem = f"expected at most {MAX_CONDITIONS} combinations of levels"
-            self._fail(f"factors: {problem}, found {combinations}: vary less", "factors")
-        return read
-
-    def _factor(self, field: str) -> Factor:
-        path = ("factors", field)
-        self._known_field(field, path)
-        if field in WITHOUT_EFFECT:
-            problem = f"expected a field that changes results, found '{field}', which changes no "
-            problem += "result, so its levels cannot be compared"
-            raise self._document.key_error(problem, path)
-        content = self._document.mapping(path, ("levels", "baseline"))
-        written = content.get("levels")
-        if not isinstance(written, list) or not written:
-            self._fail(f"{field}: expected a list of levels, found {written!r}", *path, "levels")
-        levels: list[Any] = []
-        for index, value in enumerate(written):
-            level = self._value(field, value, (*path, "levels", index))
-            if level in levels:
-                problem = f"{field}: expected different levels, found {level!r} twice"
-                self._fail(problem, *path, "levels", index)
-            levels.append(level)
-        if "baseline" not in content:
-            problem = f"{field}: expected `baseline:`, one of {levels}, found none"
-            raise self._document.key_error(problem, path)
-        baseline = self._value(field, content["baseline"], (*path, "baseline"))
-        if baseline not in levels:
-            problem = f"{field}: expected a baseline among {levels}, found {baseline!r}"
-            self._fail(problem, *path, "baseline")
-        return Factor(field=field, levels=tuple(levels), baseline=baseline)
-
-    def _set(self, factors: Sequence[Factor]) -> dict[str, Any]:
-        varied = {factor.field for factor in factors}
+    def _set(self, axes: Sequence[Axis]) -> dict[str, Any]:
+        varied = {field for axis in axes for field in axis.fields}
         changes: dict[str, Any] = {}
         content = self._content.get("set") or {}
         if not isinstance(content, dict):
             self._fail(f"set: expected fields as `field: value`, found {content!r}", "set")
         for field, value in content.items():
-            self._known_field(field, ("set", field))
+            self._fields.known(field, ("set", field))
             if field in varied:
                 problem = f"expected a field that is no factor, found '{field}', which factors vary"
                 raise self._document.key_error(problem, ("set", field))
-            changes[field] = self._value(field, value, ("set", field))
+            changes[field] = self._fields.value(field, value, ("set", field))
         for field in self._overrides:
             if field in varied:
                 raise ConfigurationError(
                     f"--set: expected a field that is no factor, found '{field}', which "
                     f"{self._document.file} varies"
                 )
-        return changes | dict(self._overrides)
+        overrides = self._overrides.items()
+        return changes | {field: self._named.checked(field, value) for field, value in overrides}
 
-    def _base(self, changes: dict[str, Any]) -> Configuration:
-        name = self._content.get("preset")
+    def _base(self, changes: dict[str, Any], axes: Sequence[Axis]) -> Settings:
+        start = self._start()
+        baseline = baseline_condition(axes)
+        needed = {field: baseline[field] for field in self._named.required & baseline.keys()}
         try:
-            if not isinstance(name, str):
-                raise ConfigurationError(f"expected a preset's name, found {name!r}")
-            start = preset(name)
-        except ConfigurationError as error:
-            self._fail(f"preset: {error}", "preset")
-        try:
-            return start.replace(changes)
+            return start.replace(changes | needed)
         except ConfigurationError as error:
             self._fail(str(error), "set")
 
-    def _where(self) -> Predicate:
-        text = self._content.get("where")
-        if text is None:
-            return lambda _: True
-        if not isinstance(text, str):
-            self._fail(f"where: expected a comparison of fields, found {text!r}", "where")
+    def _start(self) -> Settings:
+        name = self._content.get("preset")
+        if isinstance(self._named, OwnFields):
+            if name is not None:
+                problem = f"expected no preset for {self._named.what}, found {name!r}: remove it"
+                raise self._document.key_error(f"preset: {problem}", ("preset",))
+            return self._named.start()
         try:
-            return parse_where(text)
-        except WhereError as error:
-            raise self._where_error(text, error) from None
-
-    def _where_error(self, text: str, error: WhereError) -> SpecError:
-        line, column = self._document.positions["where",]
-        source = self._document.text.splitlines()[line - 1]
-        begin = source.find(text, column - 1)
-        # A folded or quoted text may not stand in one line as it is: then point at its beginning.
-        offset = begin - column + 1 + error.offset if begin >= 0 else 0
-        return self._document.error(f"where: {error.problem}", ("where",), offset=offset)
-
-    def _design(self) -> str:
-        design = self._content.get("design", "full_factorial")
-        if not isinstance(design, str) or design not in DESIGNS:
-            self._fail(f"design: expected {' or '.join(DESIGNS)}, found {design!r}", "design")
-        return design
-
-    def _conditions(
-        self, conditions: Sequence[Condition], base: Configuration, baseline: Condition
-    ) -> tuple[tuple[Condition, Configuration], ...]:
-        fixed = base.fields()
-        holds = self._where()
-        kept = [condition for condition in conditions if holds({**fixed, **condition})]
-        if not kept:
-            problem = f"expected to keep a condition, found that it refuses all {len(conditions)}"
-            self._fail(f"where: {problem}", "where")
-        if baseline not in kept:
-            label = condition_label(baseline)
-            self._fail(f"where: expected to keep the baseline ({label}), found it refused", "where")
-        resolved = tuple((condition, self._resolved(base, condition)) for condition in kept)
-        self._check_different(resolved)
-        return resolved
-
-    def _check_different(self, conditions: Sequence[tuple[Condition, Configuration]]) -> None:
-        """Refuses conditions that are one and the same trial, since a factor does not act there."""
-        seen: dict[str, Condition] = {}
-        for condition, configuration in conditions:
-            other = seen.setdefault(digest(effective(configuration.fields())), condition)
-            if other is not condition:
-                labels = f"{condition_label(other)} and {condition_label(condition)}"
-                problem = f"expected different trials, found the same in conditions {labels}: a "
-                problem += "factor has no effect there; exclude one by `where`"
-                raise self._document.key_error(problem, ("factors",))
-
-    def _resolved(self, base: Configuration, condition: Condition) -> Configuration:
-        try:
-            return base.replace(dict(condition))
+            if not isinstance(name, str):
+                raise ConfigurationError(f"expected a preset's name, found {name!r}")
+            return preset(name)
         except ConfigurationError as error:
-            problem = f"condition {condition_label(condition)}: {error}; exclude it by `where`"
-            raise self._document.key_error(problem, ("factors",)) from None
+            self._fail(f"preset: {error}", "preset")

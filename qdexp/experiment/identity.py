@@ -109,6 +109,22 @@ def trajectory_id(
     return digest(_content(kept, seed, data_fingerprint, trainable))[:16]
 
 
+def own_trial_id(
+    *, fields: dict[str, Any], seed: int, data_fingerprint: str, trainable: str, revision: int
+) -> str:
+    """Returns the id of a trial of a user's own training, whose revision is its author's.
+
+    Args:
+        fields: The fields that affect its result.
+        seed: The replicate.
+        data_fingerprint: Hash of the inputs that the data are made of.
+        trainable: The generator that runs it.
+        revision: As declared; qdexp's own says nothing of it.
+    """
+    content = _content(fields, seed, data_fingerprint, trainable)
+    return digest(content | {"revision": revision, "is_own": True})[:16]
+
+
 def trajectory_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields that decide through which states a training passes."""
     ignored = _length_fields(fields)

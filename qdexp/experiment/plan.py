@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from qdexp.config.revision import RESULTS_REVISION
+from qdexp.config.configuration import Configuration
+from qdexp.config.settings import Settings
 from qdexp.experiment.replicates import MOST, Same
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
 
@@ -216,15 +217,16 @@ def differences(old: Former, new: Trial) -> tuple[str, ...]:
         changes.append("the data changed")
     if old.trial.trainable != new.trainable:
         changes.append(f"trainable changed from {old.trial.trainable} to {new.trainable}")
+    name = "RESULTS_REVISION" if isinstance(new.configuration, Configuration) else "its revision"
     if old.revision is None and not changes:
-        changes.append(f"RESULTS_REVISION changed to {RESULTS_REVISION}, from which was not noted")
-    elif old.revision not in (None, RESULTS_REVISION):
-        changes.append(f"RESULTS_REVISION changed from {old.revision} to {RESULTS_REVISION}")
+        changes.append(f"{name} changed to {new.revision}, from which was not noted")
+    elif old.revision not in (None, new.revision):
+        changes.append(f"{name} changed from {old.revision} to {new.revision}")
     return tuple(changes) or (UNEXPLAINED,)
 
 
 @lru_cache(maxsize=MOST)
-def _changed_fields(old: Same, new: Same) -> tuple[tuple[str, Any, Any], ...]:
+def _changed_fields(old: Same[Settings], new: Same[Settings]) -> tuple[tuple[str, Any, Any], ...]:
     before, after = old.configuration.fields(), new.configuration.fields()
     return tuple(
         (field, before.get(field), value)

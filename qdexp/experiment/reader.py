@@ -9,24 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from qdexp.config.configuration import Configuration, Value, check_value
+from qdexp.config.catalogue import OUR_METRICS, Catalogue, OwnMetrics
+from qdexp.config.configuration import Value
 from qdexp.config.metric import Metric
-from qdexp.config.metrics import check_measured, metric, resolve
+from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError, RequestError
 from qdexp.experiment import document as yaml
+from qdexp.experiment.compared import DEFAULT_MAX_TRIALS, Limit
+from qdexp.experiment.declaration import Declaration, declaration_of
 from qdexp.experiment.document import Document
 from qdexp.experiment.grid import Grid, read_grid
+from qdexp.experiment.named_fields import OURS
 from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 DEFAULT_PRIMARY = "eval.denoising_loss"
 MAX_SEEDS = 1000
-MAX_TRIALS = 100_000
 
 _KEYS = (
-    "name", "question", "preset", "set", "factors", "design", "where", "seeds", "metrics",
-    "resources", "trainable",
+    "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
+    "where", "conditions", "seeds", "metrics", "resources", "trainable",
 )  # fmt: skip
+
+_OF_SEARCHES = ("scheduler", "pruning", "pruner", "asha", "early_stopping")
+"""Keys of what stops trials that do badly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +42,12 @@ class Overrides:
     Args:
         fields: Configuration fields to set, over the spec's `set`.
         num_seeds: Number of seeds instead of the spec's.
+        max_trials: The most trials that the spec may ask for.
     """
 
     fields: Mapping[str, Any]
     num_seeds: int | None = None
+    max_trials: int = DEFAULT_MAX_TRIALS
 
 
 NOTHING: Mapping[str, Any] = {}
@@ -47,25 +55,32 @@ NO_OVERRIDES = Overrides(fields=NOTHING)
 
 
 def parse_overrides(
-    assignments: Sequence[str], num_seeds: int | None, values: Mapping[str, Any] = NOTHING
+    assignments: Sequence[str],
+    num_seeds: int | None,
+    values: Mapping[str, Any] = NOTHING,
+    *,
+    max_trials: int | None = None,
 ) -> Overrides:
     """Reads ``FIELD=VALUE`` texts, values as in YAML, and `values` over them.
 
     Raises:
-        ConfigurationError: One is not of that form, or its field or value is not allowed.
+        ConfigurationError: One is not of that form.
+        SpecError: A value is not plain data.
     """
     fields: dict[str, Any] = {}
     for assignment in assignments:
         field, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigurationError(f"--set: expected FIELD=VALUE, found '{assignment}'")
-        fields[field.strip()] = check_value(field.strip(), yaml.parse_scalar(text))
-    for field, value in values.items():
-        fields[field] = check_value(field, value)
+        fields[field.strip()] = yaml.parse_scalar(text)
+    fields |= yaml.plain_data(values)
     if num_seeds is not None and not 1 <= num_seeds <= MAX_SEEDS:
         problem = f"expected a number from 1 to {MAX_SEEDS}, found {num_seeds}"
         raise ConfigurationError(f"--seeds: {problem}")
-    return Overrides(fields=fields, num_seeds=num_seeds)
+    if max_trials is not None and max_trials < 1:
+        raise ConfigurationError(f"--max-trials: expected a number from 1, found {max_trials}")
+    most = DEFAULT_MAX_TRIALS if max_trials is None else max_trials
+    return Overrides(fields=fields, num_seeds=num_seeds, max_trials=most)
 
 
 def read_spec(source: Path | Mapping[str, Any], overrides: Overrides = NO_OVERRIDES) -> Spec:
@@ -90,22 +105,37 @@ class _Reader:
         self._overrides = overrides
 
     def spec(self) -> Spec:
+        self._refuse_pruning()
         self._document.mapping((), _KEYS)
-        grid = read_grid(self._document, self._overrides.fields)
+        seeds = self._seeds()
+        limit = Limit(num_seeds=len(seeds), max_trials=self._overrides.max_trials)
+        trainable = self._trainable()
+        own = self._own(trainable)
+        fields = own.fields() if own else OURS
+        grid = read_grid(self._document, self._overrides.fields, fields, limit)
         return Spec(
             file=self._document.file,
             text=self._document.text,
             name=self._name(),
             question=self._text("question", "a question in words"),
             grid=grid,
-            seeds=self._seeds(len(grid.conditions)),
-            metrics=self._metrics(grid),
+            seeds=seeds,
+            metrics=self._metrics(grid, OwnMetrics(own.metrics) if own else OUR_METRICS),
             resources=self._resources(),
-            trainable=self._trainable(),
+            trainable=trainable,
+            own=own,
         )
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
         raise self._document.error(problem, path)
+
+    def _refuse_pruning(self) -> None:
+        for key in _OF_SEARCHES:
+            if key in self._content:
+                problem = f"expected no '{key}' in an ablation, found it: where the worse trials "
+                problem += "stop early, only survivors are compared, and their contrasts are "
+                problem += "biased; it belongs to the spec of a search"
+                raise self._document.key_error(problem, (key,))
 
     def _text(self, key: str, expected: str) -> str:
         value = self._content.get(key)
@@ -120,16 +150,7 @@ class _Reader:
             self._fail(f"name: expected letters, digits, '_' and '-', found '{name}'", "name")
         return name
 
-    def _seeds(self, num_conditions: int) -> tuple[int, ...]:
-        seeds = self._listed_seeds()
-        num_trials = num_conditions * len(seeds)
-        if num_trials > MAX_TRIALS:
-            problem = f"expected at most {MAX_TRIALS} trials, found {num_trials}"
-            how = f"{num_conditions} conditions x {len(seeds)} seeds"
-            self._fail(f"factors: {problem} ({how}): vary less", "factors")
-        return seeds
-
-    def _listed_seeds(self) -> tuple[int, ...]:
+    def _seeds(self) -> tuple[int, ...]:
         if self._overrides.num_seeds is not None:
             return tuple(range(self._overrides.num_seeds))
         seeds = self._content.get("seeds", 3)
@@ -144,16 +165,17 @@ class _Reader:
             self._fail(f"seeds: expected {expected}, found {seeds!r}", "seeds")
         return tuple(listed)
 
-    def _metrics(self, grid: Grid) -> Metrics:
-        if "metrics" not in self._content:
-            return Metrics(primary=DEFAULT_PRIMARY, smallest_effect=None, secondary=())
-        content = self._document.mapping(("metrics",), ("primary", "secondary", "smallest_effect"))
-        primary = self._primary(content.get("primary", DEFAULT_PRIMARY), grid)
+    def _metrics(self, grid: Grid, known: Catalogue) -> Metrics:
+        content = {}
+        if "metrics" in self._content:
+            keys = ("primary", "secondary", "smallest_effect")
+            content = self._document.mapping(("metrics",), keys)
+        primary = self._primary(content.get("primary", known.primary), grid, known)
         written = content.get("secondary", [])
         if not isinstance(written, list):
             self._fail(f"secondary: expected a list of metrics, found {written!r}", "metrics")
         secondary = [
-            self._resolved(name, configuration, "secondary", index)
+            self._resolved(known, name, configuration, "secondary", index)
             for index, name in enumerate(written)
             for _, configuration in grid.conditions
         ]
@@ -163,8 +185,8 @@ class _Reader:
             secondary=tuple(dict.fromkeys(secondary)),
         )
 
-    def _primary(self, name: Value, grid: Grid) -> str:
-        declared = self._metric(name, "primary")
+    def _primary(self, name: Value, grid: Grid, known: Catalogue) -> str:
+        declared = self._metric(known, name, "primary")
         for factor in grid.factors:
             if declared.is_defined_by(factor.field):
                 problem = (
@@ -178,21 +200,23 @@ class _Reader:
         # No factor is in its definition: all conditions measure it under one name.
         configuration = grid.conditions[0][1]
         try:
-            check_measured(declared.name, configuration)
+            known.check_measured(declared.name, configuration)
         except RequestError as error:
             self._fail(f"metrics: {error}", "metrics", "primary")
-        return self._resolved(name, configuration, "primary")
+        return self._resolved(known, name, configuration, "primary")
 
-    def _metric(self, name: Value, *path: str | int) -> Metric:
+    def _metric(self, known: Catalogue, name: Value, *path: str | int) -> Metric:
         try:
-            return metric(str(name))
+            return known.metric(str(name))
         except RequestError as error:
             self._fail(f"metrics: {error}", "metrics", *path)
 
-    def _resolved(self, name: Value, configuration: Configuration, *path: str | int) -> str:
+    def _resolved(
+        self, known: Catalogue, name: Value, configuration: Settings, *path: str | int
+    ) -> str:
         """Returns the name under which a configuration measures a metric."""
         try:
-            return resolve(str(name), configuration)
+            return known.resolve(str(name), configuration)
         except RequestError as error:
             self._fail(f"metrics: {error}", "metrics", *path)
 
@@ -227,6 +251,15 @@ class _Reader:
             problem = f"trainable: expected package.module:function, found {name!r}"
             self._fail(problem, "trainable")
         return name
+
+    def _own(self, trainable: str) -> Declaration | None:
+        """Returns what a user's own trainable declares; qdexp's is not imported for it."""
+        if trainable == DEFAULT_TRAINABLE:
+            return None
+        try:
+            return declaration_of(trainable, self._document.folder)
+        except RequestError as error:
+            self._fail(f"trainable: {error}", "trainable")
 
 
 def _is_trainable(name: str) -> bool:

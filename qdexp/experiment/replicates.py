@@ -6,8 +6,9 @@ It is remembered by the configuration object itself, which is frozen. Equal ones
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from qdexp.config.settings import Settings
 from qdexp.experiment import identity
 from qdexp.experiment.teacher import teacher_configuration
 
@@ -18,19 +19,22 @@ MOST = 2048
 """Configurations remembered, the last used ones: each takes a few kilobytes."""
 
 
-class Same:
+C = TypeVar("C", bound=Settings)
+
+
+class Same(Generic[C]):
     """A key of a cache that is equal for one and the same object only."""
 
     __slots__ = ("configuration",)
 
-    def __init__(self, configuration: "Configuration") -> None:
+    def __init__(self, configuration: C) -> None:
         self.configuration = configuration
 
     def __hash__(self) -> int:
         return id(self.configuration)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and other.configuration is self.configuration
+        return isinstance(other, Same) and self.configuration is other.configuration  # pyright: ignore[reportUnknownMemberType]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,5 +72,5 @@ def replicates_of(configuration: "Configuration") -> Replicates:
 
 
 @lru_cache(maxsize=MOST)
-def _replicates(same: Same) -> Replicates:
+def _replicates(same: "Same[Configuration]") -> Replicates:
     return Replicates(configuration=same.configuration)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qdexp.experiment.designs import baseline_condition
+from qdexp.experiment.declaration import Declaration
 from qdexp.experiment.grid import Grid
 from qdexp.experiment.trial import Condition, Trial
 
@@ -58,6 +58,7 @@ class Spec:
         metrics: What is judged.
         resources: What one trial gets.
         trainable: What runs a trial, ``package.module:function``.
+        own: What a user's own trainable declares, or None.
     """
 
     file: str
@@ -69,11 +70,17 @@ class Spec:
     metrics: Metrics
     resources: Resources
     trainable: str
+    own: Declaration | None = None
 
     @property
     def baseline(self) -> Condition:
-        """The condition in which every factor has its baseline level."""
-        return baseline_condition(self.grid.factors)
+        """The condition in which every factor that acts has its baseline level."""
+        return self.grid.baseline
+
+    @property
+    def size_in_words(self) -> str:
+        """``2 factors, full factorial 2 x 3: 6 conditions x 3 seeds = 18 trials``."""
+        return self.grid.size.in_words(len(self.seeds))
 
     def trials(self, fingerprints: Sequence[str]) -> list[tuple[Trial, Condition]]:
         """Returns the trials, seed by seed, so that early results are already paired.
@@ -102,16 +109,11 @@ class Spec:
         return {
             "name": self.name,
             "question": self.question,
-            "preset": self.grid.preset,
-            "set": self.grid.set,
-            "factors": [
-                {"field": f.field, "levels": list(f.levels), "baseline": f.baseline}
-                for f in self.grid.factors
-            ],
-            "design": self.grid.design,
-            "where": self.grid.where,
+            **self.grid.definition(),
+            "size": self.grid.size.definition(len(self.seeds)),
             "seeds": list(self.seeds),
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),
             "trainable": self.trainable,
+            "own": self.own and self.own.as_json(),
         }

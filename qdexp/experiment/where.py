@@ -13,14 +13,12 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, NoReturn
 
-from qdexp.config.configuration import Configuration, Value, field_names, split_field
-from qdexp.config.presets import preset
+from qdexp.config.configuration import Value
 from qdexp.errors import nearest
-
-if TYPE_CHECKING:
-    from qdexp.config.sections import Section
+from qdexp.experiment.annotations import ANY_KIND, KINDS
+from qdexp.experiment.named_fields import OURS, Fields
 
 Predicate = Callable[[Mapping[str, Any]], bool]
 
@@ -36,9 +34,8 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<symbol><=|>=|==|!=|<|>|\(|\))"
     r"|(?P<number>-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"
     r"|(?P<text>'[^']*'|\"[^\"]*\")"
-    r"|(?P<word>[A-Za-z_][A-Za-z_0-9.]*))"
+    r"|(?P<word>[^\W\d][\w.]*))"
 )
-_KINDS: dict[type, str] = {bool: "truth value", int: "number", float: "number", str: "text"}
 _WORDS = frozenset({"and", "or", "not"})
 _MAX_DEPTH = 50
 
@@ -64,20 +61,30 @@ class _Token:
     offset: int
 
 
-def parse_where(text: str) -> Predicate:
+def parse_where(text: str, fields: Fields = OURS) -> Predicate:
     """Returns a predicate over a configuration's fields by dotted name.
+
+    Args:
+        text: The expression.
+        fields: The fields that it may name.
 
     Raises:
         WhereError: The expression is not of the grammar above, or names an unknown field.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, fields)
     predicate = parser.expression()
     parser.expect_end()
     return predicate
 
 
+def words_of(text: str) -> frozenset[str]:
+    """Returns the words of an expression: the fields that it names, and a few others."""
+    return frozenset(token.text for token in _tokens(text) if token.kind == "word")
+
+
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fields: Fields) -> None:
+        self._fields = fields
         self._tokens = _tokens(text)
         self._next = 0
         self._depth = 0
@@ -126,9 +133,9 @@ class _Parser:
             token = self._advance()
             compares.append(_COMPARISONS[token.text])
             operands.append(self._operand())
-            _refuse_unlike(operands[-2], operands[-1], token)
-            _refuse_no_choice(operands[-2], operands[-1])
-            _refuse_no_choice(operands[-1], operands[-2])
+            self._refuse_unlike(operands[-2], operands[-1], token)
+            self._refuse_no_choice(operands[-2], operands[-1])
+            self._refuse_no_choice(operands[-1], operands[-2])
         if not compares:
             self._fail("a comparison (<, <=, >, >=, ==, !=)")
 
@@ -151,12 +158,38 @@ class _Parser:
             self._advance()
             if token.text in ("true", "false"):
                 return _Operand(constant=token.text == "true", offset=token.offset)
-            if token.text not in field_names():
-                hint = nearest(token.text, field_names())
-                problem = f"expected a configuration field, found '{token.text}'{hint}"
+            if token.text not in self._fields.names:
+                hint = nearest(token.text, self._fields.names)
+                problem = f"expected {self._fields.what}, found '{token.text}'{hint}"
                 raise WhereError(problem, token.offset)
             return _Operand(field=token.text, offset=token.offset)
         self._fail("a field, a number or a quoted text")
+
+    def _refuse_unlike(self, left: "_Operand", right: "_Operand", token: _Token) -> None:
+        """Refuses a comparison of a text with a number between two constants or known kinds."""
+        kinds = [self._kind(operand) for operand in (left, right)]
+        if kinds[0] != kinds[1] and ANY_KIND not in kinds:
+            problem = f"expected two values of one kind around '{token.text}', found a {kinds[0]} "
+            raise WhereError(f"{problem}and a {kinds[1]}", token.offset)
+        if set(kinds) != {"number"} and token.text not in ("==", "!="):
+            kind = next(each for each in kinds if each != "number")
+            problem = f"expected == or != between two {kind}s, found '{token.text}'"
+            if kind == ANY_KIND:
+                problem = f"expected == or != beside a {kind}, found '{token.text}'"
+            raise WhereError(problem, token.offset)
+
+    def _refuse_no_choice(self, left: "_Operand", right: "_Operand") -> None:
+        """Refuses a field of named choices beside a text that is none of them."""
+        choices = self._fields.choices(left.field) if left.field else ()
+        if choices and right.field is None and right.constant not in choices:
+            listed = ", ".join(choices)
+            problem = f"expected one of {listed} for {left.field}, found '{right.constant}'"
+            raise WhereError(problem + nearest(str(right.constant), choices), right.offset)
+
+    def _kind(self, operand: "_Operand") -> str:
+        if operand.field is not None:
+            return self._fields.kind(operand.field)
+        return KINDS[type(operand.constant)]
 
     @property
     def _token(self) -> _Token:
@@ -187,37 +220,6 @@ class _Operand:
 
     def value(self, fields: Mapping[str, Any]) -> Value:
         return self.constant if self.field is None else fields[self.field]
-
-
-def _refuse_unlike(left: _Operand, right: _Operand, token: _Token) -> None:
-    """Refuses a comparison of a text with a number between two constants or known kinds."""
-    kinds = [_kind(operand) for operand in (left, right)]
-    if kinds[0] != kinds[1]:
-        problem = f"expected two values of one kind around '{token.text}', found a {kinds[0]} and "
-        raise WhereError(f"{problem}a {kinds[1]}", token.offset)
-    if kinds[0] != "number" and token.text not in ("==", "!="):
-        problem = f"expected == or != between two {kinds[0]}s, found '{token.text}'"
-        raise WhereError(problem, token.offset)
-
-
-def _refuse_no_choice(left: _Operand, right: _Operand) -> None:
-    """Refuses a field of named choices beside a text that is none of them."""
-    choices = _choices(left.field) if left.field else ()
-    if choices and right.field is None and right.constant not in choices:
-        problem = f"expected one of {', '.join(choices)} for {left.field}, found '{right.constant}'"
-        raise WhereError(problem + nearest(right.constant, choices), right.offset)
-
-
-def _choices(field: str) -> tuple[str, ...]:
-    section, name = split_field(field)
-    config: Section = getattr(Configuration(), section)
-    annotation = type(config).model_fields[name].annotation
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _kind(operand: _Operand) -> str:
-    value: object = operand.value(preset("tiny").fields())
-    return _KINDS.get(type(value), "list")
 
 
 def _tokens(text: str) -> list[_Token]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from qdexp.config.revision import RESULTS_REVISION
 from qdexp.errors import LedgerError, LedgerInUseError
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results import schema
@@ -112,7 +111,7 @@ class Recorder:
             for position, (trial, condition) in enumerate(trials):
                 write.execute(
                     "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)",
-                    (trial.trial_id, trial.trajectory_id, trial.to_json(), now, RESULTS_REVISION),
+                    (trial.trial_id, trial.trajectory_id, trial.to_json(), now, trial.revision),
                 )
                 write.execute(
                     "INSERT INTO members VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"

@@ -99,10 +99,11 @@ def run_trial(trial: Trial, workspace: Workspace) -> Reports:
 
 
 def _open(trial: Trial, workspace: Workspace) -> _Attempt:
-    config, ranks = trial.configuration, current_ranks()
+    config, ranks = trial.ours, current_ranks()
     check_ranks(config, ranks)
     device = computing_device(config)
     memory.reset_peak(device)
+    assert workspace.latents is not None  # they are prepared for every trial of this training
     latents = open_latents(workspace.latents, config.data)
     course = make_course(config, trial.seed, latents.train, device, ranks)
     attempt = _Attempt(
@@ -142,7 +143,7 @@ def _resume(attempt: _Attempt, start_from: Path | None) -> bool:
 
 def _train(attempt: _Attempt) -> Iterator[Progress]:
     """Trains to the end; every yield is between two steps, where the state can be saved."""
-    config = attempt.trial.configuration
+    config = attempt.trial.ours
     yield _progress(attempt, _measure_curve(attempt))
     while attempt.state.step < attempt.num_steps:
         began = time.perf_counter()
@@ -168,7 +169,7 @@ def _is_due(attempt: _Attempt) -> bool:
 def _measure_curve(attempt: _Attempt) -> dict[str, float]:
     """Measures the subset where a curve step is reached; at most once for each."""
     step, record = attempt.state.step, attempt.record
-    if step not in attempt.trial.configuration.evaluation.curve_steps:
+    if step not in attempt.trial.ours.evaluation.curve_steps:
         return {}
     if any(point.step == step for point in record.curve):
         return {}

@@ -25,7 +25,7 @@ def computes(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome
     """Trains a small network, with what depends on the number of threads in its last bits."""
     import torch
 
-    torch.set_num_threads(trial.configuration.training.num_threads)
+    torch.set_num_threads(trial.ours.training.num_threads)
     generator = torch.Generator().manual_seed(trial.seed)
     x = torch.randn(512, 512, generator=generator)
     weight = torch.randn(512, 512, generator=generator, requires_grad=True)

@@ -54,4 +54,4 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def latents(trial: Trial, runs: Path) -> Path:
-    return LatentDataset().prepare(trial.configuration.data, runs / "cache")
+    return LatentDataset().prepare(trial.ours.data, runs / "cache")

@@ -47,7 +47,7 @@ def results(trial: Trial, workspace: Workspace) -> dict[str, Any]:
 def test_full_disk_leaves_the_former_checkpoint_to_go_on_from(
     trial: Trial, latents: Path, runs: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "small.json").write_text(trial.configuration.model_dump_json())
+    (tmp_path / "small.json").write_text(trial.ours.model_dump_json())
     grown = Workspace(folder=tmp_path / "grown", latents=latents)
     for report in (reports := run_trial(trial, grown)):
         if report.step == 4:

@@ -154,7 +154,7 @@ class MlflowStore:
             },
         )
         self._client.log_param(run.info.run_id, "seed", trial.seed)
-        configuration = json.dumps(trial.configuration.model_dump(mode="json"), indent=2)
+        configuration = json.dumps(trial.configuration.plain(), indent=2)
         self._client.log_text(run.info.run_id, configuration, "configuration.json")
         return run
 

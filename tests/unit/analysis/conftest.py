@@ -157,7 +157,7 @@ def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str
         )
     levels = tuple(condition.values())
     errors = _clip_errors(made, trial.seed, made.effects.get(levels, 0.0), levels)
-    codes = trial.configuration.model.num_embeddings
+    codes = trial.ours.model.num_embeddings
     measurements = _measurements(errors, codes, trial.seed)
     measurements |= _of_samples(made, measurements["eval.denoising_loss"])
     measurements["cost.step_seconds"] *= made.step_factors.get((levels, trial.seed), 1.0)
@@ -245,7 +245,7 @@ def _history(loss: float, codes: int, seed: int) -> dict[str, Series]:
 def _arrays(made: Made, errors: np.ndarray, trial: Trial) -> dict[str, Array]:
     wanted = 1 / (1 + np.exp(-LOG_SNR))
     timesteps = np.abs(LINEAR_ALPHA_BAR[None, :] - wanted[:, None]).argmin(axis=1)
-    codes = trial.configuration.model.num_embeddings
+    codes = trial.ours.model.num_embeddings
     numbers = {
         "eval.clip_errors": errors,
         "eval.unquantized_clip_errors": 0.8 * errors,

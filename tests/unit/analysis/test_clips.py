@@ -32,7 +32,7 @@ def leave_clips(runs: Path, *, without: Sequence[int] = (), own_real: bool = Fal
     """Puts clips into the folders of all trials, but those of some codebook sizes."""
     with Ledger(runs) as ledger:
         for record in ledger.members("codebook_size"):
-            codes = record.trial.configuration.model.num_embeddings
+            codes = record.trial.ours.model.num_embeddings
             if codes not in without:
                 folder = trial_folder(runs, record.trial_id)
                 folder.mkdir(parents=True, exist_ok=True)

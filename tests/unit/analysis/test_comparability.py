@@ -77,8 +77,8 @@ def test_factor_that_acts_alone_has_its_effect_and_no_product(
     runs = make_ledger(made(factors=RANGE, baseline=(20, 980), effects=effects))
     experiment = load("codebook_size", runs)
     values = scores(experiment, "eval.denoising_loss")
-    found = factorial_effects(values, experiment.conditions, experiment.factors)
-    assert [len(effect.factors) for effect in found] == [1, 1, 2]
+    found = factorial_effects(values, experiment.conditions, experiment.design)
+    assert [len(effect.term) for effect in found] == [1, 1, 2]
     base = values.means[0].mean()
     assert [effect.estimate.mean / base for effect in found] == pytest.approx(
         [0.05, 0.0, 0.0], abs=0.003

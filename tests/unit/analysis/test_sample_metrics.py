@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 from qdexp_analysis import render
+from qdexp_analysis.declared import OURS
 from qdexp_analysis.findings import find
-from qdexp_analysis.quantities import metric_text
 from qdexp_analysis.table import load
 
 Make = Callable[[Any], Path]
@@ -91,4 +91,4 @@ def test_errors_by_noise_level_are_shown_beside_a_measure_of_samples(
     ],
 )
 def test_a_name_in_words(name: str, words: str) -> None:
-    assert metric_text(name) == words
+    assert OURS.metric(name).in_words == words

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from qdexp_analysis import load
 from qdexp_analysis.comparability import scores
+from qdexp_analysis.declared import OURS
 from qdexp_analysis.document import sentences
 from qdexp_analysis.findings import Prospect, find
 from qdexp_analysis.quantities import NONE, measured, number, p_text, signed
@@ -40,9 +41,9 @@ def test_number_has_three_significant_digits_and_no_negative_zero(
 
 def test_signs_units_and_p_values() -> None:
     assert signed(0.012) == "+0.012"
-    assert measured(0.0981, "cost.step_seconds") == "98.1 ms"
-    assert measured(4.12e8, "cost.peak_memory_bytes") == "412 MB"
-    assert measured(0.5, "eval.codebook_usage") == "50.0 %"
+    assert measured(0.0981, OURS.metric("cost.step_seconds")) == "98.1 ms"
+    assert measured(4.12e8, OURS.metric("cost.peak_memory_bytes")) == "412 MB"
+    assert measured(0.5, OURS.metric("eval.codebook_usage")) == "50.0 %"
     assert [p_text(p) for p in (0.0004, 0.0123, 0.999, None)] == ["< 0.001", "0.012", "1", NONE]
 
 

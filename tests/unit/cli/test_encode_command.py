@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from qdexp.cli import encode_command
 from qdexp.cli.configuration_file import read_configuration
 from qdexp.cli.encode_command import Request
+from qdexp.config.configuration import Configuration
 from qdexp.config.data_config import DataConfig
 from qdexp.config.presets import PRESETS
 from qdexp.data.dataset import LatentDataset
@@ -60,6 +61,7 @@ def test_what_is_printed_can_be_pasted_into_a_configuration_and_a_spec(
         head = f"name: pasted\nquestion: Does it fit?\npreset: {preset}\n"
         (tmp_path / "spec.yaml").write_text(f"{head}{lines}{factors}")
         (_, configuration), *_ = read_spec(tmp_path / "spec.yaml").grid.conditions
+        assert isinstance(configuration, Configuration)
         assert configuration.data == data
 
 

@@ -77,7 +77,7 @@ def saved(assignment: Assignment) -> Outcome:
 
 
 def is_teacher(assignment: Assignment) -> bool:
-    return assignment.trial.configuration.training.objective == "diffusion"
+    return assignment.trial.ours.training.objective == "diffusion"
 
 
 class FakeExecutor:
@@ -116,7 +116,7 @@ class FakeTracker:
     ) -> None:
         assert started_at > 0
         assert tags["qdexp.commit"] == "abc"
-        assert condition or trial.configuration.model.quantizer == "none"
+        assert condition or trial.ours.model.quantizer == "none"
         self.calls.append(("start", trial.trial_id))
 
     def log(self, trial_id: str, progress: Progress) -> None:
@@ -207,7 +207,7 @@ def test_new_level_runs_only_its_own_trials(bench: Bench) -> None:
     bench.conduct(FakeExecutor())
     executor = FakeExecutor()
     bench.conduct(executor, SPEC.replace("[64, 128]", "[64, 128, 256]"))
-    assert {each.trial.configuration.model.num_embeddings for each in executor.assignments} == {256}
+    assert {each.trial.ours.model.num_embeddings for each in executor.assignments} == {256}
     assert len(executor.assignments) == 2
 
 
@@ -489,7 +489,7 @@ def test_a_condition_that_is_its_own_teacher_is_one_trial(bench: Bench) -> None:
 
     assert len(plan.trials) == 4
     assert not any(each.is_teacher for each in plan.trials)
-    objectives = [each.trial.configuration.training.objective for each in plan.trials]
+    objectives = [each.trial.ours.training.objective for each in plan.trials]
     assert objectives == ["diffusion", "dmd"] * 2
     executor = FakeExecutor(saved)
     bench.conduct(executor, both)

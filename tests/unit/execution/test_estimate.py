@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from qdexp.config.configuration import Value
 from qdexp.config.presets import preset
 from qdexp.execution.estimate import (
     Capacity,
@@ -135,7 +136,7 @@ def test_a_probe_says_that_it_was_alone() -> None:
         ("training.activation_checkpointing", True, False),
     ],
 )
-def test_shape_is_what_decides_the_cost_of_a_step(field: str, value: object, is_same: bool) -> None:  # noqa: FBT001
+def test_shape_is_what_decides_the_cost_of_a_step(field: str, value: Value, is_same: bool) -> None:  # noqa: FBT001
     other = trial(**{field: value})
     assert (shape_of(other).steps == shape_of(trial()).steps) == is_same
 

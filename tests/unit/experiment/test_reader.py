@@ -58,7 +58,7 @@ WRONG = {
     "no question": ("question: Does size matter?\n", "", "1:1", "question: expected"),
     "unknown preset": ("preset: tiny", "preset: tinny", "3:9", "did you mean 'tiny'?"),
     "no preset": ("preset: tiny\n", "", "1:1", "expected a preset's name, found None"),
-    "unknown design": ("seeds: 2", "design: full", "10:9", "expected full_factorial, found 'full'"),
+    "unknown design": ("seeds: 2", "design: full", "10:9", "expected full_factorial, one_at_a_time, leave_one_out or fractional_factorial, found 'full'"),
     "bad YAML": ("levels: [64, 128]", "levels: [64, 128", "", "expected YAML 1.2"),
     "YAML with tabs": ("  training", "\ttraining", "5:1", "expected spaces, found a tab"),
     "a key twice": ("seeds: 2", "seeds: 2\nseeds: 3", "11:1", "duplicate key"),
@@ -100,11 +100,15 @@ WRONG = {
     "factor that changes no result": ("diffusion.min_step: {levels: [20, 50], baseline: 20}",
         "training.checkpoint_every_steps: {levels: [5, 9], baseline: 5}", "8:3",
         "changes no result, so its levels cannot be compared"),
-    "too many conditions": ("levels: [20, 50]", f"levels: {list(range(20, 20 + 5001))}", "7:3",
-        "expected at most 10000 combinations of levels, found 10002"),
+    "too many conditions": (GOOD[GOOD.index("  model.num_emb"):GOOD.index("where:")],
+        f"  model.num_embeddings: {{levels: {list(range(2, 402))}, baseline: 2}}\n"
+        f"  diffusion.min_step: {{levels: {list(range(300))}, baseline: 20}}\n", "7:3",
+        "expected at most 100,000 combinations of levels to choose from, found 2 factors, full "
+        "factorial 400 x 300: 120,000 conditions x 2 seeds = 240,000 trials: vary less"),
     "too many trials": (GOOD[GOOD.index("  diffusion.min"):GOOD.index("metrics:")],
         f"  diffusion.min_step: {{levels: {list(range(60))}, baseline: 20}}\nseeds: 1000\n", "7:3",
-        "expected at most 100000 trials, found 120000 (120 conditions x 1000 seeds)"),
+        "expected at most 1,000 trials, found 120,000 (2 factors, full factorial 2 x 60: 120 "
+        "conditions x 1,000 seeds = 120,000 trials): vary less, or allow them by --max-trials 120000"),
     "where nested deeply": ("where: diffusion.min_step < diffusion.max_step",
         f"where: {'(' * 3000}1 < 2{')' * 3000}", "9:58", "at most 50 levels of 'not' and '('"),
     "where with many nots": ("where: ", f"where: {'not ' * 5000}", "9:208", "at most 50 levels"),
@@ -124,6 +128,11 @@ WRONG = {
         "found 'max_step'"),
     "wrong value merged in": ("training.max_steps: 50", "<<: {training.max_steps: no}", "5:3",
         "found 'no'"),
+    "scheduler": ("seeds: 2", "scheduler: asha", "10:1",
+        "expected no 'scheduler' in an ablation, found it: where the worse trials stop early, only "
+        "survivors are compared, and their contrasts are biased"),
+    "pruning": ("seeds: 2", "pruning: {patience: 3}", "10:1", "belongs to the spec of a search"),
+    "asha": ("name: sizes", "asha: {grace: 3}", "1:1", "expected no 'asha' in an ablation"),
     "trainable of no names": ("seeds: 2", 'trainable: "..:f"', "10:12",
         "expected package.module:function, found '..:f'"),
     "trainable without a function": ("seeds: 2", "trainable: module", "10:12",
@@ -164,7 +173,8 @@ def test_spec_is_read_completely(tmp_path: Path) -> None:
     labels = [tuple(condition.values()) for condition, _ in spec.grid.conditions]
     assert labels == [(64, 20), (64, 50), (128, 20), (128, 50)]
     configuration = spec.grid.conditions[3][1]
-    assert (configuration.model.num_embeddings, configuration.training.max_steps) == (128, 50)
+    fields = configuration.fields()
+    assert (fields["model.num_embeddings"], fields["training.max_steps"]) == (128, 50)
 
 
 def test_where_leaves_conditions_out(tmp_path: Path) -> None:

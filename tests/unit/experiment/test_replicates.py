@@ -37,7 +37,7 @@ def test_ids_are_those_of_the_whole_content(
 def test_a_trial_s_text_is_the_canonical_one_of_its_whole_content() -> None:
     trial = Trial(configuration=preset("tiny"), seed=3, data_fingerprint='a"},"data_fingerprint":')
     whole = {
-        "configuration": trial.configuration.model_dump(mode="json"),
+        "configuration": trial.configuration.plain(),
         "data_fingerprint": trial.data_fingerprint,
         "seed": 3,
         "trainable": trial.trainable,

@@ -30,12 +30,12 @@ def test_a_teacher_is_the_unquantized_denoiser_of_the_same_seed_and_data() -> No
     made, own = teacher(), trial()
 
     assert (made.seed, made.data_fingerprint, made.trainable) == (1, "d", own.trainable)
-    assert made.configuration.training.objective == "diffusion"
-    assert made.configuration.model.quantizer == "none"
+    assert made.ours.training.objective == "diffusion"
+    assert made.ours.model.quantizer == "none"
     assert made.configuration.num_steps == 300
     assert own.configuration.num_steps == 9
     for field in ("model.hidden_dim", "training.learning_rate", "diffusion.max_step"):
-        assert made.configuration.value(field) == own.configuration.value(field)
+        assert made.ours.value(field) == own.ours.value(field)
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_the_same_network_as_a_condition_is_the_teachers_training() -> None:
 def test_a_teacher_of_a_narrow_range_is_sampled_in_as_many_steps_as_there_are() -> None:
     narrow = {"diffusion__min_step": 900, "diffusion__max_step": 909}
 
-    assert teacher(**narrow).configuration.diffusion.sampling_steps == 10
+    assert teacher(**narrow).ours.diffusion.sampling_steps == 10

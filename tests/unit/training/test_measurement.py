@@ -99,7 +99,7 @@ def test_the_step_of_the_end_is_measured_once(make_trial: MakeTrial, finish: Fin
 
 
 def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTrial) -> None:
-    config = make_trial(model__num_embeddings=4096).configuration
+    config = make_trial(model__num_embeddings=4096).ours
 
     assert collapse_warnings(3.1, config) == ()
     (warning,) = collapse_warnings(2.9, config)
@@ -108,7 +108,7 @@ def test_a_collapsed_codebook_is_a_warning_with_its_remedies(make_trial: MakeTri
 
 
 def test_a_remedy_is_one_that_the_kind_of_quantizer_reads(make_trial: MakeTrial) -> None:
-    config = make_trial(model__quantizer="fsq", model__num_embeddings=4096).configuration
+    config = make_trial(model__quantizer="fsq", model__num_embeddings=4096).ours
     (warning,) = collapse_warnings(1.0, config)
 
     assert "raise model.num_embeddings or the diversity of the training data" in warning
@@ -119,7 +119,7 @@ def test_the_use_of_codes_is_also_told_from_most_noise_to_least(make_trial: Make
     """Two clips, eight levels, three tokens: level l uses codes 0 to l, evenly over all clips."""
     config = make_trial(
         model__num_embeddings=8, evaluation__num_levels=8, evaluation__codebook_tokens=48
-    ).configuration
+    ).ours
     indices = torch.zeros(2, 8, 3, 1, dtype=torch.long)
     indices[:, 2:4] = torch.arange(2).repeat(3).reshape(2, 1, 3, 1)
     indices[:, 4:] = torch.arange(6).reshape(2, 1, 3, 1)
@@ -136,7 +136,7 @@ def test_the_use_of_codes_is_also_told_from_most_noise_to_least(make_trial: Make
 def test_with_fewer_levels_than_buckets_the_empty_ones_are_left_out(make_trial: MakeTrial) -> None:
     config = make_trial(
         model__num_embeddings=8, evaluation__num_levels=2, evaluation__codebook_tokens=12
-    ).configuration
+    ).ours
     indices = torch.tensor([0, 1]).reshape(1, 2, 1, 1).expand(2, 2, 3, 1)
     health = code_health(indices, config)
     assert health is not None

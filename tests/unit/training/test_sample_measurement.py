@@ -83,7 +83,7 @@ def test_a_trial_measures_what_its_configuration_names(
 ) -> None:
     trial = make_trial(**SAMPLED)
     outcome = finish(trial, "a")
-    expected = {full_name(f, trial.configuration) for f in FAMILIES if "inception" not in f}
+    expected = {full_name(f, trial.ours) for f in FAMILIES if "inception" not in f}
 
     assert of_samples(outcome).keys() == expected
     assert outcome.measurements["eval.fps"] > 0

@@ -35,7 +35,7 @@ def test_a_trial_has_the_same_numbers_however_it_is_computed(
 ) -> None:
     """With dropout, whose masks a second forward pass must draw again, and a moving codebook."""
     plain = make_trial()
-    assert plain.configuration.model.dropout > 0
+    assert plain.ours.model.dropout > 0
 
     assert numbers(finish(make_trial(**way), "other")) == numbers(finish(plain, "plain"))
 
