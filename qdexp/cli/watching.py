@@ -17,7 +17,8 @@ from qdexp.execution.beacon import Seen, seen
 from qdexp.experiment.trial import condition_label
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome
-from qdexp.results.recorder import is_in_use
+from qdexp.results.overview import last_starts
+from qdexp.results.recorder import driver_began, is_in_use
 
 NO_DRIVER = "no driver is running; `qdexp run SPEC` runs what is missing"
 
@@ -119,8 +120,10 @@ def read_tally(name: str, runs: Path, *, is_driven: bool) -> Tally:
     with Ledger(runs) as ledger:
         primary: str = ledger.specs(name)[-1].definition["metrics"]["primary"]
         records = [record for record in ledger.members(name) if record.is_asked_for]
+        starts = last_starts(ledger, name)
     tally = Tally(primary)
     tally.num_to_run = len(records)
+    driven_since = driver_began(runs) if is_driven else None
     shown = comparable(primary, [record.condition for record in records])
     for record in records:
         of = tally.conditions.setdefault(
@@ -128,10 +131,13 @@ def read_tally(name: str, runs: Path, *, is_driven: bool) -> Tally:
         )
         of.num_trials += 1
         of.num_steps += record.trial.configuration.num_steps
-        beacon = seen(runs, record.trial_id) if is_driven and record.num_starts else None
         outcome = record.outcome if record.invalidated is None else None
-        if beacon or (is_driven and record.num_starts and not outcome):
+        started = starts.get(record.trial_id, 0.0)
+        is_open = record.finished_at is None or record.finished_at < started
+        # What an earlier driver started and did not end does not run before this one starts it.
+        if is_open and driven_since is not None and started >= driven_since:
             label = f"{condition_label(record.condition)}, seed {record.trial.seed}"
+            beacon = seen(runs, record.trial_id, since=started)
             tally.running[record.trial_id] = _running(label, of, record, beacon, shown)
         elif outcome:
             _count(tally, of, outcome)

@@ -97,10 +97,18 @@ class Beacon:
                 path.unlink(missing_ok=True)
 
 
-def seen(runs: Path, trial_id: str) -> Seen | None:
-    """Returns how far a running trial is, or None where that is not known."""
+def seen(runs: Path, trial_id: str, *, since: float = 0.0) -> Seen | None:
+    """Returns how far a running trial is, or None where that is not known.
+
+    Args:
+        runs: The runs folder.
+        trial_id: The trial.
+        since: When its attempt began, seconds since 1970: what is older is of another one.
+    """
     path, _ = _paths(runs, trial_id)
     try:
+        if path.stat().st_mtime < since:
+            return None
         return Seen(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None

@@ -125,6 +125,15 @@ def other_experiments(
     return found
 
 
+def last_starts(ledger: Ledger, experiment: str) -> dict[str, float]:
+    """Returns when the last attempt at each trial of an experiment began, seconds since 1970."""
+    query = (
+        "SELECT s.trial_id, max(s.started_at) FROM members m JOIN starts s"
+        " ON s.trial_id = m.trial_id WHERE m.experiment = ? GROUP BY s.trial_id"
+    )
+    return dict(ledger.rows(query, experiment))
+
+
 def _listed(ids: Collection[str]) -> str:
     return json.dumps(list(ids))
 

@@ -196,6 +196,14 @@ def is_in_use(runs: Path) -> bool:
     return False
 
 
+def driver_began(runs: Path) -> float | None:
+    """Returns when the last driver took the runs folder, seconds since 1970, or None."""
+    try:
+        return (runs / LOCK_FILE).stat().st_mtime
+    except OSError:
+        return None
+
+
 def _locked(path: Path) -> int:
     """Opens and locks a file, and writes into it who holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,6 +1,7 @@
 """A run is watched from another process: by the ledger, and by what its driver leaves to see."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def terminal() -> tuple[Console, io.StringIO]:
 def test_what_runs_is_seen_with_its_speed_and_its_curve(tmp_path: Path) -> None:
     with begun(tmp_path) as recorder:
         complete(recorder, IDS[0], 0.5)
-        recorder.record_start(IDS[1], 20.0)
+        recorder.record_start(IDS[1], time.time())
         shine(tmp_path, IDS[1], 150)
         tally = read_tally("sizes", tmp_path, is_driven=True)
         assert tally.states() == "1 completed, 1 running, 2 waiting"
@@ -95,18 +96,30 @@ def test_what_runs_is_seen_with_its_speed_and_its_curve(tmp_path: Path) -> None:
 
 def test_without_a_driver_nothing_runs(tmp_path: Path) -> None:
     with begun(tmp_path) as recorder:
-        recorder.record_start(IDS[1], 20.0)
+        recorder.record_start(IDS[1], time.time())
         shine(tmp_path, IDS[1], 150)
     assert read_tally("sizes", tmp_path, is_driven=False).states() == "4 waiting"
 
 
+def test_what_a_killed_driver_left_does_not_run_before_the_next_one_starts_it(
+    tmp_path: Path,
+) -> None:
+    with begun(tmp_path) as recorder:
+        recorder.record_start(IDS[1], time.time() - 3600)
+        shine(tmp_path, IDS[1], 150)
+        assert read_tally("sizes", tmp_path, is_driven=True).states() == "4 waiting"
+        recorder.record_start(IDS[1], time.time() + 1)
+        (running,) = read_tally("sizes", tmp_path, is_driven=True).running.values()
+        assert running.step == 0
+
+
 def test_failed_trial_that_is_tried_again_runs(tmp_path: Path) -> None:
     with begun(tmp_path) as recorder:
-        recorder.record_start(IDS[0], 20.0)
+        recorder.record_start(IDS[0], time.time())
         failure = Failure(reason="no", kind="exception")
         recorder.record_outcome(Outcome(trial_id=IDS[0], status="failed", step=3, failure=failure))
         assert read_tally("sizes", tmp_path, is_driven=True).states() == "1 failed, 3 waiting"
-        recorder.record_start(IDS[0], 30.0)
+        recorder.record_start(IDS[0], time.time())
         shine(tmp_path, IDS[0], 10)
         assert read_tally("sizes", tmp_path, is_driven=True).states() == "1 running, 3 waiting"
 

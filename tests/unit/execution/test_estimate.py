@@ -33,7 +33,7 @@ TOOK = Measured(
 )
 
 
-def trial(seed: int = 0, **changes: object) -> Trial:
+def trial(seed: int = 0, /, **changes: object) -> Trial:
     fields = {"training.max_steps": 100} | {k.replace("__", "."): v for k, v in changes.items()}
     return Trial(configuration=preset("tiny").replace(fields), seed=seed, data_fingerprint="d")
 
