@@ -95,7 +95,7 @@ WRONG = {
         "which factors vary"),
     "condition that fits nothing": (GOOD[GOOD.index("  diffusion.min"):GOOD.index("seeds:")],
         "  diffusion.min_step: {levels: [20, 990], baseline: 20}\n", "6:1", "exclude it by `where`"),
-    "values in set that do not fit": ("training.max_steps: 50", "model.num_heads: 5", "5:3",
+    "values in set that do not fit": ("training.max_steps: 50", "model.num_heads: 5", "5:20",
         "model.num_heads: expected a divisor of model.hidden_dim, found 5 for 64"),
     "factor that changes no result": ("diffusion.min_step: {levels: [20, 50], baseline: 20}",
         "training.checkpoint_every_steps: {levels: [5, 9], baseline: 5}", "8:3",
