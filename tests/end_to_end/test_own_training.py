@@ -1,4 +1,4 @@
-"""The documented example of a user's own training, from its YAML to its report, by both executors."""
+"""The documented example of a user's own training, from its YAML to its report."""
 
 import re
 import shutil

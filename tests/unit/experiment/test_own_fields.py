@@ -127,6 +127,39 @@ def test_what_json_keeps_comes_back() -> None:
     }
 
 
+class Deriving(pydantic.BaseModel):
+    """Derives a default from another field."""
+
+    trees: int = 10
+    depth: int | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _derive(self) -> "Deriving":
+        if self.depth is None:
+            self.depth = self.trees // 2
+        return self
+
+
+def test_what_a_class_derives_is_derived_anew() -> None:
+    base = fields_of(Deriving).start().replace({})
+    assert base.fields() == {"trees": 10, "depth": 5}
+    assert base.replace({"trees": 20}).fields() == {"trees": 20, "depth": 10}
+
+
+class Clamping(pydantic.BaseModel):
+    trees: int = 10
+
+    @pydantic.field_validator("trees")
+    @classmethod
+    def _clamp(cls, trees: int) -> int:
+        return min(trees, 50)
+
+
+def test_class_that_changes_what_it_is_given_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"trees: expected Clamping to keep .* 60 changed"):
+        fields_of(Clamping).start().replace({"trees": 60})
+
+
 counter = itertools.count()
 
 
