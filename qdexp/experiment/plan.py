@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from qdexp.config.configuration import Configuration
+from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.config.settings import Settings
 from qdexp.experiment.replicates import MOST, Same
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
@@ -210,6 +210,8 @@ def _judge(trial: Trial, known: Known, old: Former | None) -> tuple[State, str, 
 
 def differences(old: Former, new: Trial) -> tuple[str, ...]:
     """Returns which inputs differ between two trials of one condition and seed, in words."""
+    if type(old.trial.configuration) is not type(new.configuration):
+        return (f"{new.trainable} has another kind of configuration than before",)
     changed = _changed_fields(Same(old.trial.configuration), Same(new.configuration))
     changes = [f"{field} changed from {before} to {after}" for field, before, after in changed]
     is_told = any(field.startswith("data.") for field, _, _ in changed)
@@ -217,7 +219,8 @@ def differences(old: Former, new: Trial) -> tuple[str, ...]:
         changes.append("the data changed")
     if old.trial.trainable != new.trainable:
         changes.append(f"trainable changed from {old.trial.trainable} to {new.trainable}")
-    name = "RESULTS_REVISION" if isinstance(new.configuration, Configuration) else "its revision"
+    is_own = isinstance(new.configuration, OwnConfiguration)
+    name = f"revision of {new.trainable}" if is_own else "RESULTS_REVISION"
     if old.revision is None and not changes:
         changes.append(f"{name} changed to {new.revision}, from which was not noted")
     elif old.revision not in (None, new.revision):
