@@ -165,10 +165,11 @@ class _Reader:
         return tuple(listed)
 
     def _metrics(self, grid: Grid, known: Catalogue) -> Metrics:
-        content = {}
-        if "metrics" in self._content:
-            keys = ("primary", "secondary", "smallest_effect")
-            content = self._document.mapping(("metrics",), keys)
+        if "metrics" not in self._content and known.primary is not None:
+            return Metrics(primary=known.primary, smallest_effect=None, secondary=())
+        keys = ("primary", "secondary", "smallest_effect")
+        has_metrics = "metrics" in self._content
+        content = self._document.mapping(("metrics",), keys) if has_metrics else {}
         primary = self._primary(content.get("primary", known.primary), grid, known)
         written = content.get("secondary", [])
         if not isinstance(written, list):

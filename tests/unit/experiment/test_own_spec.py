@@ -50,6 +50,7 @@ WRONG = {
     "metric without direction": ("primary: error", "primary: size", "12:12", "expected a metric with a better direction, found 'size'"),
     "factor in the definition": ("tree.depth: {levels: [1, null], baseline: 1}", "größe: {levels: [1, 2], baseline: 1}", "12:12", "'error', whose definition contains größe"),
     "no metric named": ("  primary: error\n", "", "12:3", "expected `primary`, a metric that the trainable declares (error, pace, size), found none"),
+    "no metrics": (GOOD[GOOD.index("metrics:"):], "", "1:1", "expected `primary`, a metric that the trainable declares"),
     "class refuses a condition": ("rate: 0.25", "is_deep: true", "6:1", "condition steps=2, depth=1: tree.depth: expected at least 2 where is_deep, found 1; exclude it by `where`"),
     "no such module": ("own_trainables:odd", "own_trainable:odd", "3:12", "trainable: expected a module that can be imported from"),
     "no such function": ("own_trainables:odd", "own_trainables:even", "3:12", "has no function 'even'"),
