@@ -1,5 +1,6 @@
 """Each design has its conditions, no trial twice, and knows its size before it is made."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from qdexp.experiment.fraction import smallest_fraction
 from qdexp.experiment.reader import NO_OVERRIDES, Overrides, parse_overrides, read_spec
 from qdexp.experiment.spec import Spec
 
+DOCUMENT = Path("docs/designs.md").read_text(encoding="utf-8")
 HEAD = "name: d\nquestion: What?\npreset: tiny\nseeds: 3\n"
 SIZE = "  model.num_embeddings: {levels: [64, 128, 256], baseline: 64, full: 256}\n"
 SIZES = "  model.num_embeddings: {levels: [64, 128, 256], baseline: 64}\n"
@@ -262,3 +264,19 @@ def test_every_design_has_the_size_that_it_says_and_no_condition_twice(axes: lis
         assert len(conditions) == design.num_conditions
         assert len({tuple(condition.items()) for condition in conditions}) == len(conditions)
         assert baseline_condition(of) in conditions
+
+
+EXAMPLES = re.findall(r"```yaml\n# (.*?)\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+
+
+def test_every_design_has_an_example() -> None:
+    assert len(EXAMPLES) == DOCUMENT.count("```yaml") == 5
+
+
+@pytest.mark.parametrize(("words", "text"), EXAMPLES)
+def test_examples_in_the_documentation_are_of_the_size_that_they_say(
+    words: str, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(HEAD + text, encoding="utf-8")
+    assert read_spec(path).size_in_words == words
