@@ -124,6 +124,15 @@ def test_generators_are_taken_as_they_are(tmp_path: Path) -> None:
     assert spec.definition()["fraction"]["generators"] == "a b -ab"
 
 
+@pytest.mark.parametrize("baseline", ["0.9", "0.99"])
+def test_fraction_begins_with_the_baseline_whichever_level_that_is(
+    tmp_path: Path, baseline: str
+) -> None:
+    decay = DECAY.replace("baseline: 0.9", f"baseline: {baseline}")
+    spec = read(tmp_path, decay + COST + DEAD, "design: fractional_factorial\nresolution: 3\n")
+    assert levels(spec)[0] == (float(baseline), 0.25, 0.0) == tuple(spec.baseline.values())
+
+
 def test_resolution_makes_a_fraction_larger(tmp_path: Path) -> None:
     factors = DECAY + COST + DEAD + RATE + DROPOUT
     options = "design: fractional_factorial\nresolution: "
