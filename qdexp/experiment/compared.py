@@ -132,8 +132,9 @@ class ConditionReader:
         may_shrink = "where" in self._content or bool(self._acts)
         if not may_shrink:
             self._check_trials(size, limit)
-        if size.num_combinations > max(MAX_COMBINATIONS, limit.max_trials):
-            problem = f"expected at most {MAX_COMBINATIONS:,} combinations of levels to choose from"
+        most = max(MAX_COMBINATIONS, limit.max_trials)
+        if size.num_combinations > most:
+            problem = f"expected at most {most:,} combinations of levels to choose from"
             words = size.in_words(limit.num_seeds)
             self._fail(f"factors: {problem}, found {words}: vary less", "factors")
 
