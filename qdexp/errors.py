@@ -82,6 +82,8 @@ class DivergedError(QdexpError):
         step: The optimizer step, from 0, at which it did.
         what: The quantity and its value, such as ``loss is nan``.
         rate: The field of the learning rate that is to be lowered.
+
+    The advice in its message is for qdexp's training; of a user's own only the fact is recorded.
     """
 
     def __init__(self, *, step: int, what: str, rate: str = "training.learning_rate") -> None:
@@ -90,6 +92,7 @@ class DivergedError(QdexpError):
             "lower training.max_grad_norm, or check the data's normalisation"
         )
         self.step = step
+        self.what = what
 
 
 class TrainingMemoryError(QdexpError, MemoryError):

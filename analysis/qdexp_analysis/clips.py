@@ -62,7 +62,9 @@ class Clips:
 
 
 def clips(experiment: Experiment, runs: Path) -> Clips:
-    """Finds the clips of each condition's first seed that has some."""
+    """Finds the clips of each condition's first seed that has some; a user's training has none."""
+    if experiment.is_own:
+        return Clips(shown=(), missing=(), seeds=())
     real: dict[str, Clip] = {}
     sampled: list[Clip] = []
     missing: list[str] = []

@@ -69,6 +69,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "measurement": _measurement(findings),
         "definitions": _definitions(findings),
         "provenance": provenance(findings),
+        "is_own": experiment.is_own,
         "seeds": experiment.seeds,
         "trials": trial_table(findings),
         "spec_file": experiment.spec.file,

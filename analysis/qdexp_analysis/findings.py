@@ -113,6 +113,11 @@ class Findings:
         return self.scores.direction
 
     @property
+    def noise(self) -> str:
+        """What differences may be made of."""
+        return "noise between seeds" + ("" if self.experiment.is_own else " and clips")
+
+    @property
     def num_left_out(self) -> int:
         """Noise levels that some condition was not trained on."""
         return 0 if self.levels is None else int((~self.levels.is_shared).sum())

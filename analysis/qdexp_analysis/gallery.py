@@ -12,6 +12,9 @@ from qdexp_analysis.findings import Findings
 from qdexp_analysis.quantities import sentence_case
 from qdexp_analysis.words import margin_text
 
+MOST_CURVES = 4
+"""Metrics of a user's own training whose histories are drawn."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
@@ -85,6 +88,9 @@ def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 
 def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
+    if findings.experiment.is_own:
+        own = findings.experiment.declared.in_order(set(findings.experiment.histories["metric"]))
+        return [_curve(findings, look, name, "while training") for name in own[:MOST_CURVES]]
     return [
         _curve(findings, look, "eval.curve_denoising_loss", "on a held-out subset"),
         _curve(findings, look, "train.denoising_loss", "on training batches"),
@@ -99,6 +105,8 @@ def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) 
     figure, (axes,) = draw(2.5)
     name = findings.experiment.metric(metric).in_words.removeprefix("curve ")
     figures.learning_curves(axes, pd.DataFrame(history), look, name)
+    if findings.experiment.is_own:
+        axes.set_xlabel("step")
     title = f"{sentence_case(name)} {where}"
     caption = "Line: mean over seeds. Band: from the lowest seed to the highest."
     reason = refusal(findings.experiment, metric)

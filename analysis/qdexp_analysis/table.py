@@ -6,31 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from qdexp.config.metric import Metric
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
-from qdexp.results.outcome import Array
+from qdexp_analysis.arrays import Arrays, arrays_of
 from qdexp_analysis.declared import Declared, declared_in
 from qdexp_analysis.design import Design, in_order, read_design
 from qdexp_analysis.factor import Factor, read_factors
 from qdexp_analysis.labels import Labels, condition_text
-
-Arrays = Mapping[str, Float[np.ndarray, "..."]]
-
-ARRAYS = (
-    "eval.clip_errors",
-    "eval.quantized_clip_errors",
-    "eval.unquantized_clip_errors",
-    "eval.pixel_errors",
-    "eval.level_log_snr",
-    "eval.level_timesteps",
-    "eval.clip_sources",
-)
-"""The arrays of an outcome that the analysis reads."""
 
 MISSING = "missing"
 """The status of a planned trial that has no outcome yet."""
@@ -56,7 +41,7 @@ class Experiment:
             unit, direction.
         histories: One row for each point of a history: condition, seed, trial_id, metric, step,
             value.
-        arrays: The arrays in `ARRAYS` that were recorded, by trial id and name.
+        arrays: The arrays that the analysis reads and that were recorded, by trial id and name.
         declared: What its metrics are.
     """
 
@@ -105,7 +90,7 @@ class Experiment:
             measurements=_measurements(done, conditions, declared),
             histories=_histories(ledger, done, conditions),
             arrays={
-                record.trial_id: {} if declared.is_own else _arrays(ledger, record.trial_id)
+                record.trial_id: {} if declared.is_own else arrays_of(ledger, record.trial_id)
                 for record in done
             },
             declared=declared,
@@ -270,12 +255,3 @@ def _histories(
         if series.steps
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_HISTORY_COLUMNS)
-
-
-def _arrays(ledger: Ledger, trial_id: str) -> Arrays:
-    recorded = ledger.arrays(trial_id)
-    return {name: _numpy(recorded[name]) for name in ARRAYS if name in recorded}
-
-
-def _numpy(recorded: Array) -> Float[np.ndarray, "..."]:
-    return np.array(recorded.values).reshape(recorded.shape)

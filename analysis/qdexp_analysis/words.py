@@ -84,7 +84,7 @@ def doubt_text(findings: Findings, contrast: Contrast) -> str:
     limits = contrast.estimate.interval if contrast.estimate else None
     if limits is not None and not limits[0] <= 0 <= limits[1]:
         return f"the interval alone excludes 0, but {len(findings.contrasts)} contrasts were made"
-    return "noise between seeds and clips could explain it"
+    return f"{findings.noise} could explain it"
 
 
 def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) -> str:
@@ -218,9 +218,7 @@ def _by_verdict(findings: Findings) -> list[str]:
     if noisy:
         is_short = len(noisy) <= MOST_LISTED
         texts = [(_brief if is_short else _label)(findings, c) for c in noisy]
-        sentences.append(
-            f"Undecided, since noise between seeds and clips could explain it: {'; '.join(texts)}."
-        )
+        sentences.append(f"Undecided, since {findings.noise} could explain it: {'; '.join(texts)}.")
     explained = {contrast.condition for contrast in noisy}
     for contrast in by_verdict["undecided"]:
         if contrast.condition not in explained:

@@ -37,7 +37,8 @@ def _heading(found: ShownTrial) -> Iterator[str]:
     record = found.record
     yield f"trial {record.trial_id}, seed {record.trial.seed}, of {', '.join(found.experiments)}"
     steps = record.trial.configuration.num_steps
-    done = f" after {record.outcome.step} of {steps} steps" if record.outcome else ""
+    of_all = f" of {steps}" if steps else ""
+    done = f" after {record.outcome.step}{of_all} steps" if record.outcome else ""
     yield f"{found.state}{done}; {record.num_starts} attempt(s)"
     for label, moment in (("started", record.started_at), ("ended", record.finished_at)):
         if moment:

@@ -48,9 +48,14 @@ def _row(trial: TrialStatus) -> tuple[object, ...]:
         trial.state,
         condition_label(record.condition),
         record.trial.seed,
-        f"{trial.step}/{record.trial.configuration.num_steps}",
+        steps_text(trial.step, record.trial.configuration.num_steps),
         one_line(failure.reason) if failure else "",
     )
+
+
+def steps_text(step: int, num_steps: int) -> str:
+    """Returns ``12/50``, or ``12`` where it is not known how many there are."""
+    return f"{step}/{num_steps}" if num_steps else str(step)
 
 
 def one_line(reason: str) -> str:
@@ -76,6 +81,6 @@ def _trial_as_json(trial: TrialStatus) -> dict[str, Any]:
         "condition": dict(record.condition),
         "seed": record.trial.seed,
         "step": trial.step,
-        "num_steps": record.trial.configuration.num_steps,
+        "num_steps": record.trial.configuration.num_steps or None,
         "reason": failure.reason if failure else None,
     }

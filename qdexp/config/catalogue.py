@@ -18,6 +18,11 @@ class Catalogue(Protocol):
         """The metric that is judged unless a spec says which, or None if it has to."""
         ...
 
+    @property
+    def expected(self) -> str:
+        """What messages call one of them."""
+        ...
+
     def metric(self, name: str) -> Metric:
         """Returns the declaration of a metric.
 
@@ -47,6 +52,7 @@ class OurMetrics:
     """The metrics of qdexp's own training."""
 
     primary = "eval.denoising_loss"
+    expected = "a metric"
 
     def metric(self, name: str) -> Metric:
         """Returns the declaration of a metric.
@@ -83,6 +89,11 @@ class OwnMetrics:
     def __init__(self, declared: Sequence[Metric]) -> None:
         self._declared = {metric.name: metric for metric in declared}
 
+    @property
+    def expected(self) -> str:
+        """What messages call one of them."""
+        return f"a metric that the trainable declares ({', '.join(self._declared) or 'none'})"
+
     def metric(self, name: str) -> Metric:
         """Returns the declaration of a metric.
 
@@ -90,11 +101,8 @@ class OwnMetrics:
             ConfigurationError: None is declared under this name.
         """
         if name not in self._declared:
-            known = ", ".join(self._declared) or "it declares none"
-            raise ConfigurationError(
-                f"expected a metric that the trainable declares ({known}), found "
-                f"'{name}'{nearest(name, self._declared)}"
-            )
+            hint = nearest(name, self._declared)
+            raise ConfigurationError(f"expected {self.expected}, found '{name}'{hint}")
         return self._declared[name]
 
     def resolve(self, name: str, configuration: Settings) -> str:

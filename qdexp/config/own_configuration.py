@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Build = Callable[[Mapping[str, Any]], "OwnConfiguration"]
+Changed = Callable[[Mapping[str, Any]], "OwnConfiguration"]
 
 
-def _cannot_build(_changes: Mapping[str, Any]) -> "OwnConfiguration":
+def _cannot_change(_changes: Mapping[str, Any]) -> "OwnConfiguration":
     raise TypeError("a configuration from a ledger is changed by its spec only")
 
 
@@ -22,7 +22,7 @@ class OwnConfiguration:
         num_steps: Steps of the whole training; 0 where it is not known before it runs.
         data_fingerprint: Hash of the inputs that the data are made of, as the user computes it.
         without_effect: Fields that change no result, and so no identity.
-        build: Makes a configuration of dotted fields; known only to whoever read a spec.
+        changed: Makes the configuration with other dotted fields; known only to who read a spec.
     """
 
     values: Mapping[str, Any]
@@ -30,7 +30,7 @@ class OwnConfiguration:
     num_steps: int
     data_fingerprint: str
     without_effect: tuple[str, ...] = ()
-    build: Build = field(default=_cannot_build, compare=False, repr=False)
+    changed: Changed = field(default=_cannot_change, compare=False, repr=False)
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.values, sort_keys=True))
@@ -76,4 +76,4 @@ class OwnConfiguration:
         Raises:
             ConfigurationError: A field is unknown or a value is not allowed.
         """
-        return self.build({**self.values, **changes})
+        return self.changed(changes)

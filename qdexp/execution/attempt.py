@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.errors import DivergedError
 from qdexp.execution.ports import Assignment, Trainable
 from qdexp.execution.reports import one_line, plain_outcome, plain_progress, several_lines
@@ -27,7 +28,8 @@ def attempt(assignment: Assignment) -> Reports:
     it closes the trainable's generator, and then there is no outcome, even if that raises.
     """
     started_at = time.time()
-    seen = _Seen(trial_id=assignment.trial.trial_id)
+    is_own = isinstance(assignment.trial.configuration, OwnConfiguration)
+    seen = _Seen(trial_id=assignment.trial.trial_id, is_own=is_own)
     reports = _reports(assignment)
     try:
         while isinstance(report := _next(reports, seen), Progress):
@@ -53,6 +55,7 @@ class _Seen:
     """What an attempt reported so far: all that is known of it when it fails."""
 
     trial_id: str
+    is_own: bool = False
     step: int | None = None
     points: dict[str, list[tuple[int, float]]] = field(
         default_factory=dict[str, list[tuple[int, float]]]
@@ -68,7 +71,8 @@ class _Seen:
         trace = several_lines("".join(traceback.format_exception(error)))
         if isinstance(error, DivergedError):
             step = error.step if type(error.step) is int and 0 <= error.step < 2**53 else self.step
-            failure = Failure(reason=one_line(message), step=step, traceback=trace)
+            reason = f"{error.what} at step {error.step}" if self.is_own else message
+            failure = Failure(reason=one_line(reason), step=step, traceback=trace)
             return self._outcome("diverged", failure)
         first = message.partition("\n")[0]
         reason = f"{type(error).__name__}: {first}" if first else type(error).__name__

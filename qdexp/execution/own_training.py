@@ -104,16 +104,19 @@ def trainable(  # noqa: PLR0913 - by keyword only, and half of them optional
         without_effect=tuple(without_effect),
     )
 
-    def declared(function: OwnFunction[C]) -> Callable[[Trial, Workspace], Reports]:
-        @functools.wraps(function)
-        def run(trial: Trial | OwnTrial[C], workspace: Workspace) -> Reports:
-            own = trial if isinstance(trial, OwnTrial) else _own(trial, declaration)
-            return _with_history(function(own, workspace))
+    return functools.partial(_declared, declaration=declaration)
 
-        setattr(run, ATTRIBUTE, declaration)
-        return run
 
-    return declared
+def _declared(
+    function: OwnFunction[C], *, declaration: Declaration
+) -> Callable[[Trial, Workspace], Reports]:
+    @functools.wraps(function)
+    def run(trial: Trial | OwnTrial[C], workspace: Workspace) -> Reports:
+        own = trial if isinstance(trial, OwnTrial) else _own(trial, declaration)
+        return _with_history(function(own, workspace))
+
+    setattr(run, ATTRIBUTE, declaration)
+    return run
 
 
 def _own(trial: Trial, declaration: Declaration) -> OwnTrial[Any]:
@@ -133,14 +136,18 @@ def _own(trial: Trial, declaration: Declaration) -> OwnTrial[Any]:
 def _with_history(reports: Reports) -> Reports:
     """Yields the reports; an outcome without a history gets what was reported before it."""
     points: dict[str, list[tuple[int, float]]] = {}
-    for report in reports:
-        if isinstance(report, Outcome):
-            yield report if report.history else replace(report, history=_series(points))
-            return
-        if isinstance(report, Progress):  # pyright: ignore[reportUnnecessaryIsInstance]
-            for name, value in report.measurements.items():
-                points.setdefault(name, []).append((report.step, value))
-        yield report
+    try:
+        for report in reports:
+            if isinstance(report, Progress):
+                for name, value in report.measurements.items():
+                    points.setdefault(name, []).append((report.step, value))
+            elif isinstance(report, Outcome) and not report.history:  # pyright: ignore
+                report = replace(report, history=_series(points))
+            yield report
+    finally:
+        close = getattr(reports, "close", None)
+        if close is not None:  # only generators have one
+            close()
 
 
 def _series(points: dict[str, list[tuple[int, float]]]) -> dict[str, Series]:

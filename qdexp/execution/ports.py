@@ -8,6 +8,7 @@ from typing import Protocol
 
 from qdexp.config.data_config import DataConfig
 from qdexp.experiment.trial import Condition, Trial
+from qdexp.results import own_checkpoints
 from qdexp.results.outcome import Outcome, Progress
 
 
@@ -26,6 +27,22 @@ class Workspace:
     latents: Path | None = None
     start_from: Path | None = None
     teacher: Path | None = None
+
+    def save_checkpoint(self, step: int, content: bytes) -> None:
+        """Keeps what a user's own training goes on from: whole, or as if it had not begun.
+
+        Raises:
+            CheckpointError: The step is no number from 0, or the content is no bytes.
+            OSError: The folder cannot be written; checkpoints that are there stay.
+        """
+        own_checkpoints.save(self.folder, step, content)
+
+    def latest_checkpoint(self) -> tuple[int, bytes] | None:
+        """Returns the step and the content that were saved last, or None.
+
+        One that was damaged is passed over for the one before.
+        """
+        return own_checkpoints.latest(self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)

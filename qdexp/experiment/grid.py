@@ -170,7 +170,8 @@ class _GridReader:
         try:
             return start.replace(changes | needed)
         except ConfigurationError as error:
-            self._fail(str(error), "set")
+            problem = str(error)  # at the field that it begins with, if that is written under `set`
+            self._fail(problem, "set", problem.partition(":")[0])
 
     def _start(self) -> Settings:
         name = self._content.get("preset")

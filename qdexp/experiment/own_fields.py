@@ -6,7 +6,6 @@ name, since a trial's identity is made of its fields.
 """
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
@@ -18,6 +17,7 @@ from qdexp.config.configuration import Value, problem_of
 from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.errors import ConfigurationError, nearest
 from qdexp.experiment.annotations import choices_of, kind_of
+from qdexp.experiment.json_values import refuse_what_json_loses
 
 T = TypeVar("T", int, str)
 
@@ -66,6 +66,7 @@ class OwnFields:
         self._without_effect = without_effect
         self.what = f"a field of {model.__name__}"
         self._leaves = dict(_leaves(model, ()))
+        self._adapters: dict[str, TypeAdapter[Any]] = {}
         for name, leaf in self._leaves.items():
             self._check_default(name, leaf.info)
 
@@ -93,8 +94,10 @@ class OwnFields:
         leaf = self._leaves.get(field)
         if leaf is None:
             raise ConfigurationError(self._unknown(field))
-        _refuse_what_json_loses(field, value)
-        adapter = _adapter(leaf)
+        refuse_what_json_loses(field, value)
+        if field not in self._adapters:
+            self._adapters[field] = _adapter(leaf)
+        adapter = self._adapters[field]
         try:
             found = adapter.validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -113,7 +116,7 @@ class OwnFields:
     def start(self) -> OwnConfiguration:
         """Returns what a spec begins with: a configuration in which nothing is set yet."""
         return OwnConfiguration(
-            values={}, revision=self._revision, num_steps=0, data_fingerprint="", build=self.build
+            values={}, revision=self._revision, num_steps=0, data_fingerprint="", changed=self.build
         )
 
     def build(self, values: Mapping[str, Value]) -> OwnConfiguration:
@@ -128,19 +131,15 @@ class OwnFields:
                 raise ConfigurationError(self._unknown(field))
         typed = self.typed(values)
         plain = self._plain(typed)
-        again = self.typed(plain)
-        if again != typed or self._plain(again) != plain:
-            raise ConfigurationError(
-                f"expected values of {self._model.__name__} that JSON keeps, found that these "
-                f"change when they are read again: {plain}"
-            )
+        self._check_kept(values, typed, plain)
         return OwnConfiguration(
             values=plain,
             revision=self._revision,
             num_steps=self._called(self._num_steps, typed, int, 0),
             data_fingerprint=self._called(self._fingerprint, typed, str, NO_DATA),
             without_effect=self._without_effect,
-            build=self.build,
+            # What the class derives from other fields is derived anew.
+            changed=lambda changes: self.build({**values, **changes}),
         )
 
     def typed(self, values: Mapping[str, Value]) -> BaseModel:
@@ -176,9 +175,26 @@ class OwnFields:
                         "found one that it leaves out"
                     )
                 value = value[part]  # pyright: ignore[reportUnknownVariableType]
-            _refuse_what_json_loses(field, held)
+            refuse_what_json_loses(field, held)
             plain[field] = value
         return plain
+
+    def _check_kept(
+        self, values: Mapping[str, Value], typed: BaseModel, plain: dict[str, Value]
+    ) -> None:
+        """Refuses a class that changes what it is given, or what was stored of it."""
+        for field, value in values.items():
+            if plain[field] != value:
+                raise ConfigurationError(
+                    f"{field}: expected {self._model.__name__} to keep what it is given, found "
+                    f"{value!r} changed to {plain[field]!r}"
+                )
+        again = self.typed(plain)
+        if again != typed or self._plain(again) != plain:
+            raise ConfigurationError(
+                f"expected values of {self._model.__name__} that JSON keeps, found that these "
+                f"change when they are read again: {plain}"
+            )
 
     def _called(
         self, function: Callable[[Any], T] | None, typed: BaseModel, kind: type[T], otherwise: T
@@ -259,29 +275,3 @@ def _adapter(leaf: _Leaf) -> TypeAdapter[Any]:
         return TypeAdapter(annotated, config=leaf.model.model_config)
     except PydanticUserError:  # of a type with a configuration of its own
         return TypeAdapter(annotated)
-
-
-def _refuse_what_json_loses(field: str, value: object) -> None:
-    """Refuses numbers that are none, and values whose order or text is not their own.
-
-    Raises:
-        ConfigurationError: There is one.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigurationError(
-            f"{field}: expected a finite number, found {value}: let None stand for it"
-        )
-    if isinstance(value, set | frozenset):
-        raise ConfigurationError(
-            f"{field}: expected a list or a tuple, found a set, which has no order"
-        )
-    if isinstance(value, bytes | bytearray):
-        raise ConfigurationError(f"{field}: expected text, found bytes")
-    if isinstance(value, Mapping):
-        inner: list[tuple[object, object]] = list(value.items())  # pyright: ignore
-        for key, each in inner:
-            _refuse_what_json_loses(f"{field}[{key!r}]", each)
-    if isinstance(value, list | tuple):
-        items: list[object] = list(value)  # pyright: ignore
-        for index, each in enumerate(items):
-            _refuse_what_json_loses(f"{field}[{index}]", each)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
 
 State = Literal["new", "cached", "resumable", "stale", "orphaned"]
@@ -167,6 +168,8 @@ def _judge(trial: Trial, known: Known, old: Former | None) -> tuple[State, str]:
 
 def difference(old: Trial, new: Trial) -> str:
     """Says which inputs differ between two trials of one condition and seed."""
+    if type(old.configuration) is not type(new.configuration):
+        return f"{new.trainable} has another kind of configuration than before"
     before, after = old.configuration.fields(), new.configuration.fields()
     changes = [
         f"{field} changed from {before.get(field)} to {value}"
@@ -177,4 +180,7 @@ def difference(old: Trial, new: Trial) -> str:
         changes.append("the data changed")
     if old.trainable != new.trainable:
         changes.append(f"trainable changed from {old.trainable} to {new.trainable}")
+    own = isinstance(new.configuration, OwnConfiguration)
+    if own and old.revision != new.revision:
+        changes.append(f"revision of {new.trainable} changed from {old.revision} to {new.revision}")
     return ", ".join(changes) or "qdexp's RESULTS_REVISION changed: numbers moved since"

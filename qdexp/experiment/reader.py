@@ -23,7 +23,6 @@ from qdexp.experiment.named_fields import OURS
 from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
-DEFAULT_PRIMARY = "eval.denoising_loss"
 MAX_SEEDS = 1000
 
 _KEYS = (
@@ -186,6 +185,8 @@ class _Reader:
         )
 
     def _primary(self, name: Value, grid: Grid, known: Catalogue) -> str:
+        if name is None:
+            self._fail(f"metrics: expected `primary`, {known.expected}, found none", "metrics")
         declared = self._metric(known, name, "primary")
         for factor in grid.factors:
             if declared.is_defined_by(factor.field):

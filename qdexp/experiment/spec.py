@@ -115,5 +115,5 @@ class Spec:
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),
             "trainable": self.trainable,
-            "own": self.own and self.own.as_json(),
+            **({"own": self.own.as_json()} if self.own else {}),
         }

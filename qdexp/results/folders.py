@@ -11,7 +11,7 @@ FINAL_CHECKPOINT = "final_checkpoint.pt"
 SAMPLED_CLIPS, REAL_CLIPS = "samples.gif", "real.gif"
 """Clips to look at, in a trial's folder: what it samples, and held-out ones to compare with."""
 
-_NUMBERED = re.compile(r"checkpoint_step_(\d+)\.pt")
+_NUMBERED = re.compile(r"checkpoint_step_(\d+)\.(pt|ckpt)")
 
 
 def runs_folder(given: Path | None) -> Path:
@@ -50,15 +50,28 @@ def checkpoint_name(step: int) -> str:
 
 def numbered_checkpoints(folder: Path) -> list[Path]:
     """Returns a trial's checkpoints before the final one, the furthest training first."""
-    steps = {
-        path: int(match[1])
-        for path in folder.glob("checkpoint_step_*.pt")
-        if (match := _NUMBERED.fullmatch(path.name))
-    }
-    return sorted(steps, key=lambda path: steps[path], reverse=True)
+    return [path for _, path in _numbered(folder, "checkpoint_step_*.pt")]
+
+
+def own_checkpoint_name(step: int) -> str:
+    """Returns the file name of a checkpoint of a user's own training."""
+    return f"checkpoint_step_{step}.ckpt"
+
+
+def own_checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """Returns the checkpoints of a user's own training with their steps, the furthest first."""
+    return _numbered(folder, "checkpoint_step_*.ckpt")
 
 
 def latest_step(folder: Path) -> int | None:
     """Returns the step of the furthest numbered checkpoint in a trial's folder, or None."""
-    matches = [_NUMBERED.fullmatch(path.name) for path in numbered_checkpoints(folder)[:1]]
-    return next((int(match[1]) for match in matches if match), None)
+    return max((step for step, _ in _numbered(folder, "checkpoint_step_*")), default=None)
+
+
+def _numbered(folder: Path, pattern: str) -> list[tuple[int, Path]]:
+    found = [
+        (int(match[1]), path)
+        for path in folder.glob(pattern)
+        if (match := _NUMBERED.fullmatch(path.name))
+    ]
+    return sorted(found, reverse=True)

@@ -95,7 +95,7 @@ WRONG = {
         "which factors vary"),
     "condition that fits nothing": (GOOD[GOOD.index("  diffusion.min"):GOOD.index("seeds:")],
         "  diffusion.min_step: {levels: [20, 990], baseline: 20}\n", "6:1", "exclude it by `where`"),
-    "values in set that do not fit": ("training.max_steps: 50", "model.num_heads: 5", "5:3",
+    "values in set that do not fit": ("training.max_steps: 50", "model.num_heads: 5", "5:20",
         "model.num_heads: expected a divisor of model.hidden_dim, found 5 for 64"),
     "factor that changes no result": ("diffusion.min_step: {levels: [20, 50], baseline: 20}",
         "training.checkpoint_every_steps: {levels: [5, 9], baseline: 5}", "8:3",
@@ -200,14 +200,16 @@ def test_ordered_mapping_is_read_as_a_mapping(tmp_path: Path) -> None:
     assert read_spec(written(tmp_path, text)).grid.set == {"training.max_steps": 50}
 
 
-def test_merge_key_in_an_override_is_data() -> None:
+def test_merge_key_in_an_override_is_data(tmp_path: Path) -> None:
+    overrides = parse_overrides(["training.max_steps={<<: {a: 1}}"], None)
     with pytest.raises(ConfigurationError, match="expected a valid integer"):
-        parse_overrides(["training.max_steps={<<: {a: 1}}"], None)
+        read_spec(written(tmp_path, GOOD), overrides)
 
 
-def test_trainable_is_a_dotted_name(tmp_path: Path) -> None:
-    path = written(tmp_path, GOOD + "trainable: my_package.module_2:run\n")
-    assert read_spec(path).trainable == "my_package.module_2:run"
+def test_trainable_without_a_declaration_runs_qdexps_configuration(tmp_path: Path) -> None:
+    spec = read_spec(written(tmp_path, GOOD + "trainable: tests.contract.toy_trainables:raises\n"))
+    assert spec.trainable == "tests.contract.toy_trainables:raises"
+    assert (spec.own, spec.grid.preset) == (None, "tiny")
 
 
 def test_numbers_are_of_yaml_1_2(tmp_path: Path) -> None:
@@ -239,9 +241,11 @@ def test_command_line_overrides_the_spec(tmp_path: Path) -> None:
         ([], 3_000_000_000, "expected a number from 1 to 1000, found 3000000000"),
     ],
 )
-def test_wrong_override_is_refused(assignments: list[str], seeds: int | None, message: str) -> None:
+def test_wrong_override_is_refused(
+    tmp_path: Path, assignments: list[str], seeds: int | None, message: str
+) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(message)):
-        parse_overrides(assignments, seeds)
+        read_spec(written(tmp_path, GOOD), parse_overrides(assignments, seeds))
 
 
 def test_override_of_a_factor_is_refused(tmp_path: Path) -> None:
