@@ -8,6 +8,9 @@ from typing import Any
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.factor import Axis, Factor, read_axes
 
+BY_DIFFERENCE = ("one_at_a_time", "leave_one_out")
+"""Designs whose conditions are all near to one: the baseline, or the full condition."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fraction:
@@ -53,7 +56,34 @@ class Design:
     @property
     def is_by_difference(self) -> bool:
         """Tells whether conditions are best named by what differs from one that all are near to."""
-        return self.name in ("one_at_a_time", "leave_one_out") and len(self.axes) > 1
+        return self.name in BY_DIFFERENCE and len(self.axes) > 1
+
+
+def in_order(
+    conditions: Sequence[Condition], factors: Sequence[Factor], definition: Mapping[str, Any]
+) -> tuple[Condition, ...]:
+    """Returns conditions ordered by their levels' positions in the spec.
+
+    A factor that does not act comes before its levels, and the spec's own conditions come last.
+    Conditions that are all near to one are in the order of the plan: that one first.
+
+    Args:
+        conditions: All that are different, in the order of the plan.
+        factors: What they are made of.
+        definition: The spec's definition.
+    """
+    if definition["design"] in BY_DIFFERENCE:
+        return tuple(conditions)
+    own: list[Condition] = definition.get("conditions") or []
+
+    def order(condition: Condition) -> tuple[int, list[int]]:
+        levels = [
+            f.levels.index(condition[f.field]) if condition.get(f.field) in f.levels else -1
+            for f in factors
+        ]
+        return own.index(condition) if condition in own else -1, levels
+
+    return tuple(sorted(conditions, key=order))
 
 
 def read_design(

@@ -13,7 +13,7 @@ from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp_analysis.arrays import Arrays, arrays_of
 from qdexp_analysis.declared import Declared, declared_in
-from qdexp_analysis.design import Design, read_design
+from qdexp_analysis.design import Design, in_order, read_design
 from qdexp_analysis.factor import Factor, read_factors
 from qdexp_analysis.labels import Labels, condition_text
 
@@ -71,7 +71,8 @@ class Experiment:
         asked = [record for record in ledger.members(name) if record.is_asked_for]
         records = tuple(record for record in asked if record.condition)
         factors = read_factors(spec.definition)
-        conditions = _conditions(records, factors, spec.definition.get("conditions") or [])
+        distinct = {_key(record.condition): record.condition for record in records}
+        conditions = in_order(list(distinct.values()), factors, spec.definition)
         done = [record for record in records if record.outcome is not None]
         idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
         rows = [idle | _row(record, conditions) for record in records]
@@ -192,26 +193,6 @@ _HISTORY_COLUMNS = ("condition", "seed", "trial_id", "metric", "step", "value")
 
 def _key(condition: Condition) -> str:
     return json.dumps(dict(condition), sort_keys=True)
-
-
-def _conditions(
-    records: Sequence[TrialRecord], factors: Sequence[Factor], own: Sequence[Condition]
-) -> tuple[Condition, ...]:
-    """Returns the distinct conditions, ordered by their levels' positions in the spec.
-
-    A factor that does not act comes before its levels, and the spec's own conditions come last.
-    """
-    distinct = {_key(record.condition): record.condition for record in records}
-    places = {_key(condition): place for place, condition in enumerate(own)}
-
-    def order(condition: Condition) -> tuple[int, list[int]]:
-        levels = [
-            f.levels.index(condition[f.field]) if condition.get(f.field) in f.levels else -1
-            for f in factors
-        ]
-        return places.get(_key(condition), -1), levels
-
-    return tuple(sorted(distinct.values(), key=order))
 
 
 def _position(record: TrialRecord, conditions: Sequence[Condition]) -> int:

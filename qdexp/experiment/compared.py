@@ -22,7 +22,7 @@ from qdexp.experiment.where import Predicate
 DEFAULT_MAX_TRIALS = 1_000
 """Trials that a spec may ask for unless the command line allows more.
 
-An experiment of ours has 9 to 36; a slip, such as steps of 1 in a range, has thousands.
+An experiment of ours has 4 to 27; a slip, such as steps of 1 in a range, has thousands.
 """
 
 MAX_COMBINATIONS = 100_000
@@ -115,7 +115,7 @@ class ConditionReader:
             (condition, self._resolved(condition, index - len(kept)))
             for index, condition in enumerate((*kept, *own))
         )
-        self._check_different(resolved)
+        self._check_different(resolved, len(kept))
         return Compared(
             conditions=resolved,
             baseline=self._acting(self._baseline),
@@ -132,8 +132,9 @@ class ConditionReader:
         may_shrink = "where" in self._content or bool(self._acts)
         if not may_shrink:
             self._check_trials(size, limit)
-        if size.num_combinations > max(MAX_COMBINATIONS, limit.max_trials):
-            problem = f"expected at most {MAX_COMBINATIONS:,} combinations of levels to choose from"
+        most = max(MAX_COMBINATIONS, limit.max_trials)
+        if size.num_combinations > most:
+            problem = f"expected at most {most:,} combinations of levels to choose from"
             words = size.in_words(limit.num_seeds)
             self._fail(f"factors: {problem}, found {words}: vary less", "factors")
 
@@ -271,16 +272,20 @@ class ConditionReader:
             problem += "; exclude it by `where`"
             raise self._document.key_error(problem, ("factors",)) from None
 
-    def _check_different(self, conditions: Sequence[tuple[Condition, Settings]]) -> None:
+    def _check_different(
+        self, conditions: Sequence[tuple[Condition, Settings]], num_designed: int
+    ) -> None:
         """Refuses conditions that are one and the same trial, since a factor does not act there."""
         seen: dict[str, Condition] = {}
-        for condition, configuration in conditions:
+        for index, (condition, configuration) in enumerate(conditions):
             other = seen.setdefault(digest(with_effect(configuration)), condition)
             if other is not condition:
                 labels = f"{condition_label(other)} and {condition_label(condition)}"
                 problem = f"expected different trials, found the same in conditions {labels}: a "
-                problem += "factor has no effect there; say by its `when` where it acts, or "
-                problem += "exclude one by `where`"
+                problem += "factor has no effect there"
+                if index >= num_designed:
+                    self._fail(f"conditions: {problem}", "conditions", index - num_designed)
+                problem += "; say by its `when` where it acts, or exclude one by `where`"
                 raise self._document.key_error(problem, ("factors",))
 
 

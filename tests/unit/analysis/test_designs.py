@@ -184,10 +184,10 @@ def test_one_at_a_time_has_contrasts_alone(tmp_path: Path) -> None:
     ]
     labels = findings.experiment.labels
     assert [labels.short(k) for k in range(5)] == [
-        "ema_decay 0.9", "baseline", "learning_rate 0.002", "dead_code_threshold 0.3",
-        "num_embeddings 256",
+        "baseline", "num_embeddings 256", "ema_decay 0.9", "dead_code_threshold 0.3",
+        "learning_rate 0.002",
     ]  # fmt: skip
-    assert sentences(findings)[-1].startswith(
+    assert sentences(findings)[0].startswith(
         "num_embeddings 256 against the baseline: denoising loss higher by "
     )
     assert answer(findings)[0].startswith("dead_code_threshold 0.3 is better than the baseline:")

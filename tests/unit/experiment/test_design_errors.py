@@ -121,7 +121,12 @@ WRONG = {
     "condition that fits nothing": (WIDTH + HEADS, f"{ZIP}conditions: [{{model.hidden_dim: 33}}]\n",
         "9:14", "model.num_heads"),
     "condition that is the same trial": (KIND + DECAY.replace("[0.9, 0.99]", "[0.9]"),
-        "conditions: [{model.ema_decay: 0.5}]\n", "5:1", "expected different trials"),
+        "conditions: [{model.ema_decay: 0.5}]\n", "8:14",
+        "conditions: expected different trials, found the same in conditions quantizer=none, "
+        "ema_decay=0.9 and quantizer=none, ema_decay=0.5: a factor has no effect there"),
+    "factor that does not act everywhere": (KIND + DECAY, "", "5:1",
+        "found the same in conditions quantizer=none, ema_decay=0.9 and quantizer=none, "
+        "ema_decay=0.99: a factor has no effect there; say by its `when` where it acts"),
     "too many trials": (SIZES + DECAY, "design: one_at_a_time\nconditions: [" + ", ".join(
         f"{{model.num_embeddings: {n}}}" for n in range(1000, 1400)) + "]\n", "6:3",
         "expected at most 1,000 trials, found 1,212 (2 factors, one at a time (the baseline and 3 "

@@ -1,5 +1,6 @@
 """Each design has its conditions, no trial twice, and knows its size before it is made."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from qdexp.experiment.fraction import smallest_fraction
 from qdexp.experiment.reader import NO_OVERRIDES, Overrides, parse_overrides, read_spec
 from qdexp.experiment.spec import Spec
 
+DOCUMENT = Path("docs/designs.md").read_text(encoding="utf-8")
 HEAD = "name: d\nquestion: What?\npreset: tiny\nseeds: 3\n"
 SIZE = "  model.num_embeddings: {levels: [64, 128, 256], baseline: 64, full: 256}\n"
 SIZES = "  model.num_embeddings: {levels: [64, 128, 256], baseline: 64}\n"
@@ -120,6 +122,15 @@ def test_generators_are_taken_as_they_are(tmp_path: Path) -> None:
     spec = read(tmp_path, DECAY + COST + DEAD, options)
     assert levels(spec) == [(0.9, 0.25, 0.0), (0.9, 0.5, 0.3), (0.99, 0.25, 0.3), (0.99, 0.5, 0.0)]
     assert spec.definition()["fraction"]["generators"] == "a b -ab"
+
+
+@pytest.mark.parametrize("baseline", ["0.9", "0.99"])
+def test_fraction_begins_with_the_baseline_whichever_level_that_is(
+    tmp_path: Path, baseline: str
+) -> None:
+    decay = DECAY.replace("baseline: 0.9", f"baseline: {baseline}")
+    spec = read(tmp_path, decay + COST + DEAD, "design: fractional_factorial\nresolution: 3\n")
+    assert levels(spec)[0] == (float(baseline), 0.25, 0.0) == tuple(spec.baseline.values())
 
 
 def test_resolution_makes_a_fraction_larger(tmp_path: Path) -> None:
@@ -262,3 +273,19 @@ def test_every_design_has_the_size_that_it_says_and_no_condition_twice(axes: lis
         assert len(conditions) == design.num_conditions
         assert len({tuple(condition.items()) for condition in conditions}) == len(conditions)
         assert baseline_condition(of) in conditions
+
+
+EXAMPLES = re.findall(r"```yaml\n# (.*?)\n(.*?)```", DOCUMENT, flags=re.DOTALL)
+
+
+def test_every_design_has_an_example() -> None:
+    assert len(EXAMPLES) == DOCUMENT.count("```yaml") == 5
+
+
+@pytest.mark.parametrize(("words", "text"), EXAMPLES)
+def test_examples_in_the_documentation_are_of_the_size_that_they_say(
+    words: str, text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(HEAD + text, encoding="utf-8")
+    assert read_spec(path).size_in_words == words
