@@ -9,12 +9,13 @@ import traceback
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 from qdexp.errors import DivergedError, RequestError
 from qdexp.execution.ports import Assignment, Trainable
 from qdexp.execution.reports import one_line, plain_outcome, plain_progress, several_lines
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress, Series, Status
+from qdexp.results.provenance import process_provenance
 
 Reports = Generator[Progress | Outcome, None, None]
 """Progress, and the outcome last."""
@@ -26,7 +27,7 @@ def attempt(assignment: Assignment) -> Reports:
     What it yields is plain: it can be stored and sent, whatever the trainable made it of. Closing
     it closes the trainable's generator, and then there is no outcome, even if that raises.
     """
-    started_at = time.time()
+    started_at, began = time.time(), time.monotonic()
     seen = _Seen(trial_id=assignment.trial.trial_id)
     reports = _reports(assignment)
     try:
@@ -36,7 +37,7 @@ def attempt(assignment: Assignment) -> Reports:
         with suppress(Exception, SystemExit, GeneratorExit):
             reports.close()
         raise
-    yield replace(report, provenance=report.provenance | _worker(started_at))
+    yield replace(report, provenance=report.provenance | _worker(started_at, began))
 
 
 def trainable_from_name(name: str) -> Trainable:
@@ -162,10 +163,13 @@ def _message(error: BaseException) -> str:
         return "its message cannot be shown"
 
 
-def _worker(started_at: float) -> dict[str, str | int | float]:
+def _worker(started_at: float, began: float) -> dict[str, Any]:
+    """Returns where it ran, and how long by a clock that nobody sets."""
     return {
+        **process_provenance(),
         "host": platform.node(),
         "pid": os.getpid(),
         "started_at": started_at,
         "finished_at": time.time(),
+        "seconds": time.monotonic() - began,
     }

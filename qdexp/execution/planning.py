@@ -48,11 +48,9 @@ def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
 def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
     """Returns the mean duration in seconds of the completed trials, or None without any."""
     durations = [
-        float(member.outcome.provenance["finished_at"]) - member.outcome.provenance["started_at"]
-        for member in members
-        if member.outcome
-        and member.outcome.status == "completed"
-        and {"started_at", "finished_at"} <= member.outcome.provenance.keys()
+        outcome.provenance["seconds"]
+        for outcome in (member.outcome for member in members)
+        if outcome and outcome.status == "completed" and "seconds" in outcome.provenance
     ]
     return sum(durations) / len(durations) if durations else None
 
@@ -60,7 +58,7 @@ def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
 def _known(trial: Trial, ledger: Ledger) -> Known:
     record = ledger.find(trial.trial_id)
     outcome = record and record.outcome
-    if outcome and outcome.is_final:
+    if record and outcome and record.is_settled:
         return Known(status=outcome.status, is_final=True)
     folder = trial_folder(ledger.runs, trial.trial_id)
     step, origin = latest_step(folder), None
@@ -70,6 +68,8 @@ def _known(trial: Trial, ledger: Ledger) -> Known:
         step, origin = _shorter(trial, ledger)
     reason = outcome.failure.reason if outcome and outcome.failure else ""
     status = outcome.status if outcome else None
+    if record and record.invalidated is not None:
+        status, reason = "invalidated", record.invalidated
     return Known(status=status, reason=reason, step=step, origin=origin)
 
 
@@ -90,12 +90,12 @@ def _able_to_teach(teacher: Trial, known: Known, ledger: Ledger) -> Known:
 def _shorter(trial: Trial, ledger: Ledger) -> tuple[int | None, str | None]:
     """Returns the longest finished trial that this one can continue: its steps and its id."""
     candidates = [
-        (other.outcome.step, other.trial_id)
+        (other.counted.step, other.trial_id)
         for other in ledger.on_trajectory(trial.trajectory_id)
         if other.trial_id != trial.trial_id
-        and other.outcome
-        and other.outcome.status == "completed"
-        and other.outcome.step <= trial.configuration.num_steps
+        and other.counted
+        and other.counted.status == "completed"
+        and other.counted.step <= trial.configuration.num_steps
         and (trial_folder(ledger.runs, other.trial_id) / FINAL_CHECKPOINT).exists()
     ]
     return max(candidates, default=(None, None))

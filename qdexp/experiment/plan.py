@@ -67,6 +67,12 @@ class PlannedTrial:
         """Tells whether it is here only because others learn from it."""
         return not self.condition
 
+    @property
+    def origin(self) -> str | None:
+        """The other trial whose checkpoint it goes on from, or None if it begins by itself."""
+        is_continued = self.waits_for is not None and self.trial.teacher is None
+        return self.waits_for if is_continued else self.known.origin
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
