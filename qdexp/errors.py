@@ -38,10 +38,14 @@ class SpecError(RequestError):
         file: Path of the spec as the user gave it.
         line: Line, from 1.
         column: Column, from 1.
+        keys: The keys that lead to the place, in a spec that is no file and so has no lines.
     """
 
-    def __init__(self, problem: str, *, file: str, line: int, column: int) -> None:
-        super().__init__(f"{file}:{line}:{column}: {problem}")
+    def __init__(
+        self, problem: str, *, file: str, line: int, column: int, keys: str | None = None
+    ) -> None:
+        place = f"{line}:{column}" if keys is None else keys
+        super().__init__(f"{file}:{place}: {problem}")
         self.problem = problem
         self.line = line
         self.column = column

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from qdexp.api.composition import plan_request
 from qdexp.cli.durations import in_words
-from qdexp.cli.run_command import Request, dataset_of
+from qdexp.cli.run_command import Request, audience
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned
-from qdexp.execution.planning import mean_seconds, plan_of
+from qdexp.execution.planning import mean_seconds
 from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 from qdexp.results.ledger import Ledger
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
 
 def show_plan(request: Request, *, as_json: bool) -> None:
     """Prints what a run would do with every trial, and why."""
-    spec = request.read_spec()
+    plan = plan_request(request, audience())
     with Ledger(request.runs_folder) as ledger:
-        plan = plan_of(spec, ledger, dataset_of(request.runs_folder))
-        seconds = mean_seconds(ledger.members(spec.name))
+        seconds = mean_seconds(ledger.members(plan.experiment))
     if as_json:
         typer.echo(canonical_json(_as_json(plan, seconds)))
         return

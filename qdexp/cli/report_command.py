@@ -5,6 +5,7 @@ from typing import Literal
 
 import typer
 
+from qdexp.api.experiments import report
 from qdexp.cli.tables import wrapped
 from qdexp.errors import RequestError
 from qdexp.results.folders import runs_folder
@@ -19,14 +20,14 @@ def write(
         NotFoundError: There is no such experiment.
         RequestError: `out` cannot be written.
     """
-    import qdexp_analysis
-
     if form is None and out is None:
-        files = qdexp_analysis.write_report(name, runs_folder(runs))
+        files = report(name, runs=runs)
         for line in files.summary_lines:
             typer.echo(wrapped(line))
         typer.echo(files.html)
         return
+    import qdexp_analysis
+
     text = qdexp_analysis.render(name, runs_folder(runs), form or "html")
     if out is None:
         typer.echo(text)

@@ -1,65 +1,24 @@
-"""`qdexp run`: the composition root of an experiment, from its spec to its report."""
+"""`qdexp run`: from a spec to its report, as people follow it."""
 
-import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
+from qdexp.api.composition import Audience, ExecutorName, carry_out, signals_interrupt
+from qdexp.api.composition import dataset_of as dataset_with
+from qdexp.api.experiments import report
+from qdexp.api.request import Request
 from qdexp.cli.tables import wrapped
-from qdexp.config.network_file import check_network_files
-from qdexp.errors import ConfigurationError, InterruptedRunError
-from qdexp.experiment.reader import parse_overrides, read_spec
-from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder, runs_folder
 
 if TYPE_CHECKING:
     from qdexp.data.dataset import LatentDataset
     from qdexp.execution.collaborators import Display
-    from qdexp.execution.conduct import Conducted
-    from qdexp.execution.ports import Executor
-    from qdexp.experiment.spec import Spec
-    from qdexp.results.outcome import Outcome
 
-ExecutorName = Literal["ray", "inline"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked on the command line of `run` and `plan`.
-
-    Args:
-        spec: The spec's path.
-        settings: ``FIELD=VALUE`` texts.
-        num_seeds: Number of seeds over the spec's, or None.
-        runs: The runs folder, or None for the default.
-    """
-
-    spec: Path
-    settings: tuple[str, ...]
-    num_seeds: int | None
-    runs: Path | None
-
-    def read_spec(self) -> "Spec":
-        """Returns the spec with the command line's changes.
-
-        Raises:
-            RequestError: The spec or a change is wrong.
-        """
-        spec = read_spec(self.spec, parse_overrides(self.settings, self.num_seeds))
-        _check_trainable(spec)
-        _check_networks(spec)
-        return spec
-
-    @property
-    def runs_folder(self) -> Path:
-        """The absolute runs folder."""
-        return runs_folder(self.runs)
+__all__ = ["Request", "dataset_of", "run", "signals_interrupt"]
 
 
 def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
@@ -71,8 +30,8 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         LedgerError: The ledger cannot be written.
     """
     spec = request.read_spec()
+    done = carry_out(spec, request.runs_folder, executor=executor, listening=_listening)
     with signals_interrupt():
-        done = _conduct(spec, request.runs_folder, executor)
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
         if with_report:
@@ -80,72 +39,29 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
     return 1 if done.num_incomplete else 0
 
 
-def _check_trainable(spec: "Spec") -> None:
-    """Accepts a trainable whose module can be found; it is not imported, which may take long."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)  # it may be a module of the current folder
-    module = spec.trainable.partition(":")[0]
-    try:
-        is_found = find_spec(module) is not None
-    except ModuleNotFoundError:
-        is_found = False
-    if not is_found:
-        raise ConfigurationError(
-            f"{spec.file}: trainable: expected a module that can be imported from {here}, found "
-            f"'{module}'"
-        )
+def audience(display: "Display | None" = None) -> Audience:
+    """Returns who hears of an encoding of videos, on stderr, and of a run by `display`."""
+    from qdexp.cli.encoding_display import PlainDisplay
 
-
-def _check_networks(spec: "Spec") -> None:
-    """Accepts files of networks that are there and what they should be, each looked at once."""
-    evaluations = [configuration.evaluation for _, configuration in spec.grid.conditions]
-    different = {each.model_dump_json(): each for each in evaluations}
-    try:
-        for evaluation in different.values():
-            check_network_files(evaluation)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{spec.file}: {error}") from None
-
-
-def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
-    from qdexp.backends.mlflow_tracker import MlflowTracker
-    from qdexp.execution.collaborators import Collaborators
-    from qdexp.execution.conduct import conduct
-    from qdexp.results.provenance import driver_provenance
-
-    with _display() as display:
-        outside = Collaborators(
-            dataset=dataset_of(runs),
-            executor=_executor(spec, runs, executor),
-            tracker=MlflowTracker(runs),
-            display=display,
-            draw=_draw,
-            provenance=driver_provenance(),
-        )
-        return conduct(spec, runs, outside)
+    watch = PlainDisplay().show
+    if display is None:
+        return Audience(watch=watch, say=_say)
+    return Audience(display=display, watch=watch, say=_say)
 
 
 def dataset_of(runs: Path) -> "LatentDataset":
     """Returns the clips behind any configuration, as `run`, `plan` and `train` know them."""
-    from qdexp.cli.encoding_display import PlainDisplay
-    from qdexp.data.dataset import LatentDataset
-
-    return LatentDataset(
-        cache_folder(runs),
-        watch=PlainDisplay().show,
-        say=lambda line: typer.echo(line, err=True),
-    )
+    return dataset_with(runs, audience())
 
 
-def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
-    if name == "inline":
-        from qdexp.backends.inline import InlineExecutor
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
-        return InlineExecutor()
-    from qdexp.backends.ray_tune import RayTuneExecutor
 
-    return RayTuneExecutor(storage=runs / "ray", resources=spec.resources)
+@contextmanager
+def _listening() -> Generator[Audience]:
+    with _display() as display:
+        yield audience(display)
 
 
 @contextmanager
@@ -161,40 +77,8 @@ def _display() -> "Generator[Display]":
         yield display
 
 
-def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
-    """Draws the histogram of a trial's codes, if it counted them; its clips are there already."""
-    clips = [folder / name for name in (SAMPLED_CLIPS, REAL_CLIPS) if (folder / name).is_file()]
-    counts = outcome.arrays.get("eval.code_counts")
-    if counts is None:
-        return clips
-    from qdexp_analysis.code_histogram import save_code_histogram
-
-    return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
-
-
 def _report(name: str, runs: Path) -> None:
-    from qdexp_analysis import write_report
-
-    files = write_report(name, runs)
+    files = report(name, runs=runs)
     for line in files.summary_lines:
         typer.echo(wrapped(line))
     typer.echo(f"report: {files.html}")
-
-
-@contextmanager
-def signals_interrupt() -> Generator[None]:
-    """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    former = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "stopped: what is finished is kept, and the same command goes on from there"
-        ) from None
-    finally:
-        for each, handler in former.items():
-            signal.signal(each, handler)

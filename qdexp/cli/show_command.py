@@ -6,10 +6,9 @@ from pathlib import Path
 
 import typer
 
-from qdexp.cli.status_command import state_of
+from qdexp.api.experiments import ShownTrial, show
 from qdexp.cli.tables import aligned
-from qdexp.results.folders import runs_folder, trial_folder
-from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.ledger import TrialRecord
 from qdexp.results.outcome import Series
 from qdexp.results.provenance import flat
 
@@ -20,28 +19,26 @@ def show_trial(prefix: str, *, runs: Path | None) -> None:
     Raises:
         NotFoundError: The prefix does not name one trial.
     """
-    with Ledger(runs_folder(runs)) as ledger:
-        record = ledger.trial(prefix)
-        experiments = ledger.experiments_of(record.trial_id)
-        history = ledger.history(record.trial_id)
-        folder = trial_folder(ledger.runs, record.trial_id)
+    found = show(prefix, runs=runs)
+    record = found.record
     sections = (
-        _heading(record, experiments, runs_folder(runs)),
+        _heading(found),
         _measurements(record),
-        _history(history),
+        _history(found.history),
         _error(record),
         _configuration(record),
         _provenance(record),
-        _files(folder),
+        _files(found.folder),
     )
     typer.echo("\n\n".join("\n".join(lines) for lines in map(list, sections) if lines))
 
 
-def _heading(record: TrialRecord, experiments: list[str], runs: Path) -> Iterator[str]:
-    yield f"trial {record.trial_id}, seed {record.trial.seed}, of {', '.join(experiments)}"
+def _heading(found: ShownTrial) -> Iterator[str]:
+    record = found.record
+    yield f"trial {record.trial_id}, seed {record.trial.seed}, of {', '.join(found.experiments)}"
     steps = record.trial.configuration.num_steps
     done = f" after {record.outcome.step} of {steps} steps" if record.outcome else ""
-    yield f"{state_of(record, runs)}{done}; {record.num_starts} attempt(s)"
+    yield f"{found.state}{done}; {record.num_starts} attempt(s)"
     for label, moment in (("started", record.started_at), ("ended", record.finished_at)):
         if moment:
             yield f"{label} {datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,6 +14,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from qdexp.config.configuration import Value
 from qdexp.errors import SpecError, nearest
+
+GIVEN = "spec"
+"""What messages call a spec that a program gave."""
 
 Path = tuple[str | int, ...]
 """The keys and indices that lead to a value; the empty path is the whole document."""
@@ -28,6 +32,7 @@ class Document:
         content: The top-level mapping, as dicts, lists and scalars of plain types.
         positions: (line, column), from 1, of every value.
         key_positions: (line, column), from 1, of every key.
+        has_lines: Whether these positions mean something to the user; else keys do.
     """
 
     file: str
@@ -35,6 +40,7 @@ class Document:
     content: dict[str, Any]
     positions: Mapping[Path, tuple[int, int]]
     key_positions: Mapping[Path, tuple[int, int]]
+    has_lines: bool = True
 
     def error(self, problem: str, path: Path, *, offset: int = 0) -> SpecError:
         """Returns an error at a value, or at the nearest enclosing one that is written there.
@@ -76,7 +82,13 @@ class Document:
         while path and path not in positions:
             path = path[:-1]
         line, column = positions.get(path, (1, 1))
-        return SpecError(problem, file=self.file, line=line, column=column + offset)
+        keys = None if self.has_lines else keys_in_words(path)
+        return SpecError(problem, file=self.file, line=line, column=column + offset, keys=keys)
+
+
+def keys_in_words(path: Path) -> str:
+    """Returns the keys that lead to a value: ``['factors']['model.num_layers']``."""
+    return "".join(f"[{key!r}]" for key in path)
 
 
 def read_document(path: FilePath) -> Document:
@@ -104,6 +116,49 @@ def read_document(path: FilePath) -> Document:
     return Document(
         file=file, text=text, content=content, positions=plain.values, key_positions=plain.keys
     )
+
+
+def document_from(content: Mapping[str, Any]) -> Document:
+    """Returns a document of what a program made; its text is the YAML that says the same.
+
+    Raises:
+        SpecError: Something in it is no plain data; the message begins with its keys.
+    """
+    buffer = StringIO()
+    YAML().dump(_plain_data(content, ()), buffer)
+    text = buffer.getvalue()
+    read, plain = _read(text, GIVEN)
+    return Document(
+        file=GIVEN,
+        text=text,
+        content=read,
+        positions=plain.values,
+        key_positions=plain.keys,
+        has_lines=False,
+    )
+
+
+def _plain_data(value: Value, path: Path) -> Value:
+    if isinstance(value, Mapping):
+        return {
+            _key(key, path): _plain_data(inner, (*path, str(key))) for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain_data(item, (*path, index)) for index, item in enumerate(value)]
+    for kind in (bool, int, float, str):  # numpy's own and enumerations may be one of these too
+        if isinstance(value, kind):
+            return kind(value)
+    if value is None:
+        return None
+    problem = f"expected a text, a number, true, false, a list or a dict, found {value!r:.100}"
+    raise SpecError(problem, file=GIVEN, line=1, column=1, keys=keys_in_words(path))
+
+
+def _key(key: object, path: Path) -> str:
+    if isinstance(key, str):
+        return str(key)
+    problem = f"expected a text as a key, found {key!r:.100}"
+    raise SpecError(problem, file=GIVEN, line=1, column=1, keys=keys_in_words(path))
 
 
 def _hint(path: FilePath) -> str:

@@ -42,11 +42,14 @@ class Overrides:
     num_seeds: int | None = None
 
 
-NO_OVERRIDES = Overrides(fields={})
+NOTHING: Mapping[str, Any] = {}
+NO_OVERRIDES = Overrides(fields=NOTHING)
 
 
-def parse_overrides(assignments: Sequence[str], num_seeds: int | None) -> Overrides:
-    """Reads ``FIELD=VALUE`` texts, values as in YAML.
+def parse_overrides(
+    assignments: Sequence[str], num_seeds: int | None, values: Mapping[str, Any] = NOTHING
+) -> Overrides:
+    """Reads ``FIELD=VALUE`` texts, values as in YAML, and `values` over them.
 
     Raises:
         ConfigurationError: One is not of that form, or its field or value is not allowed.
@@ -57,20 +60,25 @@ def parse_overrides(assignments: Sequence[str], num_seeds: int | None) -> Overri
         if not equals:
             raise ConfigurationError(f"--set: expected FIELD=VALUE, found '{assignment}'")
         fields[field.strip()] = check_value(field.strip(), yaml.parse_scalar(text))
+    for field, value in values.items():
+        fields[field] = check_value(field, value)
     if num_seeds is not None and not 1 <= num_seeds <= MAX_SEEDS:
         problem = f"expected a number from 1 to {MAX_SEEDS}, found {num_seeds}"
         raise ConfigurationError(f"--seeds: {problem}")
     return Overrides(fields=fields, num_seeds=num_seeds)
 
 
-def read_spec(path: Path, overrides: Overrides = NO_OVERRIDES) -> Spec:
-    """Reads and checks a spec.
+def read_spec(source: Path | Mapping[str, Any], overrides: Overrides = NO_OVERRIDES) -> Spec:
+    """Reads and checks a spec, from its file or from the same content as plain data.
 
     Raises:
-        SpecError: Something in the file is wrong; the message begins with file:line:column.
+        SpecError: Something in it is wrong; the message begins with file:line:column, or with the
+            keys that lead to the place.
         ConfigurationError: An override does not fit the spec.
     """
-    return _Reader(yaml.read_document(path), overrides).spec()
+    is_file = isinstance(source, Path)
+    document = yaml.read_document(source) if is_file else yaml.document_from(source)
+    return _Reader(document, overrides).spec()
 
 
 class _Reader:

@@ -1,0 +1,214 @@
+"""Experiments from Python: what the commands of these names do, as functions that return data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qdexp.api.composition import ExecutorName, carry_out, plan_request, signals_interrupt
+from qdexp.api.request import Request, SpecSource
+from qdexp.results.folders import runs_folder, trial_folder
+from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.standing import state_of, step_of
+
+if TYPE_CHECKING:
+    from qdexp_analysis import ReportFiles
+
+    from qdexp.experiment.plan import Plan
+    from qdexp.results.outcome import Series
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What `run` did.
+
+    Args:
+        experiment: The experiment's name.
+        num_run: Outcomes that this call recorded.
+        num_incomplete: Trials of the experiment whose outcome is not `completed`.
+        notes: What could not be mirrored or drawn, in words.
+        report: Where the report is and what it says, or None if none was asked for.
+    """
+
+    experiment: str
+    num_run: int
+    num_incomplete: int
+    notes: tuple[str, ...]
+    report: "ReportFiles | None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStatus:
+    """How far one trial of an experiment is.
+
+    Args:
+        record: What the ledger knows of it.
+        state: Its outcome's status, or `waiting`, `running`, `interrupted`.
+        step: Steps that are safe.
+    """
+
+    record: TrialRecord
+    state: str
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentStatus:
+    """How far an experiment is: its name, and the trials that it asks for."""
+
+    name: str
+    trials: tuple[TrialStatus, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownTrial:
+    """One trial, whole.
+
+    Args:
+        record: What the ledger knows of it.
+        state: Its outcome's status, or `waiting`, `running`, `interrupted`.
+        experiments: The experiments that ask, or once asked, for it.
+        history: Earlier values of metrics, by name.
+        folder: Where its large files are, if it has some.
+    """
+
+    record: TrialRecord
+    state: str
+    experiments: tuple[str, ...]
+    history: "dict[str, Series]"
+    folder: Path
+
+
+def run(
+    spec: SpecSource,
+    *,
+    set: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    executor: ExecutorName = "ray",
+    runs: Path | str | None = None,
+    report: bool = True,
+) -> RunResult:
+    """Runs what is missing of an experiment, and reports; what is finished is never run again.
+
+    Args:
+        spec: The path of a YAML file, or its content as a dict.
+        set: Fields to set for all conditions, over the spec's `set`.
+        seeds: Number of seeds instead of the spec's.
+        executor: `ray`: in parallel; `inline`: in this process.
+        runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
+        report: Whether to write the report.
+
+    Raises:
+        RequestError: The request was wrong; nothing was written.
+        InterruptedRunError: A signal stopped it; the same call goes on from there.
+        LedgerError: The ledger cannot be written.
+    """
+    request = _request(spec, set, seeds, runs)
+    asked = request.read_spec()
+    done = carry_out(asked, request.runs_folder, executor=executor)
+    return RunResult(
+        experiment=asked.name,
+        num_run=done.num_run,
+        num_incomplete=done.num_incomplete,
+        notes=done.notes,
+        report=_reported(asked.name, request.runs_folder) if report else None,
+    )
+
+
+def plan(
+    spec: SpecSource,
+    *,
+    set: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    runs: Path | str | None = None,
+) -> "Plan":
+    """Returns what `run` would do with every trial, and why; touches nothing.
+
+    Raises:
+        RequestError: The request was wrong.
+        LedgerError: The ledger cannot be read.
+    """
+    return plan_request(_request(spec, set, seeds, runs))
+
+
+def status(
+    name: str | None = None, *, runs: Path | str | None = None
+) -> tuple[ExperimentStatus, ...]:
+    """Returns how far an experiment is, or all of them.
+
+    Raises:
+        NotFoundError: There is no such experiment.
+    """
+    with Ledger(runs_folder(_path(runs))) as ledger:
+        if name:
+            ledger.specs(name)
+        names = [name] if name else ledger.experiments()
+        return tuple(
+            ExperimentStatus(
+                name=each,
+                trials=tuple(
+                    TrialStatus(
+                        record=record,
+                        state=state_of(record, ledger.runs),
+                        step=step_of(record, ledger.runs),
+                    )
+                    for record in ledger.members(each)
+                    if record.is_asked_for
+                ),
+            )
+            for each in names
+        )
+
+
+def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
+    """Returns the trial whose id begins with `trial`.
+
+    Raises:
+        NotFoundError: The prefix does not name one trial.
+    """
+    with Ledger(runs_folder(_path(runs))) as ledger:
+        record = ledger.trial(trial)
+        return ShownTrial(
+            record=record,
+            state=state_of(record, ledger.runs),
+            experiments=tuple(ledger.experiments_of(record.trial_id)),
+            history=ledger.history(record.trial_id),
+            folder=trial_folder(ledger.runs, record.trial_id),
+        )
+
+
+def report(
+    name: str, *, runs: Path | str | None = None, out_folder: Path | str | None = None
+) -> "ReportFiles":
+    """Writes an experiment's report from the ledger, finished or not.
+
+    Args:
+        name: The experiment.
+        runs: The runs folder.
+        out_folder: Where to; ``reports/NAME`` under the runs folder unless given.
+
+    Raises:
+        NotFoundError: There is no such experiment.
+        RequestError: The folder cannot be written.
+    """
+    from qdexp_analysis import write_report
+
+    return write_report(name, runs_folder(_path(runs)), _path(out_folder))
+
+
+def _reported(name: str, runs: Path) -> "ReportFiles":
+    with signals_interrupt():
+        return report(name, runs=runs)
+
+
+def _request(
+    spec: SpecSource,
+    fields: Mapping[str, Any] | None,
+    seeds: int | None,
+    runs: Path | str | None,
+) -> Request:
+    return Request(spec=spec, fields=fields or {}, num_seeds=seeds, runs=_path(runs))
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
