@@ -8,6 +8,7 @@ from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, latest_step, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.provenance import duration
 from qdexp.results.sealed import is_whole
 
 
@@ -48,9 +49,11 @@ def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
 def mean_seconds(members: Sequence[TrialRecord]) -> float | None:
     """Returns the mean duration in seconds of the completed trials, or None without any."""
     durations = [
-        outcome.provenance["seconds"]
+        seconds
         for outcome in (member.outcome for member in members)
-        if outcome and outcome.status == "completed" and "seconds" in outcome.provenance
+        if outcome
+        and outcome.status == "completed"
+        and (seconds := duration(outcome.provenance)) is not None
     ]
     return sum(durations) / len(durations) if durations else None
 

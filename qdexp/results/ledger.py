@@ -205,8 +205,8 @@ class Ledger:
             (folder, because)
             for folder, because in self.rows(
                 "SELECT i.set_aside, i.because FROM invalidations i"
-                " JOIN outcomes o ON o.outcome_id = i.outcome_id WHERE trial_id = ? AND coalesce(i.set_aside, '') != ''"
-                " ORDER BY i.outcome_id",
+                " JOIN outcomes o ON o.outcome_id = i.outcome_id"
+                " WHERE o.trial_id = ? AND coalesce(i.set_aside, '') != '' ORDER BY i.outcome_id",
                 trial_id,
             )
         ]

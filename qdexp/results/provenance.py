@@ -23,7 +23,9 @@ from qdexp.results.machine import hardware
 LONG_FACTS = frozenset({"diff"})
 """Facts that are long texts: the ledger keeps each text once, and outcomes have its hash."""
 
-OF_THE_MOMENT = frozenset({"pid", "started_at", "finished_at", "session", "resumed_from_step"})
+OF_THE_MOMENT = frozenset(
+    {"pid", "started_at", "finished_at", "session", "resumed_from_step", "seconds"}
+)
 """Facts that differ between any two attempts, and say nothing of the result."""
 
 _COMPANIONS = (
@@ -82,6 +84,19 @@ def flat(provenance: Mapping[str, Any]) -> dict[str, str]:
         else:
             texts[name] = str(value)
     return texts
+
+
+def duration(provenance: Mapping[str, Any]) -> float | None:
+    """Returns how many seconds an attempt took, or None if that is not known.
+
+    Older ledgers have two times only, between which the clock may have been set.
+    """
+    if "seconds" in provenance:
+        return float(provenance["seconds"])
+    if not {"started_at", "finished_at"} <= provenance.keys():
+        return None
+    seconds = float(provenance["finished_at"]) - float(provenance["started_at"])
+    return seconds if seconds >= 0 else None
 
 
 def command_line(arguments: list[str]) -> str:

@@ -196,7 +196,8 @@ def test_every_trial_runs_once_and_is_recorded(bench: Bench) -> None:
     assert again.assignments == []
     for outcome in bench.outcomes():
         assert outcome is not None
-        assert outcome.provenance == {"commit": "abc", "host": "worker"}
+        assert {"commit": "abc", "host": "worker"}.items() <= outcome.provenance.items()
+        assert outcome.provenance["experiment"] == "sizes"
 
 
 def test_new_level_runs_only_its_own_trials(bench: Bench) -> None:

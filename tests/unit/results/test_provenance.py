@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qdexp.results import provenance
+from qdexp.results import code_revision, provenance
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -23,7 +23,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "one")
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "elsewhere" / "provenance.py"))
+    monkeypatch.setattr(code_revision, "__file__", str(tmp_path / "elsewhere" / "module.py"))
     monkeypatch.chdir(folder)
     return folder
 
