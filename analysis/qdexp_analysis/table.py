@@ -14,6 +14,7 @@ from qdexp.config.metrics import find
 from qdexp.experiment.trial import TEACHER, Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.outcome import Array
+from qdexp_analysis.standing import counted, other_results, reason_of, status_of
 
 Arrays = Mapping[str, Float[np.ndarray, "..."]]
 
@@ -27,9 +28,6 @@ ARRAYS = (
     "eval.clip_sources",
 )
 """The arrays of an outcome that the analysis reads."""
-
-MISSING = "missing"
-"""The status of a planned trial that has no outcome yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +71,7 @@ class Experiment:
         histories: One row for each point of a history: condition, seed, trial_id, metric, step,
             value.
         arrays: The arrays in `ARRAYS` that were recorded, by trial id and name.
+        others: Where results were imported from that are not those of their trials, by trial id.
     """
 
     name: str
@@ -86,6 +85,7 @@ class Experiment:
     measurements: pd.DataFrame
     histories: pd.DataFrame
     arrays: Mapping[str, Arrays]
+    others: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -96,7 +96,7 @@ class Experiment:
             LedgerError: The ledger cannot be read.
         """
         spec = ledger.specs(name)[-1]
-        asked = [record for record in ledger.members(name) if record.is_asked_for]
+        asked = [counted(record) for record in ledger.members(name) if record.is_asked_for]
         records = tuple(record for record in asked if record.condition)
         factors = tuple(
             Factor(field=f["field"], levels=tuple(f["levels"]), baseline=f["baseline"])
@@ -117,6 +117,7 @@ class Experiment:
             measurements=_measurements(done, conditions),
             histories=_histories(ledger, done, conditions),
             arrays={record.trial_id: _arrays(ledger, record.trial_id) for record in done},
+            others={record.trial_id: other_results(ledger, record) for record in asked},
         )
 
     @property
@@ -172,11 +173,6 @@ def load(name: str, runs: Path) -> Experiment:
     """
     with Ledger(runs) as ledger:
         return Experiment.from_ledger(ledger, name)
-
-
-def status_of(record: TrialRecord) -> str:
-    """Returns how a planned trial ended, or `MISSING`."""
-    return record.outcome.status if record.outcome else MISSING
 
 
 def condition_text(condition: Condition, *, with_names: bool = True) -> str:
@@ -239,7 +235,7 @@ def _row(record: TrialRecord, conditions: Sequence[Condition]) -> dict[str, Any]
         "seed": record.trial.seed,
         "status": status_of(record),
         "step": outcome.step if outcome else 0,
-        "reason": failure.reason if failure else "",
+        "reason": reason_of(record),
         "kind": (failure.kind or "") if failure else "",
         **record.condition,
     }

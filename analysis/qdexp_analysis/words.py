@@ -10,8 +10,9 @@ from qdexp_analysis.effects import Effect
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.planning import MOST_SEEDS
 from qdexp_analysis.quantities import Differences, measured, metric_text, number, p_text, signed
+from qdexp_analysis.standing import status_of
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
-from qdexp_analysis.table import condition_text, status_of
+from qdexp_analysis.table import condition_text
 
 MOST_LISTED = 4
 """Conditions that one sentence lists with their numbers."""

@@ -6,7 +6,7 @@ One SQLite file under the runs folder is the truth; MLflow and the reports are m
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -127,7 +127,7 @@ class Ledger:
             NotFoundError: No trial's id does, or several do.
         """
         query = TRIALS + "WHERE substr(t.trial_id, 1, length(?1)) = ?1 LIMIT 2"
-        rows = list(self.rows(query, prefix))
+        rows = self.rows(query, prefix)
         if len(rows) != 1 or not prefix:
             found = "no trial" if not rows else "several"
             raise NotFoundError(
@@ -196,7 +196,7 @@ class Ledger:
 
     def text(self, sha256: str) -> str | None:
         """Returns the long text that provenance refers to by its hash, or None."""
-        rows = list(self.rows("SELECT text FROM texts WHERE sha256 = ?", sha256))
+        rows = self.rows("SELECT text FROM texts WHERE sha256 = ?", sha256)
         return rows[0][0] if rows else None
 
     def set_aside(self, trial_id: str) -> list[tuple[str, str]]:
@@ -211,7 +211,7 @@ class Ledger:
             )
         ]
 
-    def _blocks(self, trial_id: str, kind: str) -> Iterator[tuple[str, bytes]]:
+    def _blocks(self, trial_id: str, kind: str) -> list[tuple[str, bytes]]:
         return self.rows(
             "SELECT name, block FROM blocks WHERE kind = ? AND outcome_id ="
             " (SELECT max(outcome_id) FROM outcomes WHERE trial_id = ?) ORDER BY name",
@@ -219,15 +219,15 @@ class Ledger:
             trial_id,
         )
 
-    def rows(self, query: str, *values: str | int) -> Iterator[Row]:
-        """Yields what a query finds, as it is: for whoever moves ledgers.
+    def rows(self, query: str, *values: str | int) -> list[Row]:
+        """Returns what a query finds, as it is: for whoever moves ledgers.
 
         Raises:
             LedgerError: The ledger cannot be read.
         """
         try:
             with closing(self._connection.execute(query, values)) as cursor:
-                yield from cursor.fetchall()
+                return cursor.fetchall()
         except sqlite3.Error as error:
             raise self._trouble(error) from error
 
@@ -247,7 +247,7 @@ class Ledger:
         finally:
             self._connection.execute("ROLLBACK")
 
-    def _records(self, rows: "Iterator[Row] | list[Row]") -> list[TrialRecord]:
+    def _records(self, rows: list[Row]) -> list[TrialRecord]:
         return self._sensible(lambda: [record_from_row({}, row) for row in rows])
 
     def _sensible(self, read: Callable[[], Read]) -> Read:
