@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -117,6 +118,7 @@ class Machines:
     trial = staticmethod(trial)
     completed = staticmethod(completed)
     failed = staticmethod(failed)
+    replaced = staticmethod(replace)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
