@@ -105,7 +105,9 @@ def command_line(arguments: list[str]) -> str:
     Args:
         arguments: As in ``sys.argv``.
     """
-    program, *rest = arguments or [""]
+    if not arguments:
+        return ""
+    program, *rest = arguments
     path = Path(program)
     name = path.parent.name if path.name == "__main__.py" else path.name
     text = shlex.join([name, *rest])

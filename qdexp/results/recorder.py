@@ -67,14 +67,24 @@ class Recorder:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=schema.BUSY_SECONDS, isolation_level=None)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        is_blank = schema.is_blank(connection)
+        if not is_blank:
+            schema.version_of(connection, str(self._path))  # or nothing in it is touched
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if schema.is_blank(connection):
+        if is_blank:
             version = f"PRAGMA user_version = {schema.SCHEMA_VERSION};"
             connection.executescript(f"BEGIN; {schema.TABLES} {version} COMMIT;")
         schema.upgrade(connection, str(self._path))
-        return connection
 
     def __enter__(self) -> Self:
         return self
