@@ -118,6 +118,8 @@ class Ledger:
             " (SELECT outcome_id FROM mirrored WHERE experiment = ?1)"
         )
         behind = {trial_id for (trial_id,) in self.rows(query, experiment)}
+        if not behind:
+            return []
         return [record for record in self.members(experiment) if record.trial_id in behind]
 
     def trial(self, prefix: str) -> TrialRecord:

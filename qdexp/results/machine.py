@@ -22,7 +22,7 @@ def _hardware() -> dict[str, Any]:
     gpus = _gpus()
     return {
         "host": socket.gethostname(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cpus": os.cpu_count(),
         "memory_gib": _memory_gib(),
         **({"gpus": "; ".join(gpus)} if gpus else {}),
@@ -30,7 +30,8 @@ def _hardware() -> dict[str, Any]:
     }
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Returns the processor's name."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():
