@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from qdexp.results.comparison import disagreement
 from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.records import OtherOutcome
 
 MISSING = "missing"
 """The status of a planned trial that has no outcome yet."""
@@ -33,14 +33,11 @@ def counted(record: TrialRecord) -> TrialRecord:
 
 def other_results(ledger: Ledger, record: TrialRecord) -> tuple[str, ...]:
     """Returns, in words, where else a trial has another result than the one that counts."""
-    if record.outcome is None:
-        return ()
-    found: list[str] = []
-    for other in ledger.others(record.trial_id):
-        numbers = disagreement(record.outcome, other.outcome, ())
-        if numbers is not None:
-            on = ", ".join(each.name for each in numbers) or f"it {other.outcome.status}"
-            found.append(
-                f"another result, imported from {other.origin}, differs in {on}: this one counts"
-            )
-    return tuple(found)
+    return tuple(
+        f"another result, imported from {other.origin}, differs in {_what(other)}: this one counts"
+        for other in ledger.others(record)
+    )
+
+
+def _what(other: OtherOutcome) -> str:
+    return ", ".join(each.name for each in other.numbers) or f"its end, {other.outcome.status}"

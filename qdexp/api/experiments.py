@@ -186,7 +186,7 @@ def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
             folder=trial_folder(ledger.runs, record.trial_id),
             spec=ledger.spec(str(ran["spec"])) if "spec" in ran else None,
             changes=ledger.text(str(ran["diff"])) if "diff" in ran else None,
-            others=tuple(ledger.others(record.trial_id)),
+            others=tuple(ledger.others(record)),
             set_aside=tuple(ledger.set_aside(record.trial_id)),
         )
 

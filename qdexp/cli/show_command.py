@@ -11,7 +11,6 @@ from qdexp.cli.plain_json import plain_json
 from qdexp.cli.show_difference import number_text, relative_text
 from qdexp.cli.shown_data import shown_as_data
 from qdexp.cli.tables import aligned
-from qdexp.results.comparison import disagreement
 from qdexp.results.ledger import TrialRecord
 from qdexp.results.outcome import Series
 from qdexp.results.provenance import flat
@@ -108,17 +107,12 @@ def _configuration(record: TrialRecord) -> Iterator[str]:
 
 
 def _others(found: ShownTrial) -> Iterator[str]:
-    """Says which results of other machines are not ours; an outcome made since may agree."""
-    outcome = found.record.outcome
-    for each in found.others if outcome else ():
-        assert outcome is not None
-        numbers = disagreement(outcome, each.outcome, ())
-        if numbers is None:
-            continue
+    """Says which results of other machines are not ours."""
+    for each in found.others:
         yield f"another result ({each.outcome.status}) was imported from {each.origin}; ours counts"
         rows = [
             (f"  {n.name}", number_text(n.one), number_text(n.other), relative_text(n))
-            for n in numbers
+            for n in each.numbers
         ]
         yield aligned(("  metric", "here", "there", "difference"), rows)
 

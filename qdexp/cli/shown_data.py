@@ -4,7 +4,6 @@ from dataclasses import asdict
 from typing import Any
 
 from qdexp.api.experiments import ShownTrial
-from qdexp.results.comparison import disagreement
 from qdexp.results.outcome import Outcome
 from qdexp.results.records import OtherOutcome
 
@@ -37,7 +36,7 @@ def shown_as_data(found: ShownTrial) -> dict[str, Any]:
             "recorded_at": found.spec.recorded_at,
             "text": found.spec.text,
         },
-        "others": [_other(each, outcome) for each in found.others],
+        "others": [_other(each) for each in found.others],
         "folder": str(found.folder),
         "files": _files(found),
     }
@@ -53,14 +52,13 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _other(other: OtherOutcome, ours: Outcome | None) -> dict[str, Any]:
-    numbers = disagreement(ours, other.outcome, ()) if ours else None
+def _other(other: OtherOutcome) -> dict[str, Any]:
     return {
         "origin": other.origin,
         "noticed_at": other.noticed_at,
         "status": other.outcome.status,
         "measurements": other.outcome.measurements,
-        "differences": [asdict(each) for each in numbers or ()],
+        "differences": [asdict(each) for each in other.numbers],
     }
 
 

@@ -34,6 +34,11 @@ _OTHER_FILE = re.compile(r"(?:report/|specs/|changes/)?[A-Za-z0-9_][A-Za-z0-9_.-
 _CHUNK = 2**20
 
 
+def is_part_name(name: str) -> bool:
+    """Tells whether a bundle may have a part of this name."""
+    return bool(_TRIAL_FILE.fullmatch(name) or _OTHER_FILE.fullmatch(name))
+
+
 class Bundle:
     """A bundle that was found whole; used as a context manager.
 
@@ -52,18 +57,18 @@ class Bundle:
             self._archive = zipfile.ZipFile(path)
         except (OSError, zipfile.BadZipFile) as error:
             raise self._refusal("a runs folder or a bundle", str(error)) from error
+        self._folder = TemporaryDirectory()
         try:
             self._parts = self._checked_manifest()
             for name in self._parts:
                 self._check(name)
-            self._folder = TemporaryDirectory()
             self._extract_ledger()
             self.ledger = Ledger(Path(self._folder.name))
         except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
-            self._archive.close()
+            self._let_go()
             raise self._refusal("a whole bundle", str(error)) from error
         except BaseException:
-            self._archive.close()
+            self._let_go()
             raise
 
     def __enter__(self) -> Self:
@@ -76,6 +81,9 @@ class Bundle:
         traceback: TracebackType | None,
     ) -> None:
         self.ledger.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._folder.cleanup()
         self._archive.close()
 
@@ -105,7 +113,7 @@ class Bundle:
         if LEDGER not in parts:
             raise self._refusal(f"a {LEDGER} in it", "none")
         for name in parts:
-            if not (_TRIAL_FILE.fullmatch(name) or _OTHER_FILE.fullmatch(name)):
+            if not is_part_name(name):
                 raise self._refusal("names of parts that a bundle has", repr(name))
         needed = sum(size for size, _ in parts.values())
         free = shutil.disk_usage(self._path.absolute().parent).free

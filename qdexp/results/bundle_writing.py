@@ -17,8 +17,8 @@ from typing import IO, Any
 
 from qdexp.errors import RequestError
 from qdexp.results import schema
-from qdexp.results.bundle_reading import FORMAT, LEDGER, MANIFEST, VERSION
-from qdexp.results.folders import FINAL_CHECKPOINT
+from qdexp.results.bundle_reading import FORMAT, LEDGER, MANIFEST, VERSION, is_part_name
+from qdexp.results.folders import FINAL_CHECKPOINT, trial_folder
 from qdexp.results.foreign import outcome_rows
 from qdexp.results.ledger import Ledger
 from qdexp.results.provenance import LONG_FACTS
@@ -26,7 +26,8 @@ from qdexp.results.records import Row
 from qdexp.results.sources import RunsFolder
 
 _THE_SAME_TIME = (1980, 1, 1, 0, 0, 0)
-_PACKED = (".pt", ".gif", ".png", ".mp4")
+_CHECKPOINTS = (".pt", ".ckpt")
+_PACKED = (*_CHECKPOINTS, ".gif", ".png", ".mp4")
 _CHUNK = 2**20
 
 _ABOUT = """\
@@ -111,10 +112,10 @@ def _trial_files(
     with closing(source.ledger):
         for trial_id in trial_ids:
             for file in source.files(trial_id):
-                if not file.name.endswith(".pt") or (
-                    with_checkpoints and file.name == FINAL_CHECKPOINT
-                ):
-                    yield f"trials/{trial_id}/{file.name}", runs / "trials" / trial_id / file.name
+                part = f"trials/{trial_id}/{file.name}"
+                is_wanted = with_checkpoints and file.name == FINAL_CHECKPOINT
+                if is_part_name(part) and (is_wanted or not file.name.endswith(_CHECKPOINTS)):
+                    yield part, trial_folder(runs, trial_id) / file.name
 
 
 def _texts(name: str, ledger: Ledger, *, with_checkpoints: bool) -> dict[str, bytes]:

@@ -17,7 +17,8 @@ from qdexp.experiment.trial import Trial
 from qdexp.results import schema
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import FINAL, Failure, Outcome
-from qdexp.results.records import Row
+from qdexp.results.packed import outcome_from_packed
+from qdexp.results.records import Row, SpecRecord
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -92,6 +93,17 @@ def outcome_rows(ledger: Ledger, trial_id: str) -> list[OutcomeRow]:
     ]
 
 
+def _spec(row: Row) -> SpecRecord:
+    experiment, recorded_at, file, text, definition = row
+    return SpecRecord(
+        experiment=experiment,
+        recorded_at=recorded_at,
+        file=file,
+        text=text,
+        definition=dict(json.loads(definition)),
+    )
+
+
 class ForeignLedger:
     """What there is to import, checked.
 
@@ -111,7 +123,7 @@ class ForeignLedger:
         )
         for row in rows:
             self._check_experiment(row[0])
-            self._read(f"the spec of {row[0]}", lambda row=row: dict(json.loads(row[4]))["name"])
+            self._read(f"the spec of {row[0]}", lambda row=row: _spec(row).timings)
             yield row
 
     def trials(self) -> Iterator[Row]:
@@ -195,7 +207,7 @@ class ForeignLedger:
     def _read(self, what: str, read: Callable[[], Value]) -> Value:
         try:
             return read()
-        except (ValueError, TypeError, KeyError, zlib.error) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
             reason = " ".join(str(error).split())[:300]
             raise self._refusal(f"{what} as this version of qdexp has it", reason) from error
 
@@ -204,23 +216,3 @@ class ForeignLedger:
             f"{self.origin}: expected {expected}, found: {found}; nothing was imported: the file "
             "is damaged, or another version of qdexp wrote it"
         )
-
-
-def packed(outcome: Outcome) -> tuple[str, bytes]:
-    """Returns the SHA-256 of a whole outcome's JSON, and that compressed."""
-    text = outcome.to_json().encode()
-    return hashlib.sha256(text).hexdigest(), zlib.compress(text)
-
-
-def outcome_from_packed(content: bytes) -> Outcome:
-    """Returns the outcome that `packed` packed.
-
-    Raises:
-        ValueError: It is none.
-        zlib.error: It is damaged.
-    """
-    unpacking = zlib.decompressobj()
-    text = unpacking.decompress(content, schema.MOST_BLOCK_BYTES)
-    if not unpacking.eof:
-        raise ValueError("an outcome that ends before its end, or is too long")
-    return Outcome.from_json(text.decode())

@@ -14,8 +14,10 @@ from typing import Self, TypeVar
 
 from qdexp.errors import LedgerError, NotFoundError, nearest
 from qdexp.results import schema
+from qdexp.results.comparison import disagreement
 from qdexp.results.ledger_file import opened
-from qdexp.results.outcome import Array, Outcome, Series
+from qdexp.results.outcome import Array, Series
+from qdexp.results.packed import outcome_from_packed
 from qdexp.results.records import (
     TRIALS,
     OtherOutcome,
@@ -173,23 +175,40 @@ class Ledger:
             lambda: {name: schema.array_from_block(block) for name, block in blocks}
         )
 
-    def others(self, trial_id: str) -> list[OtherOutcome]:
-        """Returns the imported outcomes that disagreed with the trial's own when they came."""
+    def others(self, record: TrialRecord) -> list[OtherOutcome]:
+        """Returns the imported outcomes of a trial that disagree with its last one."""
         rows = self.rows(
             "SELECT origin, noticed_at, outcome FROM disagreements WHERE trial_id = ?"
-            " ORDER BY noticed_at, sha256",
-            trial_id,
+            " ORDER BY sha256",
+            record.trial_id,
         )
-        return self._sensible(
-            lambda: [
-                OtherOutcome(
-                    origin=origin,
-                    noticed_at=noticed_at,
-                    outcome=Outcome.from_json(zlib.decompress(content).decode()),
-                )
-                for origin, noticed_at, content in rows
-            ]
-        )
+        outcome = record.outcome
+        if outcome is None or not rows:
+            return []
+        timings = self.timings()
+
+        def read() -> list[OtherOutcome]:
+            found: list[OtherOutcome] = []
+            for origin, noticed_at, content in rows:
+                other = outcome_from_packed(content)
+                numbers = disagreement(outcome, other, timings)
+                if numbers is not None:
+                    found.append(
+                        OtherOutcome(
+                            origin=origin,
+                            noticed_at=noticed_at,
+                            outcome=other,
+                            numbers=tuple(numbers),
+                        )
+                    )
+            return found
+
+        return self._sensible(read)
+
+    def timings(self) -> frozenset[str]:
+        """Returns the metrics of users' own trainings that are declared as timings."""
+        specs = (spec for name in self.experiments() for spec in self.specs(name))
+        return frozenset(name for spec in specs for name in spec.timings)
 
     def spec(self, identity: str) -> SpecRecord | None:
         """Returns the spec with this identity, of whatever experiment, or None."""

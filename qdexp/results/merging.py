@@ -8,13 +8,14 @@ ours, whole, with where it is from, and counts nowhere.
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qdexp.results.comparison import Difference, disagreement
-from qdexp.results.foreign import ForeignLedger, OutcomeRow, outcome_rows, packed
+from qdexp.results.foreign import ForeignLedger, OutcomeRow, outcome_rows
 from qdexp.results.invalidation import mark_invalid
 from qdexp.results.ledger import Ledger
+from qdexp.results.packed import packed
 from qdexp.results.records import Row
 
 
@@ -66,7 +67,6 @@ def merge(
     write: sqlite3.Connection,
     ours: Ledger,
     theirs: ForeignLedger,
-    timings: Collection[str] = (),
 ) -> Merged:
     """Adds what another ledger has.
 
@@ -74,14 +74,13 @@ def merge(
         write: A transaction of our writer.
         ours: Our ledger, read.
         theirs: The other one.
-        timings: Metrics of users' own training that are timings.
 
     Raises:
         LedgerError: Something there is not what it should be.
     """
     merged = Merged()
     write.executemany("INSERT OR IGNORE INTO texts VALUES (?, ?)", theirs.texts())
-    merging = _Merging(write, ours, theirs, merged, timings)
+    merging = _Merging(write, ours, theirs, merged)
     trial_ids = merging.trials()
     merging.specs_and_members()
     merging.starts()
@@ -102,13 +101,12 @@ class _Merging:
         ours: Ledger,
         theirs: ForeignLedger,
         merged: Merged,
-        timings: Collection[str],
     ) -> None:
         self._write = write
         self._ours = ours
         self._theirs = theirs
         self._merged = merged
-        self._timings = timings
+        self._timings = ours.timings()
 
     def trials(self) -> list[str]:
         trial_ids: list[str] = []
@@ -131,6 +129,7 @@ class _Merging:
             name: present[name] in (None, tuple(rows[-1][3:]))
             for name, rows in by_experiment.items()
         }
+        self._timings |= self._theirs.ledger.timings()
         stray: dict[str, int] = {}
         for experiment, *rest, asked_for in self._theirs.members():
             is_asked_for = asked_for if is_theirs.get(experiment) else 0

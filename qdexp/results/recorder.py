@@ -207,9 +207,16 @@ class Recorder:
         return done
 
     def set_folders_aside(self) -> None:
-        """Moves the folders of invalidated outcomes aside, those that are not yet."""
-        with self.transaction() as write:
-            set_folders_aside(write, self.runs)
+        """Moves the folders of invalidated outcomes aside, those that are not yet.
+
+        Raises:
+            LedgerError: A folder cannot be moved, or the ledger not written.
+        """
+        try:
+            with self.transaction() as write:
+                set_folders_aside(write, self.runs)
+        except OSError as error:
+            raise trouble(self.runs / "trials", "folders that can be moved aside", error) from error
 
     def record_mirrored(self, experiment: str) -> None:
         """Records that the tracker shows the last outcome of each trial that is asked for."""
@@ -256,11 +263,24 @@ def is_in_use(runs: Path) -> bool:
     return False
 
 
+def _lock(descriptor: int, num_tries: int = 5) -> None:
+    """Takes the lock; who only looks whether it is held holds it for a moment too."""
+    for number in range(num_tries):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if number == num_tries - 1:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 def _locked(path: Path) -> int:
     """Opens and locks a file, and writes into it who holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError:
         holder = os.read(descriptor, 200).decode(errors="replace").strip()
         os.close(descriptor)

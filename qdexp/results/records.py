@@ -6,6 +6,7 @@ from typing import Any
 
 from qdexp.experiment.identity import digest
 from qdexp.experiment.trial import Condition, Trial
+from qdexp.results.comparison import Difference
 from qdexp.results.outcome import Failure, Outcome
 
 
@@ -31,6 +32,13 @@ class SpecRecord:
     file: str
     text: str
     definition: dict[str, Any]
+
+    @property
+    def timings(self) -> frozenset[str]:
+        """Metrics of a user's own training that are declared as timings."""
+        own: dict[str, Any] = self.definition.get("own") or {}
+        metrics: list[dict[str, Any]] = own.get("metrics") or []
+        return frozenset(each["name"] for each in metrics if each.get("is_timing"))
 
     @property
     def identity(self) -> str:
@@ -132,8 +140,10 @@ class OtherOutcome:
         origin: Where it was imported from.
         noticed_at: When, in seconds since 1970.
         outcome: The outcome, whole.
+        numbers: The measurements that the trial's last outcome has differently, its own first.
     """
 
     origin: str
     noticed_at: float
     outcome: Outcome
+    numbers: tuple[Difference, ...]

@@ -467,7 +467,8 @@ def test_what_continued_an_invalidated_trial_runs_again_with_it(bench: Bench) ->
     assert {each.trial_id for each in void} == {each.trial.trial_id for each in (second, *others)}
     again = FakeExecutor(saved)
     bench.conduct(again, text)
-    assert [each.trial.configuration.num_steps for each in again.assignments] == [4, 6, 8]
+    lengths = sorted(each.trial.configuration.num_steps for each in again.assignments)
+    assert lengths == [4, 6, 8]
     assert again.assignments[0].workspace.start_from == first.workspace.folder / FINAL_CHECKPOINT
     assert bench.plan(text).counts() == {"cached": 4}
 

@@ -39,7 +39,7 @@ def bundled(machines, there, tmp_path: Path) -> Callable[..., Path]:
     there.ends(machines.completed(second, 0.75))
     there.invalidates(second)
     there.ends(machines.completed(second))
-    for name in ("samples.gif", "final_checkpoint.pt", "checkpoint_step_3.pt"):
+    for name in ("samples.gif", "final_checkpoint.pt", "checkpoint_step_3.pt", "wêird.log"):
         there.keeps(first, name)
     there.asks(machines.trial(5), name="another")
     return bundle

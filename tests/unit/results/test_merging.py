@@ -2,19 +2,9 @@
 """Ledgers merge: everything once, nothing of ours lost, disagreements seen."""
 
 import json
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from qdexp.errors import LedgerError, LedgerInUseError, RequestError
-from qdexp.results import schema
 from qdexp.results.ledger import Ledger
 from qdexp.results.recorder import Recorder
 
@@ -74,7 +64,7 @@ def test_disagreeing_results_are_reported_and_ours_counts(machines, here, there)
     assert [(n.name, n.one, n.other) for n in found.numbers] == [("eval.denoising_loss", 0.25, 0.5)]
     assert here.counts(trial) == 0.25
     with Ledger(here.runs) as ledger:
-        (other,) = ledger.others(trial.trial_id)
+        (other,) = ledger.others(ledger.trial(trial.trial_id))
     assert other.outcome == machines.completed(trial, 0.5)
     assert other.origin == str(there.runs)
 
@@ -179,179 +169,15 @@ def test_provenance_texts_travel(machines, here, there) -> None:
         assert ledger.text(facts["diff"]) == "diff --git a b\n+x\n"
 
 
-def test_files_are_copied_where_they_are_missing(machines, here, there) -> None:
+def test_timings_that_a_users_training_declares_are_not_compared(machines, here, there) -> None:
     trial = machines.trial()
-    there.runs_trial(trial)
-    for name in ("final_checkpoint.pt", "samples.gif", "checkpoint_step_3.pt", ".x.tmp", "y.tmp"):
-        there.keeps(trial, name)
-    (there.folder(trial) / "link").symlink_to("/etc/hostname")
-    here.keeps(trial, "samples.gif", b"ours")
+    own = {"metrics": [{"name": "mine.seconds", "is_timing": True}, {"name": "mine.error"}]}
+    for machine, seconds, error in ((here, 1.0, 0.5), (there, 2.0, 0.5)):
+        with Recorder(machine.runs) as recorder:
+            definition = {"name": "sizes", "question": "?", "own": own}
+            recorder.record_plan(("f", "text", definition), [(trial, {"a": 1})])
+        measured = {"mine.seconds": seconds, "mine.error": error}
+        machine.ends(replace(machines.completed(trial), measurements=measured))
     done = here.imports(there)
-    found = {path.name: path.read_bytes() for path in here.folder(trial).iterdir()}
-    assert found == {"samples.gif": b"ours", "final_checkpoint.pt": b"content"}
-    assert (done.copied.num_files, done.copied.num_bytes) == (1, 7)
-
-
-def test_unfinished_trial_goes_on_from_their_checkpoint(machines, here, there) -> None:
-    trial = machines.trial()
-    there.asks(trial)
-    there.ends(machines.failed(trial))
-    there.keeps(trial, "checkpoint_step_3.pt")
-    here.imports(there)
-    assert (here.folder(trial) / "checkpoint_step_3.pt").exists()
-
-
-def test_files_of_a_disagreeing_result_stay_there(machines, here, there) -> None:
-    trial = machines.trial()
-    here.runs_trial(trial, loss=0.25)
-    there.runs_trial(trial, loss=0.5)
-    there.keeps(trial, "final_checkpoint.pt")
-    here.imports(there)
-    assert not here.folder(trial).exists()
-
-
-def test_no_files_are_copied_unless_wanted_and_the_next_import_brings_them(
-    machines, here, there
-) -> None:
-    trial = machines.trial()
-    there.runs_trial(trial)
-    there.keeps(trial, "final_checkpoint.pt")
-    here.imports(there, with_files=False)
-    assert not here.folder(trial).exists()
-    here.imports(there)
-    assert (here.folder(trial) / "final_checkpoint.pt").exists()
-
-
-def test_import_is_refused_while_a_driver_runs_here(machines, here, there) -> None:
-    there.runs_trial(machines.trial())
-    with Recorder(here.runs), pytest.raises(LedgerInUseError, match="in use by process"):
-        here.imports(there)
-
-
-def test_import_reads_while_a_driver_runs_there(machines, here, there) -> None:
-    trial = machines.trial()
-    there.asks(trial)
-    with Recorder(there.runs) as recorder:
-        recorder.record_outcome(machines.completed(trial))
-        here.imports(there)
-    assert here.counts(trial) == 0.25
-
-
-@pytest.mark.parametrize("place", ["here", "nowhere", "there"])
-def test_what_is_no_other_runs_folder_is_refused(
-    machines, here, tmp_path: Path, place: str
-) -> None:
-    here.runs_trial(machines.trial())
-    (tmp_path / "there").mkdir()
-    before = here.rows()
-    with pytest.raises(RequestError, match="expected"):
-        here.imports(tmp_path / place)
-    assert here.rows() == before
-
-
-@pytest.mark.parametrize(
-    ("statement", "message"),
-    [
-        ("UPDATE trials SET trial_id = '../../../../tmp/x'", "16 hexadecimal digits"),
-        ("UPDATE trials SET content = '{}'", "expected trial"),
-        ("UPDATE specs SET experiment = '../x'", "experiment's name"),
-        ("UPDATE outcomes SET status = 'won'", "expected an outcome"),
-        ("UPDATE outcomes SET measurements = 'x'", "expected an outcome"),
-        ("UPDATE blocks SET block = x'00'", "expected array eval.clip_errors"),
-        ("INSERT INTO texts VALUES ('00', 'x')", "a text that has its hash"),
-        ("UPDATE outcomes SET trial_id = 'ffffffffffffffff'", ""),
-    ],
-)
-def test_ledger_with_a_row_that_makes_no_sense_is_not_let_in(
-    machines, here, there, statement: str, message: str
-) -> None:
-    here.runs_trial(machines.trial(1))
-    there.runs_trial(machines.trial())
-    with closing(sqlite3.connect(there.runs / schema.LEDGER_FILE)) as connection:
-        connection.execute(statement)
-        connection.commit()
-    before = here.rows()
-    if message:
-        with pytest.raises(LedgerError, match=message):
-            here.imports(there)
-        assert here.rows() == before
-    else:  # an outcome of no trial belongs to nobody
-        here.imports(there)
-        assert len(here.rows()["outcomes"]) == 1
-
-
-def test_ledger_of_version_1_is_imported(machines, here, version_1: Path) -> None:
-    before = version_1.joinpath(schema.LEDGER_FILE).read_bytes()
-    here.imports(version_1)
-    assert here.counts(machines.trial()) == 0.25
-    assert version_1.joinpath(schema.LEDGER_FILE).read_bytes() == before
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from qdexp.results import importing, sources
-from qdexp.results.merging import _Merging
-
-def kill(*_a, **_k):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-where = sys.argv[3]
-if where == "in the middle of the ledger":
-    done = []
-    add = _Merging._add
-    def dies_at_the_second(self, *a, **k):
-        add(self, *a, **k)
-        done.append(1)
-        if len(done) == 2:
-            kill()
-    _Merging._add = dies_at_the_second
-elif where == "before the files":
-    importing.copy_files = kill
-else:
-    sources.os.fsync = kill
-importing.import_ledger(Path(sys.argv[1]), Path(sys.argv[2]), with_files=True)
-"""
-
-
-@pytest.mark.parametrize(
-    "where", ["in the middle of the ledger", "before the files", "in the middle of a file"]
-)
-def test_import_that_was_killed_is_made_up_for(machines, here, there, where: str) -> None:
-    mine, trials = machines.trial(9), [machines.trial(seed) for seed in range(3)]
-    here.runs_trial(mine)
-    there.asks(*trials)
-    there.ends(*(machines.completed(each) for each in trials))
-    for each in trials:
-        there.keeps(each, "final_checkpoint.pt")
-    before = here.rows()
-    arguments = [sys.executable, "-c", KILLED, str(there.runs), str(here.runs), where]
-    ended = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
-    if where == "in the middle of the ledger":
-        with Ledger(here.runs) as ledger:
-            assert len(ledger.trials()) == 1
-        with Recorder(here.runs):
-            pass
-        assert here.rows() == before
-    else:
-        assert len(here.rows()["outcomes"]) == 4
-    here.imports(there)
-    assert len(here.rows()["outcomes"]) == 4
-    left = [path.name for each in trials for path in here.folder(each).iterdir()]
-    assert left == ["final_checkpoint.pt"] * 3
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a folder as read-only")
-def test_read_only_ledger_of_a_killed_driver_is_imported_with_its_log(
-    machines, here, there, read_only
-) -> None:
-    trial = machines.trial()
-    there.asks(trial)
-    recorder = Recorder(there.runs)  # not closed: the log stays, as after a kill
-    recorder.record_outcome(machines.completed(trial))
-    with read_only(there.runs) as folder:
-        assert (folder / f"{schema.LEDGER_FILE}-wal").stat().st_size > 0
-        here.imports(folder)
-    recorder.close()
-    assert here.counts(trial) == 0.25
+    assert done.merged.num_equal == 1
+    assert done.merged.disagreements == []
