@@ -13,6 +13,7 @@ import pytest
 
 from qdexp.errors import LedgerError, LedgerInUseError, RequestError
 from qdexp.results import schema
+from qdexp.results.foreign import ForeignLedger
 from qdexp.results.ledger import Ledger
 from qdexp.results.recorder import Recorder
 
@@ -148,7 +149,11 @@ if where == "in the middle of the ledger":
 elif where == "before the files":
     importing.copy_files = kill
 else:
-    sources.os.fsync = kill
+    def dies_half_way(source, target, _length):
+        target.write(source.read(3))
+        target.flush()
+        kill()
+    sources.shutil.copyfileobj = dies_half_way
 importing.import_ledger(Path(sys.argv[1]), Path(sys.argv[2]), with_files=True)
 """
 
@@ -177,8 +182,9 @@ def test_import_that_was_killed_is_made_up_for(machines, here, there, where: str
         assert len(here.rows()["outcomes"]) == 4
     here.imports(there)
     assert len(here.rows()["outcomes"]) == 4
-    left = [path.name for each in trials for path in here.folder(each).iterdir()]
-    assert left == ["final_checkpoint.pt"] * 3
+    left = [path for each in trials for path in here.folder(each).iterdir()]
+    assert [path.name for path in left] == ["final_checkpoint.pt"] * 3
+    assert {path.read_bytes() for path in left} == {b"content"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a folder as read-only")
@@ -193,4 +199,27 @@ def test_read_only_ledger_of_a_killed_driver_is_imported_with_its_log(
         assert (folder / f"{schema.LEDGER_FILE}-wal").stat().st_size > 0
         here.imports(folder)
     recorder.close()
+    assert here.counts(trial) == 0.25
+
+
+def test_ledger_that_grows_meanwhile_is_taken_from_one_moment(
+    machines, here, there, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = machines.trial()
+    there.asks(trial)
+    with Recorder(there.runs) as recorder:
+        read_starts = ForeignLedger.starts
+
+        def grows(theirs: ForeignLedger) -> list[tuple[object, ...]]:
+            starts = list(read_starts(theirs))
+            recorder.record_start(trial.trial_id, 5.0)
+            recorder.record_outcome(machines.completed(trial))
+            return starts
+
+        monkeypatch.setattr(ForeignLedger, "starts", grows)
+        here.imports(there)
+    record = here.knows(trial)
+    assert (record.num_starts, record.outcome) == (0, None)
+    monkeypatch.undo()
+    here.imports(there)
     assert here.counts(trial) == 0.25
