@@ -1,10 +1,8 @@
 """The one writer of the ledger: what it records is durable when the call returns."""
 
-import fcntl
 import hashlib
 import json
 import os
-import socket
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -14,9 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from qdexp.config.revision import RESULTS_REVISION
-from qdexp.errors import LedgerError, LedgerInUseError
+from qdexp.errors import LedgerError
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results import schema
+from qdexp.results.driver_lock import LOCK_FILE, is_in_use, locked
 from qdexp.results.invalidation import (
     Invalidated,
     checked_reason,
@@ -33,7 +32,7 @@ from qdexp.results.troubles import trouble
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-LOCK_FILE = "driver.lock"
+__all__ = ["LOCK_FILE", "Recorder", "is_in_use"]
 
 
 class Recorder:
@@ -55,7 +54,7 @@ class Recorder:
         self._lock: int | None = None
         try:
             runs.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(runs / LOCK_FILE)
+            self._lock = locked(runs / LOCK_FILE)
             self._connection = self._connect()
             self.set_folders_aside()
         except (OSError, sqlite3.Error) as error:
@@ -143,17 +142,7 @@ class Recorder:
         name = definition["name"]
         now = time.time()
         with self.transaction() as write:
-            last = write.execute(
-                "SELECT text, definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC",
-                (name,),
-            ).fetchone()
-            row = (text, json.dumps(definition))
-            if last != row:
-                write.execute(
-                    "INSERT INTO specs (experiment, recorded_at, file, text, definition)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (name, now, file, *row),
-                )
+            _add_spec(write, file, text, definition)
             write.execute("UPDATE members SET asked_for = 0 WHERE experiment = ?", (name,))
             for position, (trial, condition) in enumerate(trials):
                 write.execute(
@@ -248,50 +237,13 @@ class Recorder:
             raise trouble(self._path, "a ledger that can be written", error) from error
 
 
-def is_in_use(runs: Path) -> bool:
-    """Tells whether a driver is writing to the runs folder now."""
-    try:
-        descriptor = os.open(runs / LOCK_FILE, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _lock(descriptor: int, num_tries: int = 5) -> None:
-    """Takes the lock; who only looks whether it is held holds it for a moment too."""
-    for number in range(num_tries):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if number == num_tries - 1:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _locked(path: Path) -> int:
-    """Opens and locks a file, and writes into it who holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        _lock(descriptor)
-    except BlockingIOError:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise LedgerInUseError(
-            f"expected a runs folder that no other driver uses, found {path.parent} in use by "
-            f"{holder or 'another process'}; wait for it, or choose another with --runs"
-        ) from None
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+def _add_spec(write: sqlite3.Connection, file: str, text: str, definition: dict[str, Any]) -> None:
+    """Adds a text of a spec, unless it is the present one."""
+    name, row = definition["name"], (text, json.dumps(definition))
+    query = "SELECT text, definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC"
+    if write.execute(query, (name,)).fetchone() != row:
+        write.execute(
+            "INSERT INTO specs (experiment, recorded_at, file, text, definition)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (name, time.time(), file, *row),
+        )
