@@ -1,4 +1,4 @@
-"""The lock of a runs folder's one writer: the kernel's, so it ends with the process that holds it."""
+"""The lock of a runs folder's one writer: the kernel's, so it ends with its holder."""
 
 import fcntl
 import os
