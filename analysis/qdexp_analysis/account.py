@@ -7,19 +7,25 @@ from typing import Any
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.findings import Findings, flat
 from qdexp_analysis.labels import condition_text
-from qdexp_analysis.quantities import measured
-from qdexp_analysis.table import Experiment, status_of
+from qdexp_analysis.quantities import NONE, measured
+from qdexp_analysis.standing import INVALIDATED, MISSING, reason_of, status_of
+from qdexp_analysis.table import Experiment
 
 Row = dict[str, Any]
 
-_UNSHOWN = ("pid", "started_at", "finished_at", "resumed_from_step")
+_UNSHOWN = ("pid", "started_at", "finished_at", "seconds", "resumed_from_step", "experiment")
+_OPEN = (MISSING, INVALIDATED, "cancelled", "pruned")
+_OF_A_RUN = ("session", "command", "driver", "spec")
+"""What differs between runs of one experiment without a meaning for its results."""
 
 
 def unfinished(findings: Findings) -> str:
     """Returns a warning if planned trials have no final outcome, or nothing."""
     experiment = findings.experiment
     statuses = [status_of(record) for record in experiment.all_records]
-    open_ones = sum(status in ("missing", "cancelled", "pruned") for status in statuses)
+    open_ones = sum(
+        status in ("missing", "invalidated", "cancelled", "pruned") for status in statuses
+    )
     if not open_ones:
         return ""
     text = (
@@ -68,14 +74,19 @@ def failures(experiment: Experiment) -> list[Row]:
             "trial_id": record.trial_id,
             "label": condition_text(record.condition),
             "seed": record.trial.seed,
-            "status": record.outcome.status,
-            "step": record.outcome.step,
-            "reason": record.outcome.failure.reason,
-            "kind": (record.outcome.failure.kind or "").replace("_", " "),
+            "status": status_of(record),
+            "step": record.outcome.step if record.outcome else NONE,
+            "reason": reason_of(record),
+            "kind": _kind(record),
         }
         for record in experiment.all_records
-        if record.outcome is not None and record.outcome.failure is not None
+        if reason_of(record)
     ]
+
+
+def _kind(record: TrialRecord) -> str:
+    failure = record.outcome and record.outcome.failure
+    return (failure.kind or "").replace("_", " ") if failure else ""
 
 
 def warnings(experiment: Experiment) -> list[tuple[str, str]]:
@@ -84,7 +95,7 @@ def warnings(experiment: Experiment) -> list[tuple[str, str]]:
         (f"{condition_text(record.condition)}, seed {record.trial.seed}", warning)
         for record in experiment.all_records
         if record.outcome is not None
-        for warning in record.outcome.warnings
+        for warning in (*record.outcome.warnings, *experiment.others[record.trial_id])
     ]
 
 
@@ -100,7 +111,7 @@ def provenance(findings: Findings) -> list[Row]:
         {
             "key": key.replace("_", " "),
             "values": values,
-            "is_mixed": len(values) > 1 and key != "session",
+            "is_mixed": len(values) > 1 and key not in _OF_A_RUN,
         }
         for key, values in found.items()
     ]
@@ -114,7 +125,8 @@ def _shown(recorded: Mapping[str, Any]) -> dict[str, str]:
     rest = {key: value for key, value in recorded.items() if key not in _UNSHOWN}
     versions, hardware = rest.pop("versions", {}), rest.pop("hardware", {})
     if rest.pop("dirty", False) and "commit" in rest:
-        rest["commit"] = f"{rest['commit']} with uncommitted changes"
+        changes = f" {str(rest.pop('diff'))[:8]}" if "diff" in rest else ""
+        rest["commit"] = f"{rest['commit']} with uncommitted changes{changes}"
     if versions:
         rest["versions"] = flat(versions)
     return {key: flat(value) for key, value in (hardware | rest).items() if key not in versions}

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float
 
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
-from qdexp_analysis.table import Experiment, status_of
+from qdexp_analysis.standing import status_of
+from qdexp_analysis.table import Experiment
 
 CLIP_ERRORS = {
     "eval.denoising_loss": "eval.clip_errors",

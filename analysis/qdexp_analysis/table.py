@@ -16,9 +16,7 @@ from qdexp_analysis.declared import Declared, declared_in
 from qdexp_analysis.design import Design, in_order, read_design
 from qdexp_analysis.factor import Factor, read_factors
 from qdexp_analysis.labels import Labels, condition_text
-
-MISSING = "missing"
-"""The status of a planned trial that has no outcome yet."""
+from qdexp_analysis.standing import counted, other_results, reason_of, status_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +41,7 @@ class Experiment:
             value.
         arrays: The arrays that the analysis reads and that were recorded, by trial id and name.
         declared: What its metrics are.
+        others: Where results were imported from that are not those of their trials, by trial id.
     """
 
     name: str
@@ -58,6 +57,7 @@ class Experiment:
     histories: pd.DataFrame
     arrays: Mapping[str, Arrays]
     declared: Declared
+    others: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -68,7 +68,7 @@ class Experiment:
             LedgerError: The ledger cannot be read.
         """
         spec = ledger.specs(name)[-1]
-        asked = [record for record in ledger.members(name) if record.is_asked_for]
+        asked = [counted(record) for record in ledger.members(name) if record.is_asked_for]
         records = tuple(record for record in asked if record.condition)
         factors = read_factors(spec.definition)
         distinct = {_key(record.condition): record.condition for record in records}
@@ -94,6 +94,7 @@ class Experiment:
                 for record in done
             },
             declared=declared,
+            others={record.trial_id: other_results(ledger, record) for record in asked},
         )
 
     @property
@@ -163,11 +164,6 @@ def load(name: str, runs: Path) -> Experiment:
         return Experiment.from_ledger(ledger, name)
 
 
-def status_of(record: TrialRecord) -> str:
-    """Returns how a planned trial ended, or `MISSING`."""
-    return record.outcome.status if record.outcome else MISSING
-
-
 _TRIAL_COLUMNS = (
     "trial_id",
     "condition",
@@ -209,7 +205,7 @@ def _row(record: TrialRecord, conditions: Sequence[Condition]) -> dict[str, Any]
         "seed": record.trial.seed,
         "status": status_of(record),
         "step": outcome.step if outcome else 0,
-        "reason": failure.reason if failure else "",
+        "reason": reason_of(record),
         "kind": (failure.kind or "") if failure else "",
         **record.condition,
     }

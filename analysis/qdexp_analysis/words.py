@@ -7,8 +7,8 @@ from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.planning import MOST_SEEDS
 from qdexp_analysis.quantities import Differences, measured, number, p_after
+from qdexp_analysis.standing import status_of
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio
-from qdexp_analysis.table import status_of
 
 MOST_LISTED = 4
 """Conditions that one sentence lists with their numbers."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from qdexp.api.composition import ExecutorName, carry_out, plan_request, signals_interrupt
 from qdexp.api.request import Request, SpecSource
 from qdexp.results.folders import runs_folder, trial_folder
-from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
+from qdexp.results.records import OtherOutcome
 from qdexp.results.standing import state_of, step_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class ShownTrial:
         experiments: The experiments that ask, or once asked, for it.
         history: Earlier values of metrics, by name.
         folder: Where its large files are, if it has some.
+        spec: The text of the spec that asked for its last outcome, if that was noted.
+        changes: Changes of the code that were not committed then, as a diff, or None.
+        others: Results of other machines that are not the same, and count nowhere.
+        set_aside: Folders of invalidated outcomes, each with the reason.
     """
 
     record: TrialRecord
@@ -77,6 +82,10 @@ class ShownTrial:
     experiments: tuple[str, ...]
     history: "dict[str, Series]"
     folder: Path
+    spec: SpecRecord | None
+    changes: str | None
+    others: tuple[OtherOutcome, ...]
+    set_aside: tuple[tuple[str, str], ...]
 
 
 def run(
@@ -173,12 +182,17 @@ def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
     """
     with Ledger(runs_folder(_path(runs))) as ledger:
         record = ledger.trial(trial)
+        ran = record.outcome.provenance if record.outcome else {}
         return ShownTrial(
             record=record,
             state=state_of(record, ledger.runs),
             experiments=tuple(ledger.experiments_of(record.trial_id)),
             history=ledger.history(record.trial_id),
             folder=trial_folder(ledger.runs, record.trial_id),
+            spec=ledger.spec(str(ran["spec"])) if "spec" in ran else None,
+            changes=ledger.text(str(ran["diff"])) if "diff" in ran else None,
+            others=tuple(ledger.others(record)),
+            set_aside=tuple(ledger.set_aside(record.trial_id)),
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from qdexp.cli import experiment_commands, model_commands
+from qdexp.cli import experiment_commands, ledger_commands, model_commands
 from qdexp.cli.sample_arguments import sample
 from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
 
@@ -53,10 +53,14 @@ for _command in (
     experiment_commands.show,
     experiment_commands.report,
     experiment_commands.ui,
+    ledger_commands.bundle,
+    ledger_commands.invalidate,
     model_commands.encode,
     model_commands.presets,
 ):
     app.command()(_command)
+
+app.command("import")(ledger_commands.import_)
 
 
 def main() -> None:

@@ -88,13 +88,29 @@ def status(
 
 
 def show(
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="The beginning of a trial's id.")],
+    trials: Annotated[
+        list[str], typer.Argument(metavar="TRIAL", help="The beginning of a trial's id.")
+    ],
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what differs between two trials instead.")
+    ] = False,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="Show the uncommitted changes of the code instead.")
+    ] = False,
     runs: Runs = None,
+    json: Json = False,
 ) -> None:
-    """Show one trial: configuration, outcome, history, error, files."""
-    from qdexp.cli import show_command
+    """Show one trial: configuration, outcome, history, error, provenance, files."""
+    from qdexp.cli import show_command, show_difference
 
-    show_command.show_trial(trial, runs=runs)
+    if len(trials) != (2 if diff else 1):
+        raise typer.BadParameter("expected one trial, or two after --diff", param_hint="TRIAL")
+    if diff:
+        show_difference.show_difference(trials[0], trials[1], runs=runs, as_json=json)
+    elif changes:
+        show_command.show_changes(trials[0], runs=runs)
+    else:
+        show_command.show_trial(trials[0], runs=runs, as_json=json)
 
 
 def report(

@@ -15,10 +15,10 @@ from qdexp.cli.tally import ConditionTally, Running, Tally, comparable, first_of
 from qdexp.errors import RequestError
 from qdexp.execution.beacon import Seen, seen
 from qdexp.experiment.trial import condition_label
+from qdexp.results.driver_lock import driver_began, is_in_use
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome
 from qdexp.results.overview import last_starts
-from qdexp.results.recorder import driver_began, is_in_use
 
 NO_DRIVER = "no driver is running; `qdexp run SPEC` runs what is missing"
 

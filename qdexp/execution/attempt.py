@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.errors import DivergedError
@@ -16,6 +16,7 @@ from qdexp.execution.ports import Assignment, Trainable
 from qdexp.execution.reports import one_line, plain_outcome, plain_progress, several_lines
 from qdexp.experiment.declaration import imported
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress, Series, Status
+from qdexp.results.provenance import process_provenance
 
 Reports = Generator[Progress | Outcome, None, None]
 """Progress, and the outcome last."""
@@ -27,9 +28,9 @@ def attempt(assignment: Assignment) -> Reports:
     What it yields is plain: it can be stored and sent, whatever the trainable made it of. Closing
     it closes the trainable's generator, and then there is no outcome, even if that raises.
     """
-    started_at = time.time()
     is_own = isinstance(assignment.trial.configuration, OwnConfiguration)
     seen = _Seen(trial_id=assignment.trial.trial_id, is_own=is_own)
+    started_at, began = time.time(), time.monotonic()
     reports = _reports(assignment)
     try:
         while isinstance(report := _next(reports, seen), Progress):
@@ -38,7 +39,7 @@ def attempt(assignment: Assignment) -> Reports:
         with suppress(Exception, SystemExit, GeneratorExit):
             reports.close()
         raise
-    yield replace(report, provenance=report.provenance | _worker(started_at))
+    yield replace(report, provenance=report.provenance | _worker(started_at, began))
 
 
 def trainable_from_name(name: str) -> Trainable:
@@ -158,10 +159,13 @@ def _message(error: BaseException) -> str:
         return "its message cannot be shown"
 
 
-def _worker(started_at: float) -> dict[str, str | int | float]:
+def _worker(started_at: float, began: float) -> dict[str, Any]:
+    """Returns where it ran, and how long by a clock that nobody sets."""
     return {
+        **process_provenance(),
         "host": platform.node(),
         "pid": os.getpid(),
         "started_at": started_at,
         "finished_at": time.time(),
+        "seconds": time.monotonic() - began,
     }

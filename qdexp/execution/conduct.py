@@ -1,7 +1,7 @@
 """The main use case: bring an experiment's missing trials to an outcome, and record each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,11 +50,13 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
             outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         plan = plan_of(spec, ledger, outside.dataset)
-        recorder.record_plan(
+        asked_by = recorder.record_plan(
             (spec.file, spec.text, spec.definition()),
             [(planned.trial, planned.condition) for planned in plan.trials],
         )
         outside.display.on_plan(plan)
+        facts = recorder.record_facts(outside.provenance)
+        outside = replace(outside, provenance={**facts, **asked_by})
         scribe = Scribe(plan, recorder, ledger, outside)
         behind = ledger.unmirrored(spec.name) if outside.is_tracked else []
         notes: tuple[str, ...] = ()
@@ -113,9 +115,9 @@ def _able(stage: Sequence[PlannedTrial], ledger: Ledger, scribe: Scribe) -> list
     for planned in stage:
         teacher = planned.trial.teacher
         record = ledger.find(teacher.trial_id) if teacher else None
-        if record and record.outcome and record.outcome.status != "completed":
+        if record and record.counted and record.counted.status != "completed":
             scribe.on_start(planned.trial.trial_id)
-            scribe.on_outcome(without_teacher(planned.trial, record.outcome))
+            scribe.on_outcome(without_teacher(planned.trial, record.counted))
         else:
             able.append(planned)
     return able
@@ -128,10 +130,7 @@ def _assignment(
     trial = planned.trial
     folder = trial_folder(ledger.runs, trial.trial_id)
     folder.mkdir(parents=True, exist_ok=True)
-    origin = planned.known.origin
-    if planned.waits_for and not trial.teacher:
-        origin = planned.waits_for
-    start_from = origin and trial_folder(ledger.runs, origin) / FINAL_CHECKPOINT
+    start_from = planned.origin and trial_folder(ledger.runs, planned.origin) / FINAL_CHECKPOINT
     teacher = trial.teacher and trial_folder(ledger.runs, trial.teacher.trial_id) / FINAL_CHECKPOINT
     is_own = isinstance(trial.configuration, OwnConfiguration)
     workspace = Workspace(

@@ -13,8 +13,8 @@ from qdexp.execution.shape import Shape, shape_of
 from qdexp.experiment.trial import Trial
 from qdexp.results.folders import cache_folder, trial_folder
 from qdexp.results.ledger import Ledger
+from qdexp.results.machine import cpu_model
 from qdexp.results.overview import CompletedTrial, newest_completed
-from qdexp.results.provenance import cpu_model
 
 NEWEST = 1000
 """Completed trials that are looked at, the last ones: an estimate needs not all of a ledger."""

@@ -31,7 +31,7 @@ class Scribe:
 
     def on_start(self, trial_id: str) -> None:
         """An attempt began: the ledger first."""
-        self._recorder.record_start(trial_id, time.time())
+        self._recorder.record_start(trial_id, time.time(), self._planned[trial_id].origin)
         self._mirror_start(trial_id)
         self._beacon.start(trial_id)
         self._outside.display.on_start(trial_id)

@@ -92,6 +92,12 @@ class PlannedTrial:
         """Its condition and seed, as people read them."""
         return f"{condition_label(self.condition)}, seed {self.trial.seed}"
 
+    @property
+    def origin(self) -> str | None:
+        """The other trial whose checkpoint it goes on from, or None if it begins by itself."""
+        is_continued = self.waits_for is not None and self.trial.teacher is None
+        return self.waits_for if is_continued else self.known.origin
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -51,6 +51,11 @@ def checkpoint_name(step: int) -> str:
     return f"checkpoint_step_{step}.pt"
 
 
+def is_numbered_checkpoint(name: str) -> bool:
+    """Tells whether a file is a checkpoint before the final one."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
 def numbered_checkpoints(folder: Path) -> list[Path]:
     """Returns a trial's checkpoints before the final one, the furthest training first."""
     return [path for _, path in _numbered(folder, "checkpoint_step_*.pt")]

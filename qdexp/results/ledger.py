@@ -4,81 +4,33 @@ One SQLite file under the runs folder is the truth; MLflow and the reports are m
 """
 
 import json
-import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from qdexp.errors import LedgerError, NotFoundError, nearest
-from qdexp.experiment.trial import Condition, Trial
 from qdexp.results import schema
-from qdexp.results.outcome import Array, Failure, Outcome, Series
+from qdexp.results.comparison import disagreement
+from qdexp.results.ledger_file import opened
+from qdexp.results.outcome import Array, Series
+from qdexp.results.packed import outcome_from_packed
+from qdexp.results.records import (
+    TRIALS,
+    OtherOutcome,
+    Row,
+    SpecRecord,
+    TrialRecord,
+    record_from_row,
+)
+from qdexp.results.troubles import trouble
 
+__all__ = ["Ledger", "SpecRecord", "TrialRecord"]
 
-@dataclass(frozen=True, kw_only=True)
-class SpecRecord:
-    """One text of an experiment's spec, as it was when trials were asked for.
-
-    Args:
-        experiment: The experiment's name.
-        recorded_at: Seconds since 1970.
-        file: The path that the user gave.
-        text: The YAML.
-        definition: What it means: question, factors, design, seeds, metrics.
-    """
-
-    experiment: str
-    recorded_at: float
-    file: str
-    text: str
-    definition: dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRecord:
-    """A trial with the last that is known of it.
-
-    Args:
-        trial_id: The trial's id, as it was when it was recorded.
-        trial: What is run.
-        condition: Its levels in the experiment that was asked about; empty otherwise.
-        is_asked_for: Whether the experiment's present spec asks for it.
-        num_starts: Attempts begun.
-        started_at: First start, seconds since 1970, or None.
-        finished_at: Time of the last outcome, or None.
-        outcome: The last outcome without history and arrays, or None.
-        revision: The RESULTS_REVISION that is in its id, or None if it was never noted.
-        invalidated: Why its last outcome counts no more, or None if it counts.
-    """
-
-    trial_id: str
-    trial: Trial
-    condition: Condition
-    is_asked_for: bool
-    num_starts: int
-    started_at: float | None
-    finished_at: float | None
-    outcome: Outcome | None
-    revision: int | None
-    invalidated: str | None
-
-
-Row = tuple[Any, ...]
-
-_TRIALS = """
-SELECT t.trial_id, t.content, o.status, o.step, o.measurements, o.warnings, o.failure, o.provenance,
-       o.recorded_at,
-       (SELECT count(*) FROM starts s WHERE s.trial_id = t.trial_id),
-       (SELECT min(started_at) FROM starts s WHERE s.trial_id = t.trial_id), t.revision, i.because
-FROM trials t
-LEFT JOIN outcomes o ON o.outcome_id =
-    (SELECT max(outcome_id) FROM outcomes x WHERE x.trial_id = t.trial_id)
-LEFT JOIN invalidations i ON i.outcome_id = o.outcome_id
-"""
+Read = TypeVar("Read")
 
 
 class Ledger:
@@ -93,20 +45,7 @@ class Ledger:
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
-        self._connection = self._connect(runs / schema.LEDGER_FILE)
-
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        try:
-            if not path.exists():
-                return _empty()
-            connection = sqlite3.connect(_uri(path), uri=True, timeout=30)
-            if schema.is_blank(connection):
-                connection.close()
-                return _empty()
-            is_older = schema.version_of(connection, str(path)) < schema.SCHEMA_VERSION
-            return _upgraded_copy(connection, str(path)) if is_older else connection
-        except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"{path}: expected a ledger, found: {error}") from error
+        self._connection = opened(runs / schema.LEDGER_FILE)
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +64,7 @@ class Ledger:
 
     def experiments(self) -> list[str]:
         """Returns the names of all experiments, oldest first."""
-        rows = self._rows("SELECT experiment FROM specs GROUP BY experiment ORDER BY min(spec_id)")
+        rows = self.rows("SELECT experiment FROM specs GROUP BY experiment ORDER BY min(spec_id)")
         return [name for (name,) in rows]
 
     def specs(self, experiment: str) -> list[SpecRecord]:
@@ -134,7 +73,7 @@ class Ledger:
         Raises:
             NotFoundError: There is no such experiment; the message names the nearest.
         """
-        rows = self._rows(
+        rows = self.rows(
             "SELECT recorded_at, file, text, definition FROM specs WHERE experiment = ?"
             " ORDER BY spec_id",
             experiment,
@@ -160,14 +99,17 @@ class Ledger:
     def members(self, experiment: str) -> list[TrialRecord]:
         """Returns the experiment's trials in the order of its plan, formerly asked for ones too."""
         query = (
-            _TRIALS.replace("SELECT", "SELECT m.condition, m.asked_for,", 1)
+            TRIALS.replace("SELECT", "SELECT m.condition, m.asked_for,", 1)
             + "JOIN members m ON m.trial_id = t.trial_id WHERE m.experiment = ?"
             + " ORDER BY m.position, t.trial_id"
         )
-        return [
-            _record(json.loads(condition), tuple(rest), is_asked_for=bool(asked_for))
-            for condition, asked_for, *rest in self._rows(query, experiment)
-        ]
+        rows = self.rows(query, experiment)
+        return self._sensible(
+            lambda: [
+                record_from_row(json.loads(condition), tuple(rest), is_asked_for=bool(asked_for))
+                for condition, asked_for, *rest in rows
+            ]
+        )
 
     def unmirrored(self, experiment: str) -> list[TrialRecord]:
         """Returns the experiment's trials whose last outcome its tracker does not show yet."""
@@ -177,7 +119,7 @@ class Ledger:
             " HAVING max(o.outcome_id) NOT IN"
             " (SELECT outcome_id FROM mirrored WHERE experiment = ?1)"
         )
-        behind = {trial_id for (trial_id,) in self._rows(query, experiment)}
+        behind = {trial_id for (trial_id,) in self.rows(query, experiment)}
         if not behind:
             return []
         return [record for record in self.members(experiment) if record.trial_id in behind]
@@ -188,29 +130,33 @@ class Ledger:
         Raises:
             NotFoundError: No trial's id does, or several do.
         """
-        query = _TRIALS + "WHERE substr(t.trial_id, 1, length(?1)) = ?1 LIMIT 2"
-        rows = list(self._rows(query, prefix))
+        query = TRIALS + "WHERE substr(t.trial_id, 1, length(?1)) = ?1 LIMIT 2"
+        rows = self.rows(query, prefix)
         if len(rows) != 1 or not prefix:
             found = "no trial" if not rows else "several"
             raise NotFoundError(
                 f"expected the beginning of one trial's id, found {found} for '{prefix}' in "
                 f"{self.runs}; `qdexp status NAME` lists them"
             )
-        return _record({}, rows[0])
+        return self._records(rows)[0]
 
     def find(self, trial_id: str) -> TrialRecord | None:
         """Returns the trial with this whole id, or None."""
-        rows = list(self._rows(_TRIALS + "WHERE t.trial_id = ?", trial_id))
-        return _record({}, rows[0]) if rows else None
+        records = self._records(self.rows(TRIALS + "WHERE t.trial_id = ?", trial_id))
+        return records[0] if records else None
+
+    def trials(self) -> list[TrialRecord]:
+        """Returns every trial, whoever asks for it."""
+        return self._records(self.rows(TRIALS + "ORDER BY t.trial_id"))
 
     def on_trajectory(self, trajectory_id: str) -> list[TrialRecord]:
         """Returns the trials that share a trajectory: they differ in length and evaluation."""
-        rows = self._rows(_TRIALS + "WHERE t.trajectory_id = ? ORDER BY t.trial_id", trajectory_id)
-        return [_record({}, row) for row in rows]
+        rows = self.rows(TRIALS + "WHERE t.trajectory_id = ? ORDER BY t.trial_id", trajectory_id)
+        return self._records(rows)
 
     def experiments_of(self, trial_id: str) -> list[str]:
         """Returns the experiments that ask, or once asked, for a trial."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT experiment FROM members WHERE trial_id = ? ORDER BY experiment", trial_id
         )
         return [name for (name,) in rows]
@@ -218,82 +164,119 @@ class Ledger:
     def history(self, trial_id: str) -> dict[str, Series]:
         """Returns the histories of a trial's last outcome, by metric."""
         blocks = self._blocks(trial_id, "history")
-        return {name: schema.series_from_block(block) for name, block in blocks}
+        return self._sensible(
+            lambda: {name: schema.series_from_block(block) for name, block in blocks}
+        )
 
     def arrays(self, trial_id: str) -> dict[str, Array]:
         """Returns the arrays of a trial's last outcome, by name."""
         blocks = self._blocks(trial_id, "array")
-        return {name: schema.array_from_block(block) for name, block in blocks}
+        return self._sensible(
+            lambda: {name: schema.array_from_block(block) for name, block in blocks}
+        )
 
-    def _blocks(self, trial_id: str, kind: str) -> Iterator[tuple[str, bytes]]:
-        return self._rows(
+    def others(self, record: TrialRecord) -> list[OtherOutcome]:
+        """Returns the imported outcomes of a trial that disagree with its last one."""
+        rows = self.rows(
+            "SELECT origin, noticed_at, outcome FROM disagreements WHERE trial_id = ?"
+            " ORDER BY sha256",
+            record.trial_id,
+        )
+        outcome = record.outcome
+        if outcome is None or not rows:
+            return []
+        timings = self.timings()
+
+        def read() -> list[OtherOutcome]:
+            found: list[OtherOutcome] = []
+            for origin, noticed_at, content in rows:
+                other = outcome_from_packed(content)
+                numbers = disagreement(outcome, other, timings)
+                if numbers is not None:
+                    found.append(
+                        OtherOutcome(
+                            origin=origin,
+                            noticed_at=noticed_at,
+                            outcome=other,
+                            numbers=tuple(numbers),
+                        )
+                    )
+            return found
+
+        return self._sensible(read)
+
+    def timings(self) -> frozenset[str]:
+        """Returns the metrics of users' own trainings that are declared as timings."""
+        specs = (spec for name in self.experiments() for spec in self.specs(name))
+        return frozenset(name for spec in specs for name in spec.timings)
+
+    def spec(self, identity: str) -> SpecRecord | None:
+        """Returns the spec with this identity, of whatever experiment, or None."""
+        specs = (spec for name in self.experiments() for spec in self.specs(name))
+        return next((spec for spec in specs if spec.identity == identity), None)
+
+    def text(self, sha256: str) -> str | None:
+        """Returns the long text that provenance refers to by its hash, or None."""
+        rows = self.rows("SELECT text FROM texts WHERE sha256 = ?", sha256)
+        return rows[0][0] if rows else None
+
+    def set_aside(self, trial_id: str) -> list[tuple[str, str]]:
+        """Returns the folders that invalidated files of a trial lie in, each with the reason."""
+        return [
+            (folder, because)
+            for folder, because in self.rows(
+                "SELECT i.set_aside, i.because FROM invalidations i"
+                " JOIN outcomes o ON o.outcome_id = i.outcome_id"
+                " WHERE o.trial_id = ? AND coalesce(i.set_aside, '') != '' ORDER BY i.outcome_id",
+                trial_id,
+            )
+        ]
+
+    def _blocks(self, trial_id: str, kind: str) -> list[tuple[str, bytes]]:
+        return self.rows(
             "SELECT name, block FROM blocks WHERE kind = ? AND outcome_id ="
             " (SELECT max(outcome_id) FROM outcomes WHERE trial_id = ?) ORDER BY name",
             kind,
             trial_id,
         )
 
-    def rows(self, query: str, *values: str) -> Iterator[Row]:
-        """Returns what a query finds, for those who ask for many trials at once."""
-        return self._rows(query, *values)
+    def rows(self, query: str, *values: str | int) -> list[Row]:
+        """Returns what a query finds, as it is: for whoever moves ledgers.
 
-    def _rows(self, query: str, *values: str) -> Iterator[Row]:
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
         try:
             with closing(self._connection.execute(query, values)) as cursor:
-                yield from cursor.fetchall()
+                return cursor.fetchall()
         except sqlite3.Error as error:
-            raise LedgerError(
-                f"{self.runs / schema.LEDGER_FILE}: expected a readable ledger, found: {error}"
-            ) from error
+            raise self._trouble(error) from error
 
+    @contextmanager
+    def snapshot(self) -> Generator[None]:
+        """Makes all that is read inside come from one moment, whoever writes meanwhile.
 
-def _empty() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(schema.TABLES)
-    return connection
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        try:
+            self._connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
 
+    def _records(self, rows: list[Row]) -> list[TrialRecord]:
+        return self._sensible(lambda: [record_from_row({}, row) for row in rows])
 
-def _upgraded_copy(connection: sqlite3.Connection, path: str) -> sqlite3.Connection:
-    """Returns an older ledger in memory as this version has it; only a writer upgrades the file."""
-    copy = sqlite3.connect(":memory:")
-    with closing(connection):
-        connection.backup(copy)
-    schema.upgrade(copy, path)
-    return copy
+    def _sensible(self, read: Callable[[], Read]) -> Read:
+        """Returns what `read` makes of rows; rows that make no sense are a damaged ledger."""
+        try:
+            return read()
+        except (ValueError, TypeError, KeyError, zlib.error) as error:
+            raise self._trouble(error) from error
 
-
-def _uri(path: Path) -> str:
-    """Returns how SQLite opens the file to read it.
-
-    A reader of a write-ahead log creates files beside it. Where it may not, and where there is no
-    log, nobody writes: the file is immutable.
-    """
-    has_log = path.with_name(f"{path.name}-wal").exists()
-    is_immutable = not has_log and not os.access(path.parent, os.W_OK)
-    return f"{path.absolute().as_uri()}?mode=ro" + ("&immutable=1" if is_immutable else "")
-
-
-def _record(condition: Condition, row: Row, *, is_asked_for: bool = False) -> TrialRecord:
-    key, content, status, step, measurements, warnings, failure, provenance, at, *rest = row
-    starts, first, revision, because = rest
-    outcome = status and Outcome(
-        trial_id=key,
-        status=status,
-        step=step,
-        measurements=json.loads(measurements),
-        warnings=tuple(json.loads(warnings)),
-        failure=Failure(**json.loads(failure)) if failure else None,
-        provenance=json.loads(provenance),
-    )
-    return TrialRecord(
-        trial_id=key,
-        trial=Trial.from_json(content),
-        condition=condition,
-        is_asked_for=is_asked_for,
-        num_starts=starts,
-        started_at=first,
-        finished_at=at,
-        outcome=outcome,
-        revision=revision,
-        invalidated=because,
-    )
+    def _trouble(self, error: Exception) -> LedgerError:
+        return trouble(self.runs / schema.LEDGER_FILE, "a readable ledger", error)

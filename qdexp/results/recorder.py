@@ -1,27 +1,37 @@
 """The one writer of the ledger: what it records is durable when the call returns."""
 
-import fcntl
+import hashlib
 import json
 import os
-import socket
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from qdexp.errors import LedgerError, LedgerInUseError
+from qdexp.errors import LedgerError
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results import schema
+from qdexp.results.driver_lock import LOCK_FILE, is_in_use, locked
+from qdexp.results.invalidation import (
+    Invalidated,
+    checked_reason,
+    invalidate,
+    set_folders_aside,
+)
+from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Outcome
+from qdexp.results.provenance import LONG_FACTS
+from qdexp.results.records import spec_identity
+from qdexp.results.rows import add_outcome
+from qdexp.results.troubles import trouble
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-LOCK_FILE = "driver.lock"
+__all__ = ["LOCK_FILE", "Recorder", "is_in_use"]
 
 
 class Recorder:
@@ -38,26 +48,41 @@ class Recorder:
     """
 
     def __init__(self, runs: Path) -> None:
+        self.runs = runs
         self._path = runs / schema.LEDGER_FILE
+        self._lock: int | None = None
         try:
             runs.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(runs / LOCK_FILE)
+            self._lock = locked(runs / LOCK_FILE)
             self._connection = self._connect()
+            self.set_folders_aside()
         except (OSError, sqlite3.Error) as error:
-            raise LedgerError(
-                f"{self._path}: expected a writable ledger, found: {error}"
-            ) from error
+            self._let_go()
+            raise trouble(self._path, "a writable ledger", error) from error
+        except LedgerError:
+            self._let_go()
+            raise
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=schema.BUSY_SECONDS, isolation_level=None)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        is_blank = schema.is_blank(connection)
+        if not is_blank:
+            schema.version_of(connection, str(self._path))  # or nothing in it is touched
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if schema.is_blank(connection):
+        if is_blank:
             version = f"PRAGMA user_version = {schema.SCHEMA_VERSION};"
             connection.executescript(f"BEGIN; {schema.TABLES} {version} COMMIT;")
         schema.upgrade(connection, str(self._path))
-        return connection
 
     def __enter__(self) -> Self:
         return self
@@ -79,34 +104,44 @@ class Recorder:
             self._connection.execute("PRAGMA busy_timeout = 0")
             self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
-        os.close(self._lock)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def record_facts(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Keeps long texts of provenance once; returns the facts with their hashes instead."""
+        kept = dict(facts)
+        for name in LONG_FACTS & kept.keys():
+            kept[name] = hashlib.sha256(kept[name].encode()).hexdigest()
+            with self.transaction() as write:
+                write.execute(
+                    "INSERT OR IGNORE INTO texts VALUES (?, ?)", (kept[name], facts[name])
+                )
+        return kept
 
     def record_plan(
         self,
         spec: tuple[str, str, dict[str, Any]],
         trials: Sequence[tuple[Trial, Condition]],
-    ) -> None:
+    ) -> dict[str, Any]:
         """Records what an experiment asks for, in one transaction.
 
         Args:
             spec: The spec's file, text and definition; the definition holds the name.
             trials: The trials in the order of the plan, each with its condition.
+
+        Returns:
+            Facts for the provenance of what is run for it: the experiment, and which text of its
+            spec.
         """
         file, text, definition = spec
         name = definition["name"]
         now = time.time()
-        with self._transaction() as write:
-            last = write.execute(
-                "SELECT text, definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC",
-                (name,),
-            ).fetchone()
-            row = (text, json.dumps(definition))
-            if last != row:
-                write.execute(
-                    "INSERT INTO specs (experiment, recorded_at, file, text, definition)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (name, now, file, *row),
-                )
+        with self.transaction() as write:
+            _add_spec(write, file, text, definition)
             write.execute("UPDATE members SET asked_for = 0 WHERE experiment = ?", (name,))
             for position, (trial, condition) in enumerate(trials):
                 write.execute(
@@ -118,45 +153,62 @@ class Recorder:
                     " position = excluded.position, condition = excluded.condition, asked_for = 1",
                     (name, trial.trial_id, position, json.dumps(dict(condition))),
                 )
+        return {"experiment": name, "spec": spec_identity(text, definition)}
 
-    def record_start(self, trial_id: str, started_at: float) -> None:
-        """Records that an attempt began, at `started_at` seconds since 1970."""
-        with self._transaction() as write:
-            write.execute("INSERT INTO starts VALUES (?, ?)", (trial_id, started_at))
+    def record_start(
+        self, trial_id: str, started_at: float, started_from: str | None = None
+    ) -> None:
+        """Records that an attempt began.
+
+        Args:
+            trial_id: Whose.
+            started_at: Seconds since 1970.
+            started_from: The other trial whose checkpoint it begins with, if any.
+        """
+        with self.transaction() as write:
+            write.execute(
+                "INSERT INTO starts VALUES (?, ?, ?)", (trial_id, started_at, started_from)
+            )
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Records how an attempt ended, with its history and arrays, in one transaction."""
-        failure = json.dumps(asdict(outcome.failure)) if outcome.failure else None
-        with self._transaction() as write:
-            cursor = write.execute(
-                "INSERT INTO outcomes (trial_id, recorded_at, status, step, measurements,"
-                " warnings, failure, provenance) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    outcome.trial_id,
-                    time.time(),
-                    outcome.status,
-                    outcome.step,
-                    json.dumps(outcome.measurements),
-                    json.dumps(outcome.warnings),
-                    failure,
-                    json.dumps(outcome.provenance),
-                ),
-            )
-            blocks = [
-                ("history", name, schema.block_from_series(series))
-                for name, series in outcome.history.items()
-            ] + [
-                ("array", name, schema.block_from_array(numbers))
-                for name, numbers in outcome.arrays.items()
-            ]
-            write.executemany(
-                "INSERT INTO blocks VALUES (?, ?, ?, ?)",
-                [(cursor.lastrowid, *block) for block in blocks],
-            )
+        with self.transaction() as write:
+            add_outcome(write, outcome)
+
+    def record_invalidation(self, prefix: str, because: str) -> list[Invalidated]:
+        """Makes a trial's last outcome count no more, and what was made from its weights.
+
+        Args:
+            prefix: The beginning of the trial's id.
+            because: Why.
+
+        Raises:
+            RequestError: There is no such trial, it has no outcome that counts, or no reason is
+                given.
+        """
+        reason = checked_reason(because)
+        with Ledger(self.runs) as ledger:
+            record = ledger.trial(prefix)
+            with self.transaction() as write:
+                done = invalidate(write, ledger, record, reason)
+        self.set_folders_aside()
+        return done
+
+    def set_folders_aside(self) -> None:
+        """Moves the folders of invalidated outcomes aside, those that are not yet.
+
+        Raises:
+            LedgerError: A folder cannot be moved, or the ledger not written.
+        """
+        try:
+            with self.transaction() as write:
+                set_folders_aside(write, self.runs)
+        except OSError as error:
+            raise trouble(self.runs / "trials", "folders that can be moved aside", error) from error
 
     def record_mirrored(self, experiment: str) -> None:
         """Records that the tracker shows the last outcome of each trial that is asked for."""
-        with self._transaction() as write:
+        with self.transaction() as write:
             write.execute(
                 "INSERT OR IGNORE INTO mirrored SELECT m.experiment, max(o.outcome_id)"
                 " FROM members m JOIN outcomes o ON o.trial_id = m.trial_id"
@@ -165,57 +217,32 @@ class Recorder:
             )
 
     @contextmanager
-    def _transaction(self) -> "Generator[sqlite3.Connection]":
+    def transaction(self) -> "Generator[sqlite3.Connection]":
+        """Lends the ledger for writing: all that is written inside is recorded, or nothing is.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk has rolled it back already
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise LedgerError(
-                f"{self._path}: could not be written ({error}); free disk space or mend its "
-                "permissions, then give the same command again: what is recorded is kept"
-            ) from error
+            raise trouble(self._path, "a ledger that can be written", error) from error
 
 
-def is_in_use(runs: Path) -> bool:
-    """Tells whether a driver is writing to the runs folder now."""
-    try:
-        descriptor = os.open(runs / LOCK_FILE, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def driver_began(runs: Path) -> float | None:
-    """Returns when the last driver took the runs folder, seconds since 1970, or None."""
-    try:
-        return (runs / LOCK_FILE).stat().st_mtime
-    except OSError:
-        return None
-
-
-def _locked(path: Path) -> int:
-    """Opens and locks a file, and writes into it who holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise LedgerInUseError(
-            f"expected a runs folder that no other driver uses, found {path.parent} in use by "
-            f"{holder or 'another process'}; wait for it, or choose another with --runs"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
-    return descriptor
+def _add_spec(write: sqlite3.Connection, file: str, text: str, definition: dict[str, Any]) -> None:
+    """Adds a text of a spec, unless it is the present one."""
+    name, row = definition["name"], (text, json.dumps(definition))
+    query = "SELECT text, definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC"
+    if write.execute(query, (name,)).fetchone() != row:
+        write.execute(
+            "INSERT INTO specs (experiment, recorded_at, file, text, definition)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (name, time.time(), file, *row),
+        )

@@ -1,6 +1,8 @@
 """The ledger's tables, and how numbers become binary blocks.
 
-All rows are only ever added, but for `members.asked_for`, which follows the spec.
+Rows are only ever added, but for `members.asked_for`, which follows the spec, and
+`mirrored`, which follows the tracker. A trial's outcome with the greatest id is its last one;
+what is imported and comes before others gets an id below all of them, which may be negative.
 """
 
 import sqlite3
@@ -14,7 +16,35 @@ from qdexp.results.outcome import Array, Series
 SCHEMA_VERSION = 2
 LEDGER_FILE = "ledger.sqlite"
 
-TABLES = """
+BUSY_SECONDS = 30
+"""How long to wait for a process that holds the file locked."""
+
+MOST_BLOCK_BYTES = 2**30
+"""No history or array is larger; a block that claims to be is damaged or made to harm."""
+
+_ADDED_BY_2 = """
+CREATE TABLE invalidations (     -- outcomes that count no more, and why
+    outcome_id     INTEGER PRIMARY KEY REFERENCES outcomes,
+    invalidated_at REAL NOT NULL,
+    because        TEXT NOT NULL,
+    set_aside      TEXT          -- where its trial's folder was moved, '' if there was none
+);
+CREATE TABLE disagreements (     -- imported outcomes of trials that had another result
+    trial_id   TEXT NOT NULL REFERENCES trials,
+    sha256     TEXT NOT NULL,    -- of the outcome's JSON
+    noticed_at REAL NOT NULL,
+    origin     TEXT NOT NULL,
+    outcome    BLOB NOT NULL,    -- JSON, compressed
+    PRIMARY KEY (trial_id, sha256)
+) WITHOUT ROWID;
+CREATE TABLE texts (             -- long texts that provenance refers to, such as code changes
+    sha256 TEXT PRIMARY KEY,
+    text   TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+TABLES = (
+    """
 CREATE TABLE specs (            -- every text that an experiment's spec has had
     spec_id     INTEGER PRIMARY KEY,
     experiment  TEXT NOT NULL,
@@ -43,7 +73,8 @@ CREATE TABLE members (           -- which trials an experiment asks, or once ask
 CREATE INDEX members_of ON members (trial_id);
 CREATE TABLE starts (
     trial_id   TEXT NOT NULL REFERENCES trials,
-    started_at REAL NOT NULL
+    started_at REAL NOT NULL,
+    started_from TEXT            -- the other trial whose checkpoint it began with, if any
 );
 CREATE INDEX starts_of ON starts (trial_id);
 CREATE TABLE outcomes (
@@ -63,11 +94,6 @@ CREATE TABLE mirrored (          -- outcomes that the tracker shows under an exp
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
     PRIMARY KEY (experiment, outcome_id)
 ) WITHOUT ROWID;
-CREATE TABLE invalidations (     -- outcomes that count no more, and why
-    outcome_id     INTEGER PRIMARY KEY REFERENCES outcomes,
-    invalidated_at REAL NOT NULL,
-    because        TEXT NOT NULL
-);
 CREATE TABLE blocks (
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
     kind       TEXT NOT NULL,    -- history or array
@@ -76,16 +102,15 @@ CREATE TABLE blocks (
     PRIMARY KEY (outcome_id, kind, name)
 ) WITHOUT ROWID;
 """
+    + _ADDED_BY_2
+)
 
 UPGRADES = {
     1: """
 ALTER TABLE trials ADD COLUMN revision INTEGER;
-CREATE TABLE invalidations (
-    outcome_id     INTEGER PRIMARY KEY REFERENCES outcomes,
-    invalidated_at REAL NOT NULL,
-    because        TEXT NOT NULL
-);
-""",
+ALTER TABLE starts ADD COLUMN started_from TEXT;
+"""
+    + _ADDED_BY_2,
 }
 """From each older version to the one after it."""
 
@@ -130,7 +155,12 @@ def block_from_series(series: Series) -> bytes:
 
 
 def series_from_block(block: bytes) -> Series:
-    """Unpacks what `block_from_series` packed."""
+    """Unpacks what `block_from_series` packed.
+
+    Raises:
+        ValueError: The block is damaged.
+        zlib.error: Likewise.
+    """
     steps, rest = _unpack("q", block)
     values, _ = _unpack("d", rest)
     return Series(steps=tuple(map(int, steps)), values=tuple(values))
@@ -142,7 +172,12 @@ def block_from_array(numbers: Array) -> bytes:
 
 
 def array_from_block(block: bytes) -> Array:
-    """Unpacks what `block_from_array` packed."""
+    """Unpacks what `block_from_array` packed.
+
+    Raises:
+        ValueError: The block is damaged.
+        zlib.error: Likewise.
+    """
     shape, rest = _unpack("q", block)
     values, _ = _unpack("d", rest)
     return Array(shape=tuple(map(int, shape)), values=tuple(values))
@@ -157,7 +192,11 @@ def _pack(numbers: "array[int] | array[float]") -> bytes:
 
 def _unpack(typecode: str, block: bytes) -> tuple["array[int] | array[float]", bytes]:
     end = 8 + int.from_bytes(block[:8], "little")
-    numbers = array(typecode, zlib.decompress(block[8:end]))
+    unpacking = zlib.decompressobj()
+    content = unpacking.decompress(block[8:end], MOST_BLOCK_BYTES)
+    if not unpacking.eof:
+        raise ValueError("a block of numbers ends before its end, or has too many")
+    numbers = array(typecode, content)
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers, block[end:]

@@ -8,7 +8,12 @@ from qdexp.results.recorder import is_in_use
 
 
 def state_of(record: TrialRecord, runs: Path) -> str:
-    """Returns the outcome's status; without one `waiting`, `running` or `interrupted`."""
+    """Returns the outcome's status; without one `waiting`, `running` or `interrupted`.
+
+    It is `invalidated` until there is an outcome that counts.
+    """
+    if record.invalidated is not None:
+        return "invalidated"
     if record.outcome:
         return record.outcome.status
     if not record.num_starts:
@@ -18,6 +23,6 @@ def state_of(record: TrialRecord, runs: Path) -> str:
 
 def step_of(record: TrialRecord, runs: Path) -> int:
     """Returns the steps that are safe: of the outcome, or of the newest checkpoint."""
-    if record.outcome:
-        return record.outcome.step
+    if record.counted:
+        return record.counted.step
     return latest_step(trial_folder(runs, record.trial_id)) or 0

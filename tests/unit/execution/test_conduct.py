@@ -21,6 +21,7 @@ from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name, trial_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Array, Failure, Outcome, Progress
+from qdexp.results.recorder import Recorder
 from qdexp.results.sealed import seal
 
 SPEC = """\
@@ -200,7 +201,8 @@ def test_every_trial_runs_once_and_is_recorded(bench: Bench) -> None:
     assert again.assignments == []
     for outcome in bench.outcomes():
         assert outcome is not None
-        assert outcome.provenance == {"commit": "abc", "host": "worker"}
+        assert {"commit": "abc", "host": "worker"}.items() <= outcome.provenance.items()
+        assert outcome.provenance["experiment"] == "sizes"
 
 
 def test_new_level_runs_only_its_own_trials(bench: Bench) -> None:
@@ -474,6 +476,36 @@ def test_conditions_of_growing_length_continue_each_other(bench: Bench) -> None:
     assert lengths == [2, 4, 6, 8]
     before = [each.workspace.folder / FINAL_CHECKPOINT for each in executor.assignments]
     assert starts == [None, *before[:-1]]
+
+
+def test_what_continued_an_invalidated_trial_runs_again_with_it(bench: Bench) -> None:
+    text = SAMPLED.replace("diffusion.sampling_steps", "training.max_steps").replace("8]", "8, 6]")
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, text)
+    first, second, *others = executor.assignments
+    with Recorder(bench.runs) as recorder:
+        void = recorder.record_invalidation(second.trial.trial_id, "a bad disk")
+    assert {each.trial_id for each in void} == {each.trial.trial_id for each in (second, *others)}
+    again = FakeExecutor(saved)
+    bench.conduct(again, text)
+    lengths = sorted(each.trial.configuration.num_steps for each in again.assignments)
+    assert lengths == [4, 6, 8]
+    assert again.assignments[0].workspace.start_from == first.workspace.folder / FINAL_CHECKPOINT
+    assert bench.plan(text).counts() == {"cached": 4}
+
+
+def test_invalidated_teacher_trains_again_before_its_students(bench: Bench) -> None:
+    executor = FakeExecutor(saved)
+    bench.conduct(executor, DISTILLED)
+    teacher = executor.assignments[0].trial
+    with Recorder(bench.runs) as recorder:
+        void = recorder.record_invalidation(teacher.trial_id, "a bad disk")
+    assert len(void) == 3
+    assert all("a bad disk" in each.reason for each in bench.plan(DISTILLED).to_run)
+    again = FakeExecutor(saved)
+    assert bench.conduct(again, DISTILLED).num_run == 3
+    assert [is_teacher(each) for each in again.assignments] == [True, False, False]
+    assert all(each.trial.seed == teacher.seed for each in again.assignments)
 
 
 def test_a_condition_that_is_its_own_teacher_is_one_trial(bench: Bench) -> None:

@@ -22,8 +22,8 @@ from qdexp.experiment.plan import Known, make_plan
 from qdexp.experiment.trial import Trial
 from qdexp.results.folders import trial_folder
 from qdexp.results.ledger import Ledger
+from qdexp.results.machine import cpu_model
 from qdexp.results.outcome import Outcome, Progress, Series
-from qdexp.results.provenance import cpu_model
 from qdexp.results.recorder import Recorder
 
 TRIAL = Trial(configuration=preset("tiny"), seed=0, data_fingerprint="d")

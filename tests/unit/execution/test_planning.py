@@ -1,7 +1,6 @@
 """A plan knows what the ledger knows: in few questions, and every change by its name."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -156,9 +155,9 @@ def test_questions_to_the_ledger_are_as_many_for_two_seeds_as_for_forty(
     made: Made, monkeypatch: pytest.MonkeyPatch, knows: str
 ) -> None:
     asked: list[str] = []
-    rows = Ledger._rows
+    rows = Ledger.rows
 
-    def counted(self: Ledger, query: str, *values: str) -> Iterator[Row]:
+    def counted(self: Ledger, query: str, *values: str | int) -> list[Row]:
         asked.append(query)
         return rows(self, query, *values)
 
@@ -169,11 +168,11 @@ def test_questions_to_the_ledger_are_as_many_for_two_seeds_as_for_forty(
             made.complete(text)
         if knows == "former":
             text = text.replace("200}", "200, data.seed: 7}")
-        monkeypatch.setattr(Ledger, "_rows", counted)
+        monkeypatch.setattr(Ledger, "rows", counted)
         assert len(made.plan(text).trials) == 2 * seeds
         counts.append(len(asked))
         asked.clear()
-        monkeypatch.setattr(Ledger, "_rows", rows)
+        monkeypatch.setattr(Ledger, "rows", rows)
     assert counts[0] == counts[1] <= 5
 
 

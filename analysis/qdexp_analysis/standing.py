@@ -1,0 +1,43 @@
+"""How a planned trial stands: what its last outcome says, if that counts."""
+
+from dataclasses import replace
+
+from qdexp.results.ledger import Ledger, TrialRecord
+from qdexp.results.records import OtherOutcome
+
+MISSING = "missing"
+"""The status of a planned trial that has no outcome yet."""
+
+INVALIDATED = "invalidated"
+"""The status of a planned trial whose last outcome counts no more."""
+
+
+def status_of(record: TrialRecord) -> str:
+    """Returns how a planned trial ended, or `MISSING`, or `INVALIDATED`."""
+    if record.invalidated is not None:
+        return INVALIDATED
+    return record.outcome.status if record.outcome else MISSING
+
+
+def reason_of(record: TrialRecord) -> str:
+    """Returns why a planned trial has no completed outcome, or nothing."""
+    if record.invalidated is not None:
+        return f"invalidated: {record.invalidated}"
+    return record.outcome.failure.reason if record.outcome and record.outcome.failure else ""
+
+
+def counted(record: TrialRecord) -> TrialRecord:
+    """Returns a record without an outcome that counts no more, so that nothing can count it."""
+    return replace(record, outcome=record.counted)
+
+
+def other_results(ledger: Ledger, record: TrialRecord) -> tuple[str, ...]:
+    """Returns, in words, where else a trial has another result than the one that counts."""
+    return tuple(
+        f"another result, imported from {other.origin}, differs in {_what(other)}: this one counts"
+        for other in ledger.others(record)
+    )
+
+
+def _what(other: OtherOutcome) -> str:
+    return ", ".join(each.name for each in other.numbers) or f"its end, {other.outcome.status}"
