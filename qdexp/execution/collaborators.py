@@ -1,5 +1,6 @@
 """The outside of a run, as the composition root fills it in."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ class Collaborators:
         display: Shows what happens.
         draw: Writes an outcome's pictures into a folder and returns their paths.
         provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
+        clock: Monotonic seconds.
+        pause: Waits so many seconds; a signal may end it by raising.
     """
 
     dataset: Dataset
@@ -41,3 +44,5 @@ class Collaborators:
     display: Display
     draw: Callable[[Outcome, Path], Sequence[Path]]
     provenance: Mapping[str, Any]
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep

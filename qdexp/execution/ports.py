@@ -30,10 +30,20 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A trial and where it runs: what an executor receives."""
+    """A trial and where it runs: what an executor receives.
+
+    Args:
+        trial: The trial.
+        workspace: Its folders.
+        budget_seconds: How long this attempt may take, or None for as long as it wants.
+        peak_memory_bytes: What a trial of this very configuration took of a GPU's memory before,
+            or None where none was measured.
+    """
 
     trial: Trial
     workspace: Workspace
+    budget_seconds: float | None = None
+    peak_memory_bytes: float | None = None
 
     def to_json(self) -> str:
         """Returns the text that a worker receives."""
@@ -45,6 +55,8 @@ class Assignment:
                 "latents": str(self.workspace.latents),
                 "start_from": str(start_from) if start_from else None,
                 "teacher": str(teacher) if teacher else None,
+                "budget_seconds": self.budget_seconds,
+                "peak_memory_bytes": self.peak_memory_bytes,
             }
         )
 
@@ -59,7 +71,12 @@ class Assignment:
             start_from=Path(start_from) if start_from else None,
             teacher=Path(teacher) if teacher else None,
         )
-        return Assignment(trial=Trial.from_json(content["trial"]), workspace=workspace)
+        return Assignment(
+            trial=Trial.from_json(content["trial"]),
+            workspace=workspace,
+            budget_seconds=content["budget_seconds"],
+            peak_memory_bytes=content["peak_memory_bytes"],
+        )
 
 
 class Trainable(Protocol):
@@ -97,11 +114,22 @@ class Executor(Protocol):
         """
         ...
 
-    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
-        """Runs every assignment and tells `listener` of each; a trial's failure is an outcome.
+    def execute(
+        self,
+        assignments: Sequence[Assignment],
+        listener: Listener,
+        deadline: float | None = None,
+    ) -> None:
+        """Runs every assignment once and tells `listener` of each; a failure is an outcome.
+
+        Args:
+            assignments: The trials.
+            listener: Who hears of them; what it raises closes running trials and ends the call.
+            deadline: When to stop as at a signal, in seconds of `time.monotonic`.
 
         Raises:
             InterruptedRunError: A signal stopped it; trials without an outcome are resumable.
+            BudgetSpentError: The deadline did.
         """
         ...
 

@@ -16,7 +16,8 @@ from qdexp.errors import ConfigurationError, RequestError
 from qdexp.experiment import document as yaml
 from qdexp.experiment.document import Document
 from qdexp.experiment.grid import Grid, read_grid
-from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
+from qdexp.experiment.limits_reader import read_budget, read_resources
+from qdexp.experiment.spec import Metrics, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 DEFAULT_PRIMARY = "eval.denoising_loss"
@@ -25,7 +26,7 @@ MAX_TRIALS = 100_000
 
 _KEYS = (
     "name", "question", "preset", "set", "factors", "design", "where", "seeds", "metrics",
-    "resources", "trainable",
+    "resources", "budget", "trainable",
 )  # fmt: skip
 
 
@@ -84,6 +85,7 @@ class _Reader:
     def spec(self) -> Spec:
         self._document.mapping((), _KEYS)
         grid = read_grid(self._document, self._overrides.fields)
+        trainable = self._trainable()
         return Spec(
             file=self._document.file,
             text=self._document.text,
@@ -92,8 +94,9 @@ class _Reader:
             grid=grid,
             seeds=self._seeds(len(grid.conditions)),
             metrics=self._metrics(grid),
-            resources=self._resources(),
-            trainable=self._trainable(),
+            resources=read_resources(self._document, grid, trainable),
+            budget=read_budget(self._document),
+            trainable=trainable,
         )
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
@@ -200,18 +203,6 @@ class _Reader:
             problem = f"expected a share such as 0.5% or a number above 0, found {value!r}"
             self._fail(f"smallest_effect: {problem}", "metrics", "smallest_effect")
         return SmallestEffect(value=number, is_relative=is_relative)
-
-    def _resources(self) -> Resources:
-        if "resources" not in self._content:
-            return Resources()
-        content = self._document.mapping(("resources",), ("cpus", "gpus"))
-        cpus, gpus = content.get("cpus", 1), content.get("gpus", "auto")
-        if type(cpus) is not int or cpus < 1:
-            self._fail(f"cpus: expected a whole number from 1, found {cpus!r}", "resources", "cpus")
-        if gpus != "auto" and (type(gpus) not in (int, float) or not 0 <= gpus <= 1024):
-            problem = f"gpus: expected auto or a number from 0, found {gpus!r}"
-            self._fail(problem, "resources", "gpus")
-        return Resources(cpus=cpus, gpus=None if gpus == "auto" else float(gpus))
 
     def _trainable(self) -> str:
         name = self._content.get("trainable", DEFAULT_TRAINABLE)

@@ -33,15 +33,33 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one trial gets.
+    """What one trial gets, and how often it is tried.
 
     Args:
-        cpus: CPU cores, at least 1.
-        gpus: GPUs, fractions allowed; None takes one where there is any.
+        cpus: CPU cores of each of its processes, at least 1.
+        gpus: GPUs of each of its processes, fractions of one allowed; None takes one where there
+            is any, or a fraction of it where the memory measured before says that it suffices.
+        processes: Processes that share the trial's training.
+        retries: How often a trial is tried again whose worker was lost or ran out of memory.
     """
 
     cpus: int = 1
     gpus: float | None = None
+    processes: int = 1
+    retries: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long things may take, in seconds; None for as long as they want.
+
+    Args:
+        trial: One attempt at a trial.
+        experiment: One run of the experiment.
+    """
+
+    trial: float | None = None
+    experiment: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +76,7 @@ class Spec:
         metrics: What is judged.
         resources: What one trial gets.
         trainable: What runs a trial, ``package.module:function``.
+        budget: How long a trial and a run may take.
     """
 
     file: str
@@ -69,6 +88,7 @@ class Spec:
     metrics: Metrics
     resources: Resources
     trainable: str
+    budget: Budget = Budget()
 
     @property
     def baseline(self) -> Condition:
@@ -113,5 +133,6 @@ class Spec:
             "seeds": list(self.seeds),
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),
+            "budget": asdict(self.budget),
             "trainable": self.trainable,
         }
