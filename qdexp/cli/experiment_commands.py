@@ -16,6 +16,12 @@ def run(
         Literal["ray", "inline"], typer.Option(help="ray: in parallel; inline: in this process.")
     ] = "ray",
     runs: Runs = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going", help="Go on where the first three trials fail with the same error."
+        ),
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
 ) -> None:
     """Run what is missing of an experiment, then report.
@@ -27,7 +33,10 @@ def run(
     request = run_command.Request(
         spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
     )
-    raise typer.Exit(run_command.run(request, executor=executor, with_report=not no_report))
+    code = run_command.run(
+        request, executor=executor, with_report=not no_report, keep_going=keep_going
+    )
+    raise typer.Exit(code)
 
 
 def plan(

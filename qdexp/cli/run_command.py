@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from qdexp.cli.impatience import STOPPING, Impatience
 from qdexp.cli.tables import wrapped
 from qdexp.config.network_file import check_network_files
 from qdexp.errors import ConfigurationError, InterruptedRunError
@@ -62,7 +62,9 @@ class Request:
         return runs_folder(self.runs)
 
 
-def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
+def run(
+    request: Request, *, executor: ExecutorName, with_report: bool, keep_going: bool = False
+) -> int:
     """Runs what is missing and reports; returns the exit code.
 
     Raises:
@@ -72,7 +74,9 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
     """
     spec = request.read_spec()
     with signals_interrupt():
-        done = _conduct(spec, request.runs_folder, executor)
+        done = _conduct(spec, request.runs_folder, executor, keep_going)
+        if done.stopped:
+            typer.echo(done.stopped, err=True)
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
         if with_report:
@@ -108,7 +112,7 @@ def _check_networks(spec: "Spec") -> None:
         raise ConfigurationError(f"{spec.file}: {error}") from None
 
 
-def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
+def _conduct(spec: "Spec", runs: Path, executor: ExecutorName, keep_going: bool) -> "Conducted":
     from qdexp.backends.mlflow_tracker import MlflowTracker
     from qdexp.execution.collaborators import Collaborators
     from qdexp.execution.conduct import conduct
@@ -123,7 +127,7 @@ def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
             draw=_draw,
             provenance=driver_provenance(),
         )
-        return conduct(spec, runs, outside)
+        return conduct(spec, runs, outside, keep_going=keep_going)
 
 
 def dataset_of(runs: Path) -> "LatentDataset":
@@ -142,7 +146,7 @@ def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
     if name == "inline":
         from qdexp.backends.inline import InlineExecutor
 
-        return InlineExecutor()
+        return InlineExecutor(resources=spec.resources)
     from qdexp.backends.ray_tune import RayTuneExecutor
 
     return RayTuneExecutor(storage=runs / "ray", resources=spec.resources)
@@ -157,7 +161,8 @@ def _display() -> "Generator[Display]":
     if not sys.stderr.isatty():
         yield PlainDisplay()
         return
-    with LiveDisplay(Console(stderr=True)) as display:
+    # This very stream: Console(stderr=True) would find a running trial's log in its place.
+    with LiveDisplay(Console(file=sys.stderr)) as display:
         yield display
 
 
@@ -183,12 +188,12 @@ def _report(name: str, runs: Path) -> None:
 
 @contextmanager
 def signals_interrupt() -> Generator[None]:
-    """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on."""
+    """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    former = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGUSR1)}
+    The first one stops at the next safe point; a second one ends this process at once.
+    """
+    impatience = Impatience()
+    former = {each: signal.signal(each, impatience.hear) for each in STOPPING}
     try:
         yield
     except KeyboardInterrupt:

@@ -8,10 +8,14 @@ import typer
 
 from qdexp.cli.status_command import state_of
 from qdexp.cli.tables import aligned
+from qdexp.execution.trial_log import LOG_FILE, last_lines
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Series
 from qdexp.results.provenance import flat
+
+SHOWN_LINES = 20
+"""So many last lines of a log are shown where a trial did not complete."""
 
 
 def show_trial(prefix: str, *, runs: Path | None) -> None:
@@ -30,6 +34,7 @@ def show_trial(prefix: str, *, runs: Path | None) -> None:
         _measurements(record),
         _history(history),
         _error(record),
+        _log(record, folder),
         _configuration(record),
         _provenance(record),
         _files(folder),
@@ -73,6 +78,14 @@ def _error(record: TrialRecord) -> Iterator[str]:
         yield f"reason{kind}: {failure.reason}"
         if failure.traceback:
             yield failure.traceback.rstrip()
+
+
+def _log(record: TrialRecord, folder: Path) -> Iterator[str]:
+    """Names the log; of a trial that did not complete it yields the end as well."""
+    if (folder / LOG_FILE).exists():
+        yield f"log of all attempts: {folder / LOG_FILE}"
+        if record.outcome and record.outcome.status != "completed":
+            yield from (f"  {line}" for line in last_lines(folder, SHOWN_LINES))
 
 
 def _configuration(record: TrialRecord) -> Iterator[str]:
