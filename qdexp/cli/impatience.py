@@ -2,10 +2,12 @@
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
+_STDERR = 2
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -28,11 +30,18 @@ class Impatience:
         """
         if not self._has_heard:
             self._has_heard = True
+            _say("stopping at the next safe point; a second Ctrl-C stops at once")
             raise KeyboardInterrupt
-        cursor = _SHOW_CURSOR if os.isatty(2) else ""
-        message = (
-            f"\n{cursor}stopped at once by a second {signal.Signals(number).name}: what is "
-            "finished is kept, and the same command goes on from the last checkpoints\n"
+        name = signal.Signals(number).name
+        cursor = _SHOW_CURSOR if os.isatty(_STDERR) else ""
+        _say(
+            f"{cursor}stopped at once by a second {name}: what is finished is kept, and the same "
+            "command goes on from the last checkpoints"
         )
-        os.write(2, message.encode())  # Python's stream may be in use by what was interrupted
         os._exit(130)
+
+
+def _say(line: str) -> None:
+    # Not by Python's stream, which what was interrupted may be using now.
+    with suppress(OSError):
+        os.write(_STDERR, f"\n{line}\n".encode())

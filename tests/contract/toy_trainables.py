@@ -245,6 +245,20 @@ def second_rank_dies_once(trial: Trial, workspace: Workspace) -> Iterator[Progre
     yield _completed(trial, {})
 
 
+def trains_and_loses_its_second_rank(
+    trial: Trial, workspace: Workspace
+) -> Iterator[Progress | Outcome]:
+    """Trains like the default, but for one death on the way."""
+    from qdexp.training.run_trial import run_trial
+
+    marker = workspace.folder / "was_lost"
+    for report in run_trial(trial, workspace):
+        if os.environ.get("RANK") == "1" and report.step == 5 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield report
+
+
 def ranks_never_end(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
     (workspace.folder / f"pid_{_ranks()[0]}").write_text(str(os.getpid()))
     try:
