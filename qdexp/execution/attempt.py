@@ -7,7 +7,7 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -48,11 +48,8 @@ def attempt(
         owns_process: Whether all that this process prints meanwhile belongs to the trial's log.
     """
     folder, rank = assignment.workspace.folder, int(os.environ.get("RANK", "0"))
-    log = TrialLog(folder, rank=rank, takes_descriptors=owns_process)
-    try:
+    with closing(TrialLog(folder, rank=rank, takes_descriptors=owns_process)) as log:
         yield from _Attempt(assignment, log, around).reports()
-    finally:
-        log.close()
 
 
 class _Attempt:

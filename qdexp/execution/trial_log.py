@@ -22,7 +22,7 @@ _STREAMS = (1, 2)
 
 
 class TrialLog:
-    """Appends to a trial's log file while it is entered.
+    """Appends to a trial's log file until it is closed.
 
     A log that cannot be written is not worth a trial: then what was printed is lost, and so is
     everything without the folder.
