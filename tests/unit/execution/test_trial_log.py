@@ -4,8 +4,8 @@ import io
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,18 @@ from rich.console import Console
 from qdexp.execution.trial_log import LOG_FILE, TrialLog, last_lines
 
 
-@pytest.fixture
-def quiet_root() -> Iterator[logging.Logger]:
-    """The root logger as a fresh process has it: pytest's own handlers are taken away."""
+@contextmanager
+def quiet_root() -> Generator[logging.Logger]:
+    """Lends the root logger as a fresh process has it: pytest's own handlers are taken away."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    for each in handlers:
-        root.removeHandler(each)
+    root.handlers[:] = []
     root.setLevel(logging.WARNING)
-    yield root
-    for each in handlers:
-        root.addHandler(each)
-    root.setLevel(level)
+    try:
+        yield root
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture
@@ -53,25 +53,23 @@ def test_streams_come_back_and_the_log_is_only_of_what_was_between(
     assert capsys.readouterr().out == "before\nafter\n"
 
 
-def test_informative_messages_are_kept_unless_someone_chose(
-    log: TrialLog, tmp_path: Path, quiet_root: logging.Logger
-) -> None:
-    with log.capturing():
-        logging.getLogger("mine").info("a step")
-    assert (quiet_root.level, quiet_root.handlers) == (logging.WARNING, [])
-    quiet_root.setLevel(logging.ERROR)
-    with log.capturing():
-        logging.getLogger("mine").warning("not wanted")
+def test_informative_messages_are_kept_unless_someone_chose(log: TrialLog, tmp_path: Path) -> None:
+    with quiet_root() as root:
+        with log.capturing():
+            logging.getLogger("mine").info("a step")
+        assert (root.level, root.handlers) == (logging.WARNING, [])
+        root.setLevel(logging.ERROR)
+        with log.capturing():
+            logging.getLogger("mine").warning("not wanted")
+        assert root.level == logging.ERROR
     assert text(tmp_path).endswith("INFO mine: a step\n")
-    assert quiet_root.level == logging.ERROR
 
 
-def test_level_that_the_trainable_chose_stays(
-    log: TrialLog, tmp_path: Path, quiet_root: logging.Logger
-) -> None:
-    with log.capturing():
-        quiet_root.setLevel(logging.DEBUG)
-    assert quiet_root.level == logging.DEBUG
+def test_level_that_the_trainable_chose_stays(log: TrialLog) -> None:
+    with quiet_root() as root:
+        with log.capturing():
+            root.setLevel(logging.DEBUG)
+        assert root.level == logging.DEBUG
 
 
 def test_live_display_bound_to_its_stream_stays_out_of_the_log(
