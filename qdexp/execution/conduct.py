@@ -44,11 +44,7 @@ def conduct(
 ) -> Conducted:
     """Runs what is missing of an experiment; every outcome is in the ledger before anything else.
 
-    Args:
-        spec: The experiment.
-        runs: The runs folder.
-        outside: Everything around it.
-        keep_going: Whether to go on where the first trials all fail with the same error.
+    Where the first trials all fail with the same error it stops, unless it is to keep going.
 
     Raises:
         InterruptedRunError: A signal or the budget stopped it; the same call goes on from there.
@@ -66,12 +62,9 @@ def conduct(
         outside.display.on_plan(plan)
         scribe = Scribe(plan, recorder, ledger, outside)
         behind = ledger.unmirrored(spec.name)
-        notes: tuple[str, ...] = ()
-        stopped = ""
+        notes, stopped = (), ""
         if plan.to_run or behind:
             latents = _prepared(plan, runs, outside)
-            if plan.to_run:
-                outside.display.on_preparation("workers")
             outside.tracker.open_experiment(spec.name, spec.question)
             try:
                 scribe.catch_up(behind)
@@ -82,14 +75,14 @@ def conduct(
             if not notes:
                 recorder.record_mirrored(spec.name)
             notes += tuple(scribe.notes)
-        members = [member for member in ledger.members(spec.name) if member.is_asked_for]
-    incomplete = [m for m in members if not m.outcome or m.outcome.status != "completed"]
-    return Conducted(
-        num_run=scribe.num_outcomes,
-        num_incomplete=len(incomplete),
-        notes=notes,
-        stopped=stopped,
-    )
+        left = _num_incomplete(ledger, spec.name)
+    return Conducted(num_run=scribe.num_outcomes, num_incomplete=left, notes=notes, stopped=stopped)
+
+
+def _num_incomplete(ledger: Ledger, experiment: str) -> int:
+    """Returns how many of the trials that an experiment asks for did not complete."""
+    members = [member for member in ledger.members(experiment) if member.is_asked_for]
+    return sum(not each.outcome or each.outcome.status != "completed" for each in members)
 
 
 def _run_missing(plan: Plan, rounds: Rounds, assigner: Assigner) -> str:

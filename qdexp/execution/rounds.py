@@ -61,6 +61,8 @@ class Rounds:
             InterruptedRunError: A signal or the budget stopped it.
         """
         waiting = list(assignments)
+        if waiting:
+            self._outside.display.on_preparation("workers")
         for self._attempt in count(1):
             if not waiting:
                 return

@@ -60,7 +60,7 @@ def test_same_error_stops_an_experiment_and_show_has_the_log(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("budget", "code", "said"),
+    "case",
     [
         ("experiment: 2 s", 130, "the experiment's budget of time is spent"),
         ("trial: 0.3 s", 1, "it took longer than its budget of 0.3 s"),
@@ -70,10 +70,9 @@ def test_budgets_end_what_never_ends(
     qdexp,  # noqa: ANN001
     tiny_spec: str,
     tmp_path: Path,
-    budget: str,
-    code: int,
-    said: str,
+    case: tuple[str, int, str],
 ) -> None:
+    budget, code, said = case
     spec = written(tmp_path, tiny_spec, ENDLESS, f"budget: {{{budget}}}\n")
     arguments = ["--runs", "runs", "--executor", "inline", "--no-report"]
     done = qdexp("run", spec, *arguments, cwd=tmp_path)
