@@ -166,6 +166,21 @@ class TestInline(FailuresContract):
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
         assert signal.getsignal(signal.SIGALRM) is before
 
+    def test_alarm_interrupts_the_trainable_and_nobody_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Ringing(Heard):
+            def on_progress(self, trial_id: str, progress: Progress) -> None:
+                super().on_progress(trial_id, progress)
+                signal.raise_signal(signal.SIGALRM)
+
+        monkeypatch.setattr("qdexp.backends.inline.grace_seconds", lambda _: 0.0)
+        monkeypatch.setattr(signal, "setitimer", lambda *_: None)  # it rings in the listener only
+        heard = Ringing()
+        InlineExecutor().execute([assignment(tmp_path, "never_ends", 1e-6)], heard)
+        (ended,) = heard.outcomes.values()
+        assert "was stopped at its next report" in failure(ended)[2]
+
     def test_several_processes_are_refused(self) -> None:
         from qdexp.errors import RequestError
 
