@@ -13,7 +13,10 @@
     ├── CheckpointError         a checkpoint cannot be used
     ├── TrainingMemoryError     a training does not fit into memory, not even in small pieces
     ├── DivergedError           a loss became non-finite: the trial's outcome is `diverged`
+    ├── TrialTimeoutError       a trial took longer than its budget: `failed`, of kind timeout
+    ├── SameErrorError          the first trials all failed in the same way: the rest is cancelled
     └── InterruptedRunError     stopped by a signal, resumable: exit code 130
+        └── BudgetSpentError    stopped by the experiment's own budget, resumable: exit code 130
 
 A message says what was expected, what was found, and what to do.
 """
@@ -113,8 +116,31 @@ class TrainingMemoryError(QdexpError, MemoryError):
         )
 
 
+class TrialTimeoutError(QdexpError):
+    """A trial took longer than its budget.
+
+    Args:
+        seconds: The budget.
+        what: What was done about it.
+    """
+
+    def __init__(self, seconds: float, what: str) -> None:
+        super().__init__(
+            f"it took longer than its budget of {seconds:g} s and {what}; raise budget.trial in "
+            "the spec, or give the same command again: it goes on from its last checkpoint"
+        )
+
+
+class SameErrorError(QdexpError):
+    """The first trials that ended all failed in the same way; those that wait would as well."""
+
+
 class InterruptedRunError(QdexpError):
     """A signal stopped the run; what is finished is kept and the rest can go on."""
+
+
+class BudgetSpentError(InterruptedRunError):
+    """The experiment took as long as its budget allows; the rest can go on."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

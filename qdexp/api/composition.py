@@ -63,6 +63,8 @@ def carry_out(
     executor: ExecutorName,
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
     is_tracked: bool = True,
+    keep_going: bool = False,
+    interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "Conducted":
     """Runs what is missing of an experiment.
 
@@ -72,6 +74,8 @@ def carry_out(
         executor: What runs trials.
         listening: Lends who hears of it.
         is_tracked: Whether MLflow mirrors it; a later run that does catches up.
+        keep_going: Whether to go on where the first trials all fail with the same error.
+        interrupting: Makes signals an interruption; `signals_interrupt` unless given.
 
     Raises:
         RequestError: The data or the resources asked for do not exist; nothing was written.
@@ -81,11 +85,11 @@ def carry_out(
     from qdexp.backends.untracked import Untracked
     from qdexp.execution.conduct import conduct
 
-    with signals_interrupt(), listening() as audience:
+    with (interrupting or signals_interrupt)(), listening() as audience:
         outside = _outside(spec, runs, executor, audience)
         if not is_tracked:
             outside = replace(outside, tracker=Untracked(), is_tracked=False)
-        return conduct(spec, runs, outside)
+        return conduct(spec, runs, outside, keep_going=keep_going)
 
 
 def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
@@ -131,7 +135,7 @@ def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
     if name == "inline":
         from qdexp.backends.inline import InlineExecutor
 
-        return InlineExecutor()
+        return InlineExecutor(resources=spec.resources)
     from qdexp.backends.ray_tune import RayTuneExecutor
 
     return RayTuneExecutor(storage=runs / "ray", resources=spec.resources)

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -13,8 +14,9 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class StopSignal:
     """Remembers the first SIGINT, SIGTERM or SIGUSR1 while it is entered.
 
-    A second one has its usual effect, so that an impatient user gets out. Outside of the main
-    thread, where Python allows no handlers, it remembers none.
+    Whoever listened before is told of the first one too, but an interruption that it makes of it
+    has to wait; a second one is all its own, so that an impatient user gets out. Outside of the
+    main thread, where Python allows no handlers, it remembers none.
     """
 
     def __init__(self) -> None:
@@ -48,9 +50,13 @@ class StopSignal:
                 "command goes on from there"
             )
 
-    def _remember(self, number: int, _frame: FrameType | None) -> None:
+    def _remember(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number)
+        former = self._previous.get(self._received)
         self._restore()
+        if callable(former):
+            with suppress(KeyboardInterrupt):
+                former(number, frame)
 
     def _restore(self) -> None:
         for each, handler in self._previous.items():

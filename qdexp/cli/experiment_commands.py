@@ -17,6 +17,12 @@ def run(
     ] = "ray",
     runs: Runs = None,
     max_trials: MaxTrials = None,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going", help="Go on where the first three trials fail with the same error."
+        ),
+    ] = False,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
     no_tracking: Annotated[
         bool,
@@ -38,7 +44,11 @@ def run(
     )
     raise typer.Exit(
         run_command.run(
-            request, executor=executor, with_report=not no_report, is_tracked=not no_tracking
+            request,
+            executor=executor,
+            with_report=not no_report,
+            is_tracked=not no_tracking,
+            keep_going=keep_going,
         )
     )
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from qdexp.api.composition import Audience, ExecutorName, carry_out, signals_interrupt
+from qdexp.api.composition import Audience, ExecutorName, carry_out
 from qdexp.api.composition import dataset_of as dataset_with
 from qdexp.api.experiments import refreshed_report
 from qdexp.api.request import Request
 from qdexp.cli.ending import ending
+from qdexp.cli.impatience import signals_interrupt
 from qdexp.cli.tables import wrapped
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ __all__ = ["Request", "dataset_of", "run", "signals_interrupt"]
 
 
 def run(
-    request: Request, *, executor: ExecutorName, with_report: bool, is_tracked: bool = True
+    request: Request,
+    *,
+    executor: ExecutorName,
+    with_report: bool,
+    is_tracked: bool = True,
+    keep_going: bool = False,
 ) -> int:
     """Runs what is missing and reports; returns the exit code.
 
@@ -40,8 +46,12 @@ def run(
         executor=executor,
         listening=lambda: _listening(spec.metrics.primary),
         is_tracked=is_tracked,
+        keep_going=keep_going,
+        interrupting=signals_interrupt,
     )
     with signals_interrupt():
+        if done.stopped:
+            _say(done.stopped)
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
         seconds = time.monotonic() - began
@@ -86,7 +96,8 @@ def _display(primary: str) -> "Generator[Display]":
     if not sys.stderr.isatty():
         yield PlainDisplay(primary)
         return
-    with LiveDisplay(Console(stderr=True), primary) as display:
+    # This very stream: Console(stderr=True) would find a running trial's log in its place.
+    with LiveDisplay(Console(file=sys.stderr), primary) as display:
         yield display
 
 

@@ -11,9 +11,13 @@ from qdexp.cli.plain_json import plain_json
 from qdexp.cli.show_difference import number_text, relative_text
 from qdexp.cli.shown_data import shown_as_data
 from qdexp.cli.tables import aligned
+from qdexp.execution.trial_log import LOG_FILE, last_lines
 from qdexp.results.ledger import TrialRecord
 from qdexp.results.outcome import Series
 from qdexp.results.provenance import flat
+
+SHOWN_LINES = 20
+"""So many last lines of a log are shown where a trial did not complete."""
 
 
 def show_trial(prefix: str, *, runs: Path | None, as_json: bool) -> None:
@@ -33,6 +37,7 @@ def show_trial(prefix: str, *, runs: Path | None, as_json: bool) -> None:
         _measurements(record),
         _history(found.history),
         _error(record),
+        _log(record, found.folder),
         _configuration(record),
         _provenance(found),
         _files(found.folder),
@@ -97,6 +102,14 @@ def _error(record: TrialRecord) -> Iterator[str]:
         yield f"reason{kind}: {failure.reason}"
         if failure.traceback:
             yield failure.traceback.rstrip()
+
+
+def _log(record: TrialRecord, folder: Path) -> Iterator[str]:
+    """Names the log; of a trial that did not complete it yields the end as well."""
+    if (folder / LOG_FILE).exists():
+        yield f"log of all attempts: {folder / LOG_FILE}"
+        if record.outcome and record.outcome.status != "completed":
+            yield from (f"  {line}" for line in last_lines(folder, SHOWN_LINES))
 
 
 def _configuration(record: TrialRecord) -> Iterator[str]:

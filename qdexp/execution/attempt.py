@@ -5,15 +5,20 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from qdexp.config.own_configuration import OwnConfiguration
-from qdexp.errors import DivergedError
+from qdexp.errors import (
+    BudgetSpentError,
+    DivergedError,
+    TrialTimeoutError,
+)
 from qdexp.execution.ports import Assignment, Trainable
 from qdexp.execution.reports import one_line, plain_outcome, plain_progress, several_lines
+from qdexp.execution.trial_log import TrialLog
 from qdexp.experiment.declaration import imported
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress, Series, Status
 from qdexp.results.provenance import process_provenance
@@ -21,25 +26,104 @@ from qdexp.results.provenance import process_provenance
 Reports = Generator[Progress | Outcome, None, None]
 """Progress, and the outcome last."""
 
+_NOTHING = object()
 
-def attempt(assignment: Assignment) -> Reports:
+
+Around = Callable[[], AbstractContextManager[object]]
+"""What is entered whenever the trainable's own code runs."""
+
+
+def attempt(
+    assignment: Assignment, *, around: Around = nullcontext, owns_process: bool = False
+) -> Reports:
     """Runs a trial in this process: yields its progress, then its outcome, last and always.
 
     What it yields is plain: it can be stored and sent, whatever the trainable made it of. Closing
-    it closes the trainable's generator, and then there is no outcome, even if that raises.
+    it closes the trainable's generator, and then there is no outcome, even if that raises. A
+    `TrialTimeoutError` thrown into it does so as well, and is the outcome; it comes by itself at
+    the first report beyond the assignment's budget.
+
+    Args:
+        assignment: The trial.
+        around: What is entered whenever the trainable's own code runs.
+        owns_process: Whether all that this process prints meanwhile belongs to the trial's log.
     """
-    is_own = isinstance(assignment.trial.configuration, OwnConfiguration)
-    seen = _Seen(trial_id=assignment.trial.trial_id, is_own=is_own)
-    started_at, began = time.time(), time.monotonic()
-    reports = _reports(assignment)
-    try:
-        while isinstance(report := _next(reports, seen), Progress):
-            yield report
-    except GeneratorExit:
-        with suppress(Exception, SystemExit, GeneratorExit):
-            reports.close()
-        raise
-    yield replace(report, provenance=report.provenance | _worker(started_at, began))
+    folder, rank = assignment.workspace.folder, int(os.environ.get("RANK", "0"))
+    with closing(TrialLog(folder, rank=rank, takes_descriptors=owns_process)) as log:
+        yield from _Attempt(assignment, log, around).reports()
+
+
+class _Attempt:
+    """A trainable's generator with what surrounds it: its log, its budget, what it has said."""
+
+    def __init__(self, assignment: Assignment, log: TrialLog, around: Around) -> None:
+        self._budget = assignment.budget_seconds
+        self._log = log
+        self._around = around
+        is_own = isinstance(assignment.trial.configuration, OwnConfiguration)
+        self._seen = _Seen(trial_id=assignment.trial.trial_id, is_own=is_own)
+        self._generator = _reports(assignment)
+        self._started_at = time.time()
+        self._began = time.monotonic()
+
+    def reports(self) -> Reports:
+        """Yields progress, then the outcome."""
+        self._log.say(f"attempt began on {platform.node()}, process {os.getpid()}")
+        try:
+            outcome = yield from self._until_outcome()
+        except GeneratorExit:
+            self._close()
+            self._log.say(f"stopped after step {self._seen.step}, without an outcome")
+            raise
+        self._log.say(_ending(outcome))
+        yield replace(
+            outcome, provenance=outcome.provenance | _worker(self._started_at, self._began)
+        )
+
+    def _until_outcome(self) -> Generator[Progress, None, Outcome]:
+        while isinstance(report := self._next(), Progress):
+            try:
+                yield report
+                if self._budget and time.monotonic() - self._began > self._budget:
+                    raise TrialTimeoutError(self._budget, "was stopped at its next report")
+            except TrialTimeoutError as error:
+                self._close()
+                return self._seen.failed(error)
+        return report
+
+    def _next(self) -> Progress | Outcome:
+        """Returns the trainable's next report, or the outcome that its failure is."""
+        try:
+            with self._running():
+                report = next(self._generator, _NOTHING)
+                if isinstance(report, Progress):
+                    progress = plain_progress(report)
+                    self._seen.add(progress)
+                    return progress
+                if report is _NOTHING:
+                    raise RuntimeError(
+                        "expected an outcome as the last report of the trainable, found none: "
+                        "yield one when the training ends"
+                    )
+                outcome = _examined(plain_outcome(report), self._seen.trial_id)
+                self._generator.close()
+                return outcome
+        except (KeyboardInterrupt, BudgetSpentError):
+            raise
+        except BaseException as error:  # noqa: BLE001  a worker's failure is an outcome
+            outcome = self._seen.failed(error)
+            self._close()
+            return outcome
+
+    def _close(self) -> None:
+        """Closes the trainable's generator, whatever that raises."""
+        with suppress(Exception, SystemExit, GeneratorExit), self._running():
+            self._generator.close()
+
+    @contextmanager
+    def _running(self) -> Generator[None]:
+        with self._around(), self._log.capturing():
+            yield
 
 
 def trainable_from_name(name: str) -> Trainable:
@@ -77,6 +161,8 @@ class _Seen:
             return self._outcome("diverged", failure)
         first = message.partition("\n")[0]
         reason = f"{type(error).__name__}: {first}" if first else type(error).__name__
+        if isinstance(error, TrialTimeoutError):
+            reason = first
         kind = _kind(error, message)
         failure = Failure(reason=one_line(reason), kind=kind, step=self.step, traceback=trace)
         return self._outcome("failed", failure)
@@ -101,30 +187,6 @@ def _reports(assignment: Assignment) -> Generator[object, None, None]:
     yield from trainable(assignment.trial, assignment.workspace)
 
 
-def _next(reports: Generator[object, None, None], seen: _Seen) -> Progress | Outcome:
-    """Returns the trainable's next report, or the outcome that its failure is."""
-    try:
-        for report in reports:
-            if isinstance(report, Progress):
-                progress = plain_progress(report)
-                seen.add(progress)
-                return progress
-            outcome = _examined(plain_outcome(report), seen.trial_id)
-            reports.close()
-            return outcome
-        raise RuntimeError(
-            "expected an outcome as the last report of the trainable, found none: yield one when "
-            "the training ends"
-        )
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  a worker's failure is an outcome
-        outcome = seen.failed(error)
-        with suppress(Exception, SystemExit, GeneratorExit):
-            reports.close()
-        return outcome
-
-
 def _examined(outcome: Outcome, trial_id: str) -> Outcome:
     """Returns the outcome; as diverged where it claims completion with non-finite measurements."""
     if outcome.trial_id != trial_id:
@@ -146,6 +208,8 @@ def _examined(outcome: Outcome, trial_id: str) -> Outcome:
 
 def _kind(error: BaseException, message: str) -> FailureKind:
     # By name, since this module does not import torch, whose CPU allocator has no class of its own.
+    if isinstance(error, TrialTimeoutError):
+        return "timeout"
     names = {cls.__name__ for cls in type(error).__mro__}
     if names & {"MemoryError", "OutOfMemoryError"} or "DefaultCPUAllocator" in message:
         return "out_of_memory"
@@ -157,6 +221,14 @@ def _message(error: BaseException) -> str:
         return str(error).strip()
     except Exception:  # noqa: BLE001  whatever it does, it is the trainable's failure
         return "its message cannot be shown"
+
+
+def _ending(outcome: Outcome) -> str:
+    """Returns how an attempt ended, for its log."""
+    failure = outcome.failure
+    kind = f" ({failure.kind})" if failure and failure.kind else ""
+    reason = f": {failure.reason}" if failure else ""
+    return f"{outcome.status}{kind} after step {outcome.step}{reason}"
 
 
 def _worker(started_at: float, began: float) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The outside of a run, as the composition root fills it in."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ class Collaborators:
         draw: Writes an outcome's pictures into a folder and returns their paths.
         is_tracked: Whether the tracker keeps what it hears; if not, a later one is caught up.
         provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
+        clock: Monotonic seconds.
+        pause: Waits so many seconds; a signal may end it by raising.
     """
 
     dataset: Dataset
@@ -43,3 +46,5 @@ class Collaborators:
     draw: Callable[[Outcome, Path], Sequence[Path]]
     provenance: Mapping[str, Any]
     is_tracked: bool = True
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], None] = time.sleep

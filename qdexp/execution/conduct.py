@@ -1,19 +1,21 @@
 """The main use case: bring an experiment's missing trials to an outcome, and record each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.config.own_configuration import OwnConfiguration
+from qdexp.errors import SameErrorError
+from qdexp.execution.assigner import Assigner
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.planning import plan_of
-from qdexp.execution.ports import Assignment, Workspace
+from qdexp.execution.rounds import Rounds
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
-from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, trial_folder
+from qdexp.results.folders import cache_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.overview import standings
 from qdexp.results.recorder import Recorder
@@ -30,18 +32,24 @@ class Conducted:
         num_run: Outcomes that this run recorded.
         num_incomplete: Trials of the experiment whose outcome is not `completed`.
         notes: What could not be mirrored or drawn, in words.
+        stopped: Why trials were cancelled, in words; empty if none were.
     """
 
     num_run: int
     num_incomplete: int
     notes: tuple[str, ...]
+    stopped: str = ""
 
 
-def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
+def conduct(
+    spec: Spec, runs: Path, outside: Collaborators, *, keep_going: bool = False
+) -> Conducted:
     """Runs what is missing of an experiment; every outcome is in the ledger before anything else.
 
+    Where the first trials all fail with the same error it stops, unless it is to keep going.
+
     Raises:
-        InterruptedRunError: A signal stopped it; the same call goes on from there.
+        InterruptedRunError: A signal or the budget stopped it; the same call goes on from there.
         RequestError: The data or the resources asked for do not exist.
         LedgerError: The ledger cannot be written.
     """
@@ -59,13 +67,14 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         outside = replace(outside, provenance={**facts, **asked_by})
         scribe = Scribe(plan, recorder, ledger, outside)
         behind = ledger.unmirrored(spec.name) if outside.is_tracked else []
-        notes: tuple[str, ...] = ()
+        notes, stopped = (), ""
         if plan.to_run or behind:
             latents = _prepared(plan, runs, outside)
             outside.tracker.open_experiment(spec.name, spec.question)
             try:
                 scribe.catch_up(behind)
-                _run_missing(plan, ledger, latents, scribe, outside)
+                rounds = Rounds(spec, scribe, outside, keep_going=keep_going)
+                stopped = _run_missing(plan, rounds, Assigner(spec, ledger, latents))
             finally:
                 notes = tuple(outside.tracker.close())
             if outside.is_tracked and not notes:
@@ -77,23 +86,20 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         num_run=scribe.num_outcomes,
         num_incomplete=len(plan.trials) - num_completed,
         notes=notes,
+        stopped=stopped,
     )
 
 
-def _run_missing(
-    plan: Plan,
-    ledger: Ledger,
-    latents: "dict[DataConfig, Path]",
-    scribe: Scribe,
-    outside: Collaborators,
-) -> None:
-    if plan.to_run:
-        outside.display.on_preparation("workers")
-    for stage in stages(plan):
-        able = _able(stage, ledger, scribe)
-        assignments = [_assignment(each, ledger, latents) for each in able]
-        if assignments:
-            outside.executor.execute(assignments, scribe)
+def _run_missing(plan: Plan, rounds: Rounds, assigner: Assigner) -> str:
+    """Runs a plan stage by stage; returns why the rest of it was cancelled, if it was."""
+    try:
+        for stage in stages(plan):
+            able = _able(stage, assigner.ledger, rounds)
+            rounds.run([assigner.assignment(each) for each in able])
+    except SameErrorError as error:
+        num_cancelled = rounds.cancel([each.trial.trial_id for each in plan.to_run], str(error))
+        return str(error) if num_cancelled else ""
+    return ""
 
 
 def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfig, Path]":
@@ -109,34 +115,14 @@ def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfi
     return latents
 
 
-def _able(stage: Sequence[PlannedTrial], ledger: Ledger, scribe: Scribe) -> list[PlannedTrial]:
+def _able(stage: Sequence[PlannedTrial], ledger: Ledger, rounds: Rounds) -> list[PlannedTrial]:
     """Returns the trials that can begin; where a teacher did not complete, its students end so."""
     able: list[PlannedTrial] = []
     for planned in stage:
         teacher = planned.trial.teacher
         record = ledger.find(teacher.trial_id) if teacher else None
         if record and record.counted and record.counted.status != "completed":
-            scribe.on_start(planned.trial.trial_id)
-            scribe.on_outcome(without_teacher(planned.trial, record.counted))
+            rounds.end_without_attempt(without_teacher(planned.trial, record.counted))
         else:
             able.append(planned)
     return able
-
-
-def _assignment(
-    planned: PlannedTrial, ledger: Ledger, latents: "Mapping[DataConfig, Path]"
-) -> Assignment:
-    """Returns a trial with its folders, and the checkpoints that it begins with."""
-    trial = planned.trial
-    folder = trial_folder(ledger.runs, trial.trial_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    start_from = planned.origin and trial_folder(ledger.runs, planned.origin) / FINAL_CHECKPOINT
-    teacher = trial.teacher and trial_folder(ledger.runs, trial.teacher.trial_id) / FINAL_CHECKPOINT
-    is_own = isinstance(trial.configuration, OwnConfiguration)
-    workspace = Workspace(
-        folder=folder,
-        latents=None if is_own else latents[trial.ours.data],
-        start_from=start_from if start_from and start_from.exists() else None,
-        teacher=teacher,
-    )
-    return Assignment(trial=trial, workspace=workspace)

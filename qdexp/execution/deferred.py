@@ -24,13 +24,16 @@ class DeferredExecutor:
         """
         self._executor.check()
 
-    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
+    def execute(
+        self, assignments: Sequence[Assignment], listener: Listener, deadline: float | None = None
+    ) -> None:
         """Runs every assignment.
 
         Raises:
             InterruptedRunError: A signal stopped it.
+            BudgetSpentError: The deadline came.
         """
-        self._executor.execute(assignments, listener)
+        self._executor.execute(assignments, listener, deadline)
 
     @cached_property
     def _executor(self) -> Executor:

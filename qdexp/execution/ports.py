@@ -47,23 +47,37 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A trial and where it runs: what an executor receives."""
+    """A trial and where it runs: what an executor receives.
+
+    Args:
+        trial: The trial.
+        workspace: Its folders.
+        budget_seconds: How long this attempt may take, or None for as long as it wants.
+        peak_memory_bytes: What a trial of this very configuration took of a GPU's memory before,
+            or None where none was measured.
+    """
 
     trial: Trial
     workspace: Workspace
+    budget_seconds: float | None = None
+    peak_memory_bytes: float | None = None
 
     def to_json(self) -> str:
         """Returns the text that a worker receives."""
         paths = {name: path and str(path) for name, path in vars(self.workspace).items()}
-        return json.dumps({"trial": self.trial.to_json(), **paths})
+        limits = {
+            "budget_seconds": self.budget_seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
+        }
+        return json.dumps({"trial": self.trial.to_json(), "paths": paths, **limits})
 
     @staticmethod
     def from_json(text: str) -> "Assignment":
         """Builds the assignment that `to_json` described."""
         content = json.loads(text)
         trial = Trial.from_json(content.pop("trial"))
-        paths = {name: path and Path(path) for name, path in content.items()}
-        return Assignment(trial=trial, workspace=Workspace(**paths))
+        paths = {name: path and Path(path) for name, path in content.pop("paths").items()}
+        return Assignment(trial=trial, workspace=Workspace(**paths), **content)
 
 
 class Trainable(Protocol):
@@ -101,11 +115,22 @@ class Executor(Protocol):
         """
         ...
 
-    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
-        """Runs every assignment and tells `listener` of each; a trial's failure is an outcome.
+    def execute(
+        self,
+        assignments: Sequence[Assignment],
+        listener: Listener,
+        deadline: float | None = None,
+    ) -> None:
+        """Runs every assignment once and tells `listener` of each; a failure is an outcome.
+
+        Args:
+            assignments: The trials.
+            listener: Who hears of them; what it raises closes running trials and ends the call.
+            deadline: When to stop as at a signal, in seconds of `time.monotonic`.
 
         Raises:
             InterruptedRunError: A signal stopped it; trials without an outcome are resumable.
+            BudgetSpentError: The deadline did.
         """
         ...
 

@@ -52,6 +52,11 @@ class Scribe:
         self._mirror_end(outcome)
         self._outside.display.on_outcome(outcome)
 
+    def on_no_attempt(self, outcome: Outcome) -> None:
+        """A trial will not be attempted now: it has an outcome all the same."""
+        self._mirror_start(outcome.trial_id)
+        self.on_outcome(outcome)
+
     def catch_up(self, behind: Sequence[TrialRecord]) -> None:
         """Mirrors outcomes that the ledger has and the tracker may not have."""
         for record in behind:

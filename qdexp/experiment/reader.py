@@ -19,15 +19,17 @@ from qdexp.experiment.compared import DEFAULT_MAX_TRIALS, Limit
 from qdexp.experiment.declaration import Declaration, declaration_of
 from qdexp.experiment.document import Document
 from qdexp.experiment.grid import Grid, read_grid
+from qdexp.experiment.limits_reader import read_budget, read_resources
 from qdexp.experiment.named_fields import OURS
-from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
+from qdexp.experiment.spec import Metrics, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 MAX_SEEDS = 1000
 
 _KEYS = (
     "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
-    "where", "conditions", "seeds", "metrics", "resources", "trainable",
+    "where", "conditions", "seeds", "metrics", "resources", "budget",
+    "trainable",
 )  # fmt: skip
 
 _OF_SEARCHES = ("scheduler", "pruning", "pruner", "asha", "early_stopping")
@@ -120,7 +122,8 @@ class _Reader:
             grid=grid,
             seeds=seeds,
             metrics=self._metrics(grid, OwnMetrics(own.metrics) if own else OUR_METRICS),
-            resources=self._resources(),
+            resources=read_resources(self._document, grid, trainable),
+            budget=read_budget(self._document),
             trainable=trainable,
             own=own,
         )
@@ -234,18 +237,6 @@ class _Reader:
             problem = f"expected a share such as 0.5% or a number above 0, found {value!r}"
             self._fail(f"smallest_effect: {problem}", "metrics", "smallest_effect")
         return SmallestEffect(value=number, is_relative=is_relative)
-
-    def _resources(self) -> Resources:
-        if "resources" not in self._content:
-            return Resources()
-        content = self._document.mapping(("resources",), ("cpus", "gpus"))
-        cpus, gpus = content.get("cpus", 1), content.get("gpus", "auto")
-        if type(cpus) is not int or cpus < 1:
-            self._fail(f"cpus: expected a whole number from 1, found {cpus!r}", "resources", "cpus")
-        if gpus != "auto" and (type(gpus) not in (int, float) or not 0 <= gpus <= 1024):
-            problem = f"gpus: expected auto or a number from 0, found {gpus!r}"
-            self._fail(problem, "resources", "gpus")
-        return Resources(cpus=cpus, gpus=None if gpus == "auto" else float(gpus))
 
     def _trainable(self) -> str:
         name = self._content.get("trainable", DEFAULT_TRAINABLE)

@@ -33,15 +33,33 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one trial gets.
+    """What one trial gets, and how often it is tried.
 
     Args:
-        cpus: CPU cores, at least 1.
-        gpus: GPUs, fractions allowed; None takes one where there is any.
+        cpus: CPU cores of each of its processes, at least 1.
+        gpus: GPUs of each of its processes, fractions of one allowed; None takes one where there
+            is any, or a fraction of it where the memory measured before says that it suffices.
+        processes: Processes that share the trial's training.
+        retries: How often a trial is tried again whose worker was lost or ran out of memory.
     """
 
     cpus: int = 1
     gpus: float | None = None
+    processes: int = 1
+    retries: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long things may take, in seconds; None for as long as they want.
+
+    Args:
+        trial: One attempt at a trial.
+        experiment: One run of the experiment.
+    """
+
+    trial: float | None = None
+    experiment: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +77,7 @@ class Spec:
         resources: What one trial gets.
         trainable: What runs a trial, ``package.module:function``.
         own: What a user's own trainable declares, or None.
+        budget: How long a trial and a run may take.
     """
 
     file: str
@@ -70,6 +89,7 @@ class Spec:
     metrics: Metrics
     resources: Resources
     trainable: str
+    budget: Budget = Budget()
     own: Declaration | None = None
 
     @property
@@ -114,6 +134,7 @@ class Spec:
             "seeds": list(self.seeds),
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),
+            "budget": asdict(self.budget),
             "trainable": self.trainable,
             **({"own": self.own.as_json()} if self.own else {}),
         }

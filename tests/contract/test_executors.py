@@ -288,7 +288,7 @@ class TestRayTune(ExecutorContract):
     def executor(cls, storage: Path) -> Executor:
         from qdexp.backends.ray_tune import RayTuneExecutor
 
-        return RayTuneExecutor(storage=storage, resources=Resources(), retries=1)
+        return RayTuneExecutor(storage=storage, resources=Resources())
 
     def test_worker_of_a_trial_that_did_not_complete_is_not_used_again(self, heard: Heard) -> None:
         retired: set[int] = set()
@@ -329,23 +329,6 @@ class TestRayTune(ExecutorContract):
         assert here.arrays == there.arrays
         assert without_costs(here.history) == without_costs(there.history)
         assert without_costs(here.measurements) == without_costs(there.measurements)
-
-    def test_lost_worker_is_replaced_until_retries_are_used_up(
-        self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-    ) -> None:
-        once, always, other = (
-            assignment(tmp_path, toy)
-            for toy in ("loses_its_worker_once", "loses_every_worker", "completes")
-        )
-        heard = Heard()
-        executor.execute([once, always, other], heard)
-        assert heard.of(once.trial.trial_id).count("start") == 2
-        assert heard.outcome(once).status == heard.outcome(other).status == "completed"
-        lost = heard.outcome(always)
-        assert lost.failure is not None
-        assert (lost.status, lost.failure.kind) == ("failed", "worker_lost")
-        assert "2 attempts" in lost.failure.reason
-        assert capfd.readouterr() == ("", "")
 
     def test_more_than_the_cluster_has_is_refused_before_anything_starts(
         self, storage: Path, tmp_path: Path

@@ -1,7 +1,10 @@
 """Trainables that end in every way a trial can end; workers import them from this file."""
 
+import itertools
+import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -170,6 +173,107 @@ def asks_its_driver_to_stop(trial: Trial, workspace: Workspace) -> Iterator[Prog
             step += 1
     finally:
         (workspace.folder / "was_closed").touch()
+
+
+def never_reports(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    yield from _steps(trial, 2)
+    while True:
+        sum(range(100_000))
+
+
+def never_ends(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    """Reports for ever, and leaves a file when it is closed at a safe point."""
+    try:
+        step = 0
+        while True:
+            sum(range(100_000))  # a step takes a while
+            yield Progress(step=step, num_steps=NUM_STEPS, measurements={"train.toy": trial.seed})
+            step += 1
+    finally:
+        (workspace.folder / "was_closed").touch()
+
+
+def speaks(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
+    print("on stdout, in Python")  # noqa: T201
+    sys.stderr.write("on stderr, in Python\n")
+    logging.getLogger("toys").warning("through logging")
+    os.write(1, b"on the descriptor\n")
+    yield from _steps(trial, 2)
+    print("and later")  # noqa: T201
+    yield _completed(trial, {})
+
+
+def _ranks() -> tuple[int, int]:
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def adds_up_ranks(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    """Exchanges a number with the other processes at every step."""
+    import torch
+
+    total = torch.zeros(())
+    for step in range(NUM_STEPS):
+        total = torch.tensor(float(_ranks()[0] + 1))
+        torch.distributed.all_reduce(total)
+        yield Progress(step=step, num_steps=NUM_STEPS, measurements={"train.toy": total.item()})
+    (workspace.folder / f"pid_{_ranks()[0]}").write_text(str(os.getpid()))
+    yield _completed(trial, {"eval.toy": total.item(), "eval.processes": _ranks()[1]})
+
+
+def second_rank_raises(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    """Leaves the first process waiting in an exchange that never comes about."""
+    (workspace.folder / f"pid_{_ranks()[0]}").write_text(str(os.getpid()))
+    yield from _steps(trial, 1)
+    if _ranks()[0] == 1:
+        raise ValueError("only the second one broke")
+    import torch
+
+    torch.distributed.all_reduce(torch.zeros(1))
+    yield _completed(trial, {})
+
+
+def second_rank_dies_once(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    import torch
+
+    (workspace.folder / f"pid_{_ranks()[0]}").write_text(str(os.getpid()))
+    yield from _steps(trial, 1)
+    marker = workspace.folder / "was_lost"
+    if _ranks()[0] == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    torch.distributed.all_reduce(torch.zeros(1))
+    yield _completed(trial, {})
+
+
+def trains_and_loses_its_second_rank(
+    trial: Trial, workspace: Workspace
+) -> Iterator[Progress | Outcome]:
+    """Trains like the default, but for one death on the way."""
+    from qdexp.training.run_trial import run_trial
+
+    marker = workspace.folder / "was_lost"
+    for report in run_trial(trial, workspace):
+        if os.environ.get("RANK") == "1" and report.step == 5 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield report
+
+
+def ranks_never_end(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    (workspace.folder / f"pid_{_ranks()[0]}").write_text(str(os.getpid()))
+    try:
+        for step in itertools.count():
+            sum(range(100_000))  # a step takes a while
+            yield Progress(step=step, num_steps=NUM_STEPS, measurements={"train.toy": trial.seed})
+    finally:
+        (workspace.folder / f"was_closed_{_ranks()[0]}").touch()
+
+
+def ranks_never_report(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    (workspace.folder / f"pid_{_ranks()[0]}").write_text(str(os.getpid()))
+    yield from _steps(trial, 1)
+    while True:
+        sum(range(100_000))
 
 
 def _steps(trial: Trial, count: int) -> Iterator[Progress]:

@@ -19,7 +19,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from qdexp.backends.ray_tune.cluster import local_cluster
 from qdexp.backends.ray_tune.relay import Relay
-from qdexp.backends.ray_tune.resources import bundle_of, num_gpus, refuse_infeasible
+from qdexp.backends.ray_tune.resources import Machine, num_gpus, placement_of, refuse_infeasible
 from qdexp.backends.ray_tune.worker import Worker
 from qdexp.backends.stop_signal import StopSignal
 from qdexp.errors import QdexpError
@@ -33,13 +33,11 @@ class RayTuneExecutor:
     Args:
         storage: A folder for Tune's own files, which are removed afterwards.
         resources: What every trial gets.
-        retries: How often a trial whose worker was lost begins again, from its own checkpoint.
     """
 
-    def __init__(self, *, storage: Path, resources: Resources, retries: int = 2) -> None:
+    def __init__(self, *, storage: Path, resources: Resources) -> None:
         self._storage = storage.absolute()
         self._resources = resources
-        self._retries = retries
 
     def check(self) -> None:
         """Accepts what this machine has; Ray itself is not started for it.
@@ -49,13 +47,19 @@ class RayTuneExecutor:
         """
         # Importing torch takes seconds: only a request for GPUs has to wait for it.
         gpus = num_gpus() if self._resources.gpus else 0
-        refuse_infeasible(self._resources, os.cpu_count() or 1, gpus)
+        refuse_infeasible(self._resources, [Machine(cpus=os.cpu_count() or 1, gpus=gpus)])
 
-    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
+    def execute(
+        self,
+        assignments: Sequence[Assignment],
+        listener: Listener,
+        deadline: float | None = None,
+    ) -> None:
         """Runs the assignments, as many at a time as the resources allow.
 
         Raises:
             InterruptedRunError: A signal stopped it; workers had 10 s to close their trials.
+            BudgetSpentError: The deadline did, likewise.
             RequestError: No machine of the cluster has the resources that one trial asks for.
         """
         if not assignments:
@@ -64,17 +68,20 @@ class RayTuneExecutor:
             shutil.rmtree(leftover, ignore_errors=True)
         # In this order: while it starts, Ray takes SIGTERM for itself, and would die of it.
         with local_cluster(), StopSignal() as stop:
-            bundle = bundle_of(self._resources)
+            placement = placement_of(self._resources, assignments)
             stop.check()
-            self._fit(_param_space(assignments), bundle, Relay(listener, stop))
+            relay = Relay(listener, stop, deadline)
+            self._fit(_param_space(assignments), placement, relay)
             stop.check()
 
-    def _fit(self, param_space: dict[str, Any], bundle: dict[str, float], relay: "Relay") -> None:
+    def _fit(
+        self, param_space: dict[str, Any], placement: tune.PlacementGroupFactory, relay: Relay
+    ) -> None:
         name = uuid.uuid4().hex
         try:
             # Ray announces lost workers on stdout, whatever log_to_driver says.
             with redirect_stdout(StringIO()):
-                self._tuner(name, param_space, bundle, relay).fit()
+                self._tuner(name, param_space, placement, relay).fit()
         except tune.TuneError as error:
             if isinstance(error.__context__, QdexpError):  # from the listener; Tune wraps it
                 raise error.__context__ from None
@@ -83,10 +90,14 @@ class RayTuneExecutor:
             shutil.rmtree(self._storage / name, ignore_errors=True)
 
     def _tuner(
-        self, name: str, param_space: dict[str, Any], bundle: dict[str, float], relay: "Relay"
+        self,
+        name: str,
+        param_space: dict[str, Any],
+        placement: tune.PlacementGroupFactory,
+        relay: Relay,
     ) -> tune.Tuner:
         return tune.Tuner(
-            tune.with_resources(Worker, tune.PlacementGroupFactory([bundle])),
+            tune.with_resources(Worker, placement),
             param_space=param_space,
             tune_config=tune.TuneConfig(
                 reuse_actors=True, trial_name_creator=_name_of, trial_dirname_creator=_name_of
@@ -96,7 +107,7 @@ class RayTuneExecutor:
                 storage_path=str(self._storage),
                 verbose=0,
                 callbacks=[relay],
-                failure_config=tune.FailureConfig(max_failures=self._retries),
+                failure_config=tune.FailureConfig(max_failures=0),  # retries are the use case's
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )

@@ -1,34 +1,43 @@
 # pyright: basic
 """Tells the listener, in the driver, what Tune hears from its workers."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
+from qdexp.backends.ray_tune.memory_kills import memory_kills
 from qdexp.backends.stop_signal import StopSignal
-from qdexp.execution.ports import Listener
+from qdexp.errors import TrialTimeoutError
+from qdexp.execution.limits import check_deadline, grace_seconds
+from qdexp.execution.ports import Assignment, Listener
 from qdexp.results.outcome import Failure, Outcome, Progress
 
 
 class Relay(tune.Callback):
     """Tells the listener, in the driver, what Tune hears from its workers."""
 
-    def __init__(self, listener: Listener, stop: StopSignal) -> None:
+    def __init__(self, listener: Listener, stop: StopSignal, deadline: float | None = None) -> None:
         self._listener = listener
         self._stop = stop
+        self._deadline = deadline
         self._ended: set[str] = set()
+        self._started: dict[str, tuple[float, int | None]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns nothing: Tune pickles its callbacks for a restore that never comes."""
         return {}
 
     def on_step_begin(self, **_info: object) -> None:
-        """Stops the experiment where a signal asked for it."""
+        """Stops the experiment where a signal asked for it, or its budget is spent."""
         self._stop.check()
+        check_deadline(self._deadline)
 
     def on_trial_start(self, trial: TuneTrial, **_info: object) -> None:
         """An attempt began."""
+        self._started[trial_id_of(trial)] = time.monotonic(), memory_kills()
         self._listener.on_start(trial_id_of(trial))
 
     def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_info: object) -> None:
@@ -37,30 +46,57 @@ class Relay(tune.Callback):
         for progress in result["progress"]:
             self._listener.on_progress(trial_id, Progress(**progress))
         if "outcome" in result:
-            if not result["done"]:
-                trial.max_failures = 0  # its worker raises next, see Worker.step
             self._end(Outcome.from_json(result["outcome"]))
 
     def on_trial_error(self, trial: TuneTrial, **_info: object) -> None:
         """A worker died, unless its trial had ended and it was meant to."""
         if trial_id_of(trial) not in self._ended:
-            self._end(_lost(trial))
+            self._end(self._lost(trial))
 
     def _end(self, outcome: Outcome) -> None:
         self._ended.add(outcome.trial_id)
         self._listener.on_outcome(outcome)
 
+    def _lost(self, trial: TuneTrial) -> Outcome:
+        """Returns the outcome of a trial whose worker died, with what can be known of why."""
+        trial_id = trial_id_of(trial)
+        started, kills = self._started.get(trial_id, (time.monotonic(), None))
+        seconds = time.monotonic() - started
+        budget = Assignment.from_json(trial.config["content"]["assignment"]).budget_seconds
+        failure = failure_of_lost(
+            seconds, budget, killed_for_memory=_has_risen(kills, memory_kills())
+        )
+        failure = replace(failure, traceback=str(trial.get_pickled_error()))
+        return Outcome(trial_id=trial_id, status="failed", step=0, failure=failure)
+
+
+def failure_of_lost(seconds: float, budget: float | None, *, killed_for_memory: bool) -> Failure:
+    """Returns why a worker was lost, from what is known.
+
+    Args:
+        seconds: How long the attempt took.
+        budget: What it might take; a worker that lives much longer ends itself.
+        killed_for_memory: Whether the kernel killed a process of this machine meanwhile.
+    """
+    if budget is not None and seconds >= budget + grace_seconds(budget) / 2:
+        error = TrialTimeoutError(budget, "reported nothing: its worker was ended")
+        return Failure(reason=str(error), kind="timeout")
+    if killed_for_memory:
+        return Failure(
+            reason="its worker died while the kernel killed a process here for want of memory: "
+            "lower training.batch_size, or raise resources.cpus so that fewer trials run at once",
+            kind="out_of_memory",
+        )
+    return Failure(
+        reason="its worker died, or its machine: its log may say why, or the machine's kernel log",
+        kind="worker_lost",
+    )
+
+
+def _has_risen(before: int | None, after: int | None) -> bool:
+    return before is not None and after is not None and after > before
+
 
 def trial_id_of(trial: TuneTrial) -> str:
     """Returns our id of a Tune trial."""
     return trial.config["content"]["trial_id"]
-
-
-def _lost(trial: TuneTrial) -> Outcome:
-    failure = Failure(
-        reason=f"its worker died in each of {trial.run_metadata.num_failures} attempts: did the "
-        "machine run out of memory?",
-        kind="worker_lost",
-        traceback=str(trial.get_pickled_error()),
-    )
-    return Outcome(trial_id=trial_id_of(trial), status="failed", step=0, failure=failure)

@@ -7,6 +7,9 @@ from typing import Any
 
 from ray import tune
 
+from qdexp.backends.ray_tune.rank_group import RankGroup
+from qdexp.backends.ray_tune.resources import cap_memory
+from qdexp.backends.ray_tune.watchdog import Watchdog
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment
 from qdexp.results.outcome import Outcome
@@ -16,15 +19,31 @@ _REPORT_SECONDS = 0.5
 
 
 class Worker(tune.Trainable):
-    """One warm process: `step` advances a trial for a while and hands over what it reported."""
+    """One warm process: `step` advances a trial for a while and hands over what it reported.
+
+    A trial of several processes runs in a group of them, which this one only follows.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes a trial up."""
-        self._reports = attempt(Assignment.from_json(config["content"]["assignment"]))
+        placement = self.trial_resources
+        assert placement is not None, "Tune tells every worker"
+        self._watchdog = Watchdog()
+        self._group: RankGroup | None = None
+        if placement.head_bundle_is_empty:
+            self._group = RankGroup(placement.bundles)
+        else:
+            cap_memory(placement.bundles[0].get("GPU", 0))
+        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial up, in the same process."""
-        self.setup(new_config)
+        assignment = Assignment.from_json(new_config["content"]["assignment"])
+        if self._group:
+            self._reports = self._group.attempt(assignment)
+        else:
+            self._watchdog.watch(assignment)
+            self._reports = attempt(assignment, owns_process=True)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -33,6 +52,7 @@ class Worker(tune.Trainable):
         due = time.monotonic() + _REPORT_SECONDS
         for report in self._reports:
             if isinstance(report, Outcome):
+                self._watchdog.call_off()
                 return {
                     "progress": progress,
                     "outcome": report.to_json(),
@@ -49,3 +69,6 @@ class Worker(tune.Trainable):
     def cleanup(self) -> None:
         """Closes the trial at a safe point."""
         self._reports.close()
+        self._watchdog.call_off()
+        if self._group:
+            self._group.end()

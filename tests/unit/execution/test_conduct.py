@@ -88,12 +88,19 @@ class FakeExecutor:
         self.end = end
         self.refusal = ""
         self.assignments: list[Assignment] = []
+        self.deadlines: list[float | None] = []
 
     def check(self) -> None:
         if self.refusal:
             raise RequestError(self.refusal)
 
-    def execute(self, assignments: Sequence[Assignment], listener: Listener) -> None:
+    def execute(
+        self,
+        assignments: Sequence[Assignment],
+        listener: Listener,
+        deadline: float | None = None,
+    ) -> None:
+        self.deadlines.append(deadline)
         for assignment in assignments:
             self.assignments.append(assignment)
             listener.on_start(assignment.trial.trial_id)
