@@ -6,7 +6,7 @@ import os
 import platform
 import time
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -20,15 +20,29 @@ Reports = Generator[Progress | Outcome, None, None]
 """Progress, and the outcome last."""
 
 
-def attempt(assignment: Assignment) -> Reports:
+def trainable_reports(assignment: Assignment) -> Generator[object, None, None]:
+    """Yields what the assignment's trainable reports."""
+    # Delegation passes close() on, and takes any iterator, also one that cannot be closed.
+    trainable = trainable_from_name(assignment.trial.trainable)
+    yield from trainable(assignment.trial, assignment.workspace)
+
+
+def attempt(
+    assignment: Assignment,
+    source: Callable[[Assignment], Generator[object, None, None]] = trainable_reports,
+) -> Reports:
     """Runs a trial in this process: yields its progress, then its outcome, last and always.
 
     What it yields is plain: it can be stored and sent, whatever the trainable made it of. Closing
     it closes the trainable's generator, and then there is no outcome, even if that raises.
+
+    Args:
+        assignment: The trial and its folders.
+        source: Begins the training; its failures are the trial's.
     """
     started_at = time.time()
     seen = _Seen(trial_id=assignment.trial.trial_id)
-    reports = _reports(assignment)
+    reports = source(assignment)
     try:
         while isinstance(report := _next(reports, seen), Progress):
             yield report
@@ -96,12 +110,6 @@ class _Seen:
             history=history,
             failure=failure,
         )
-
-
-def _reports(assignment: Assignment) -> Generator[object, None, None]:
-    # Delegation passes close() on, and takes any iterator, also one that cannot be closed.
-    trainable = trainable_from_name(assignment.trial.trainable)
-    yield from trainable(assignment.trial, assignment.workspace)
 
 
 def _next(reports: Generator[object, None, None], seen: _Seen) -> Progress | Outcome:

@@ -30,10 +30,18 @@ class Workspace:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """A trial and where it runs: what an executor receives."""
+    """A trial and where it runs: what an executor receives.
+
+    Args:
+        trial: The trial.
+        workspace: Its folders.
+        storage: The URI of the storage that its files travel through, where the worker does not
+            see the driver's folders.
+    """
 
     trial: Trial
     workspace: Workspace
+    storage: str | None = None
 
     def to_json(self) -> str:
         """Returns the text that a worker receives."""
@@ -45,6 +53,7 @@ class Assignment:
                 "latents": str(self.workspace.latents),
                 "start_from": str(start_from) if start_from else None,
                 "teacher": str(teacher) if teacher else None,
+                "storage": self.storage,
             }
         )
 
@@ -59,7 +68,11 @@ class Assignment:
             start_from=Path(start_from) if start_from else None,
             teacher=Path(teacher) if teacher else None,
         )
-        return Assignment(trial=Trial.from_json(content["trial"]), workspace=workspace)
+        return Assignment(
+            trial=Trial.from_json(content["trial"]),
+            workspace=workspace,
+            storage=content.get("storage"),
+        )
 
 
 class Trainable(Protocol):

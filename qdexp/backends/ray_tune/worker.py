@@ -7,7 +7,9 @@ from typing import Any
 
 from ray import tune
 
+from qdexp.backends.ray_tune.arrival import arrived_reports
 from qdexp.execution.attempt import attempt
+from qdexp.execution.journey import located
 from qdexp.execution.ports import Assignment
 from qdexp.results.outcome import Outcome
 
@@ -20,7 +22,8 @@ class Worker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes a trial up."""
-        self._reports = attempt(Assignment.from_json(config["content"]["assignment"]))
+        assignment = located(Assignment.from_json(config["content"]["assignment"]))
+        self._reports = attempt(assignment, arrived_reports)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next trial up, in the same process."""
