@@ -103,6 +103,22 @@ class FsspecStorage:
         return f"{self._root.rstrip('/')}/{name}"
 
 
+def usable_storage(uri: str) -> FsspecStorage:
+    """Returns the storage at a URI, after it was written and read.
+
+    Raises:
+        RequestError: It cannot be.
+    """
+    storage = FsspecStorage(uri)
+    try:
+        storage.check()
+    except OSError as error:
+        raise RequestError(
+            f"--storage: expected a storage that can be written and read, found {uri}: {error}"
+        ) from error
+    return storage
+
+
 @contextmanager
 def _as_os_error() -> Generator[None]:
     """Makes an OSError of whatever a storage's own package raises."""

@@ -17,17 +17,31 @@ def run(
     ] = "ray",
     runs: Runs = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT|auto", help="A running Ray cluster [default: none]."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Where files travel through if nodes share no folder."),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="A variable for the cluster's workers."),
+    ] = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
     What is finished is never run again; what was interrupted goes on.
     """
+    from qdexp.backends.place import Place
     from qdexp.cli import run_command
 
     request = run_command.Request(
         spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
     )
-    raise typer.Exit(run_command.run(request, executor=executor, with_report=not no_report))
+    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
+    raise typer.Exit(run_command.run(request, place=place, with_report=not no_report))
 
 
 def plan(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,14 +19,12 @@ from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder, runs_folder
 
 if TYPE_CHECKING:
+    from qdexp.backends.place import Place
     from qdexp.data.dataset import LatentDataset
     from qdexp.execution.collaborators import Display
     from qdexp.execution.conduct import Conducted
-    from qdexp.execution.ports import Executor
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
-
-ExecutorName = Literal["ray", "inline"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +60,7 @@ class Request:
         return runs_folder(self.runs)
 
 
-def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
+def run(request: Request, *, place: "Place", with_report: bool) -> int:
     """Runs what is missing and reports; returns the exit code.
 
     Raises:
@@ -72,7 +70,7 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
     """
     spec = request.read_spec()
     with signals_interrupt():
-        done = _conduct(spec, request.runs_folder, executor)
+        done = _conduct(spec, request.runs_folder, place)
         for note in done.notes:
             typer.echo(f"not mirrored: {note}", err=True)
         if with_report:
@@ -108,16 +106,16 @@ def _check_networks(spec: "Spec") -> None:
         raise ConfigurationError(f"{spec.file}: {error}") from None
 
 
-def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
+def _conduct(spec: "Spec", runs: Path, place: "Place") -> "Conducted":
     from qdexp.backends.mlflow_tracker import MlflowTracker
     from qdexp.execution.collaborators import Collaborators
     from qdexp.execution.conduct import conduct
     from qdexp.results.provenance import driver_provenance
 
-    with _display() as display:
+    with _display() as display, place.executor_for(spec, runs, _say) as executor:
         outside = Collaborators(
             dataset=dataset_of(runs),
-            executor=_executor(spec, runs, executor),
+            executor=executor,
             tracker=MlflowTracker(runs),
             display=display,
             draw=_draw,
@@ -138,14 +136,8 @@ def dataset_of(runs: Path) -> "LatentDataset":
     )
 
 
-def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
-    if name == "inline":
-        from qdexp.backends.inline import InlineExecutor
-
-        return InlineExecutor()
-    from qdexp.backends.ray_tune import RayTuneExecutor
-
-    return RayTuneExecutor(storage=runs / "ray", resources=spec.resources)
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Ray's environment variables, set when this package is imported: before Ray, which reads them once.
+"""Ray's environment variables, set when this package is imported: Ray reads them only once.
 
 Local clusters and running ones are spoken to in one way: with a token, the user's where there is
 one. A cluster without authentication takes no notice of it.

@@ -81,6 +81,11 @@ class RunningCluster:
             self._check(resources)
 
     def _check(self, resources: Resources) -> None:
+        if self._storage is not None and getattr(resources, "processes", 1) > 1:
+            raise RequestError(
+                "--storage: expected resources.processes of 1 beside it, found "
+                f"{getattr(resources, 'processes', 1)}: the processes of a trial share its folder"
+            )
         bundle = bundle_of(resources)
         able = [
             node
@@ -136,9 +141,9 @@ def _check_form(address: str) -> None:
     if "://" in address:
         raise RequestError(
             f"--address: expected auto or HOST:PORT, found '{address}': over Ray Client, Tune "
-            "would run inside the cluster, where the ledger is not. Start qdexp on a node of the cluster "
-            "with `--address auto`; `ray start --address HOST:PORT --num-cpus 0` makes this "
-            "machine a node that runs no trials"
+            "would run inside the cluster, where the ledger is not. Start qdexp on a node of the "
+            "cluster with `--address auto`; `ray start --address HOST:PORT --num-cpus 0` makes "
+            "this machine a node that runs no trials"
         )
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
