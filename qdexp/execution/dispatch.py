@@ -7,7 +7,7 @@ a driver was killed the next one knows whose checkpoints to take back, and from 
 import hashlib
 import platform
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +88,8 @@ class Dispatch:
             for each in assignments:
                 if self._mark(each.trial.trial_id).exists():
                     self.take_back(each.trial.trial_id)
+            with suppress(OSError):
+                (self._runs / MARKS).rmdir()  # which it is if it is empty
 
     def take_back(self, trial_id: str) -> None:
         """Takes a trial's files back; if that fails, the next run does it."""
