@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from qdexp.cli import experiment_commands, model_commands
+from qdexp.cli import cluster_commands, experiment_commands, model_commands
 from qdexp.cli.sample_arguments import sample
 from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
 
@@ -53,6 +53,7 @@ for _command in (
     experiment_commands.show,
     experiment_commands.report,
     experiment_commands.ui,
+    cluster_commands.slurm,
     model_commands.encode,
     model_commands.presets,
 ):
