@@ -41,7 +41,7 @@ def located(assignment: Assignment) -> Assignment:
     start_from, teacher = former.start_from, former.teacher
     workspace = Workspace(
         folder=scratch / _trial(former),
-        latents=scratch / _cache(former),
+        latents=scratch / _cache(assignment),
         start_from=scratch / _checkpoint(start_from) if start_from else None,
         teacher=scratch / _checkpoint(teacher) if teacher else None,
     )
@@ -57,7 +57,7 @@ def hand_over(assignment: Assignment, storage: Storage) -> None:
     for checkpoint in (workspace.start_from, workspace.teacher):
         if checkpoint:
             storage.put(checkpoint, _checkpoint(checkpoint))
-    _hand_over_latents(workspace, storage)
+    _hand_over_latents(assignment, storage)
 
 
 def bring_back(folder: Path, storage: Storage) -> None:
@@ -83,6 +83,7 @@ class Luggage:
 
     def __init__(self, assignment: Assignment, storage: Storage) -> None:
         self._workspace = assignment.workspace
+        self._latents = _cache(assignment)
         self._storage = storage
         self._sent: dict[str, tuple[int, int]] = {}
 
@@ -97,7 +98,7 @@ class Luggage:
         for checkpoint in (workspace.start_from, workspace.teacher):
             if checkpoint and not checkpoint.exists():
                 self._storage.get(_checkpoint(checkpoint), checkpoint)
-        _fetch_latents(workspace, self._storage)
+        _fetch_latents(workspace.latents, self._latents, self._storage)
 
     def send(self) -> None:
         """Stores what is new or changed in the trial's folder, then removes what is gone from it.
@@ -151,8 +152,9 @@ def _trial(workspace: Workspace) -> str:
     return f"trials/{workspace.folder.name}"
 
 
-def _cache(workspace: Workspace) -> str:
-    return f"cache/{workspace.latents.name}"
+def _cache(assignment: Assignment) -> str:
+    """Returns the name of a trial's latents, which says what is in them."""
+    return f"cache/{hashlib.sha256(assignment.trial.data_fingerprint.encode()).hexdigest()[:16]}"
 
 
 def _checkpoint(path: Path) -> str:
@@ -164,26 +166,25 @@ def _files(folder: Path) -> Sequence[Path]:
     return [each for each in sorted(folder.rglob("*")) if each.is_file() and each.suffix != ".tmp"]
 
 
-def _hand_over_latents(workspace: Workspace, storage: Storage) -> None:
-    name = _cache(workspace)
-    if not workspace.latents.exists() or _WHOLE in storage.sizes(name):
+def _hand_over_latents(assignment: Assignment, storage: Storage) -> None:
+    latents, name = assignment.workspace.latents, _cache(assignment)
+    if not latents.exists() or _WHOLE in storage.sizes(name):
         return
-    for file in _files(workspace.latents):
-        storage.put(file, f"{name}/{file.relative_to(workspace.latents).as_posix()}")
+    for file in _files(latents):
+        storage.put(file, f"{name}/{file.relative_to(latents).as_posix()}")
     with tempfile.NamedTemporaryFile() as empty:
         storage.put(Path(empty.name), f"{name}/{_WHOLE}")
 
 
-def _fetch_latents(workspace: Workspace, storage: Storage) -> None:
+def _fetch_latents(latents: Path, name: str, storage: Storage) -> None:
     """Fetches latents that are not on this node; of workers that do so at once the first counts."""
-    latents = workspace.latents
     if latents.exists():
         return
     latents.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=latents.parent))
     try:
-        for file in storage.sizes(_cache(workspace)):
-            storage.get(f"{_cache(workspace)}/{file}", partial / file)
+        for file in storage.sizes(name):
+            storage.get(f"{name}/{file}", partial / file)
         with suppress(OSError):
             partial.rename(latents)
         if not latents.exists():

@@ -63,5 +63,21 @@ def test_command_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> No
     assert modules_after(COMMAND.format(arguments=filled)).isdisjoint(HEAVY)
 
 
+LATENTS = """
+from pathlib import Path
+from qdexp.config.presets import preset
+from qdexp.data.dataset import LatentDataset
+small = {{"data.num_train_clips": 8, "data.num_eval_clips": 4, "data.num_frames": 5}}
+small |= {{"data.height": 32, "data.width": 32}}
+LatentDataset().prepare(preset("tiny").replace(small).data, Path("{cache}"))
+"""
+
+
+def test_latents_that_are_there_load_no_torch(tmp_path: Path) -> None:
+    code = LATENTS.format(cache=tmp_path)
+    assert "torch" in modules_after(code)
+    assert "torch" not in modules_after(code)
+
+
 def test_this_test_would_notice() -> None:
     assert "numpy" in modules_after("import numpy")
