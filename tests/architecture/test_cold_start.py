@@ -65,11 +65,10 @@ def test_command_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> No
 
 LATENTS = """
 from pathlib import Path
-from qdexp.config.presets import preset
+from qdexp.config.data_config import DataConfig
 from qdexp.data.dataset import LatentDataset
-small = {{"data.num_train_clips": 8, "data.num_eval_clips": 4, "data.num_frames": 5}}
-small |= {{"data.height": 32, "data.width": 32}}
-LatentDataset().prepare(preset("tiny").replace(small).data, Path("{cache}"))
+clips = DataConfig(num_train_clips=8, num_eval_clips=4, num_frames=5, height=32, width=32)
+LatentDataset().prepare(clips, Path("{cache}"))
 """
 
 

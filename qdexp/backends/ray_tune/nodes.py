@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from qdexp.errors import RequestError
@@ -77,7 +78,7 @@ def asked(able: Sequence[dict[str, Any]], mark: Path, scratch: str | None) -> li
     for each in done:
         try:
             reports.append(ray.get(each))
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             last = str(error).strip().splitlines()[-1]
             raise RequestError(
                 f"expected a node that can run trials, found that {answers[each]} cannot: {last}"
