@@ -89,7 +89,11 @@ def trains(assignment: Assignment) -> Generator[object, None, None]:
         (folder / "half.tmp").write_text("half")
         (folder / f"checkpoint_step_{step}.pt").write_text(f"state {step}")
         (folder / f"checkpoint_step_{step - 2}.pt").unlink(missing_ok=True)
-        yield Progress(step=step, num_steps=3)
+        try:
+            yield Progress(step=step, num_steps=3)
+        except GeneratorExit:
+            (folder / "closed").write_text(f"state {step}")
+            raise
     (folder / FINAL).write_text("state 3")
     (folder / SECOND).unlink(missing_ok=True)
     yield Outcome(trial_id=assignment.trial.trial_id, status="completed", step=3)
@@ -146,7 +150,7 @@ def test_interrupted_trial_is_in_the_runs_folder_afterwards(
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert contents(folder) == {FIRST: "state 1"}
+    assert contents(folder) == {FIRST: "state 1", "closed": "state 1"}
     assert storage.sizes("trials") == {}
 
 
@@ -157,7 +161,8 @@ def test_after_a_killed_driver_the_next_takes_its_checkpoints_back(
     dispatch = Dispatch(runs, uri, storage, print)
     killed = dispatch.sent([assignment], Heard(folder))
     sent, _ = killed.__enter__()  # and never left
-    next(iter(work(sent[0], storage)))
+    running = work(sent[0], storage)  # kept: nobody closes it
+    next(running)
     assert not folder.exists()
     assert recall(runs, FsspecStorage) == 1
     assert contents(folder) == {FIRST: "state 1"}
@@ -174,7 +179,8 @@ def test_storage_that_is_away_keeps_its_trial_marked_and_is_named(
     said: list[str] = []
     heard = Heard(assignment.workspace.folder)
     with Dispatch(runs, uri, storage, said.append).sent([assignment], heard) as (sent, _):
-        next(iter(work(sent[0], storage)))
+        running = work(sent[0], storage)
+        next(running)
         storage.sizes = Away(uri).sizes
     assert "no route to" in said[0]
     with pytest.raises(RequestError, match=r"expected to read file://.* 1 interrupted trials"):
@@ -187,7 +193,7 @@ def test_former_files_of_a_trial_in_the_storage_do_not_come_to_life_again(
     assignment: Assignment, runs: Path, uri: str, storage: FsspecStorage, tmp_path: Path
 ) -> None:
     (tmp_path / "old").write_text("invalidated")
-    storage.put(tmp_path / "old", f"trials/{assignment.trial.trial_id}/{SECOND}")
+    storage.put(tmp_path / "old", f"trials/{assignment.trial.trial_id}/{FIRST}")
     dispatch = Dispatch(runs, uri, storage, print)
     with dispatch.sent([assignment], Heard(assignment.workspace.folder)) as (sent, _):
         assert next(iter(work(sent[0], storage))) == Progress(step=1, num_steps=3)
