@@ -257,6 +257,7 @@ def test_trials_of_a_killed_node_go_on_elsewhere_with_the_same_numbers(
     assert list((runs / "trials" / lost).glob("*.pt"))
     assert not list((runs / MARKS).glob("*"))
     assert not list((tmp_path / "storage").rglob("*.pt"))
+    assert free_cpus(address, environment) == 1  # an actor that stayed would hold it
 
 
 @pytest.mark.usefixtures("second")
@@ -272,3 +273,24 @@ def test_runs_folder_that_a_node_does_not_see_is_refused_before_anything_is_writ
     assert f"not see {runs}" in said
     assert "--storage URI" in said
     assert not runs.exists()
+
+
+def free_cpus(address: str, environment: Mapping[str, str]) -> float:
+    """Returns the CPUs that nobody holds, once that is all of them, or after a while."""
+    code = (
+        "import ray, sys, time; ray.init(address=sys.argv[1], log_to_driver=False)\n"
+        "for _ in range(200):\n"
+        "    free = ray.available_resources().get('CPU', 0)\n"
+        "    if free == ray.cluster_resources()['CPU']: break\n"
+        "    time.sleep(0.1)\n"
+        "print(free)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    return float(done.stdout)

@@ -8,10 +8,11 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import ray
+from ray.exceptions import RayError
 
 from qdexp.backends.ray_tune import greeting, nodes
 from qdexp.backends.ray_tune.cluster import Opened, connected
@@ -61,6 +62,11 @@ class RunningCluster:
         Raises:
             RequestError: Nobody answers there, or not to us.
         """
+        if ray.is_initialized():
+            raise RequestError(
+                "--address: expected a process that is no driver of a Ray cluster yet, found one: "
+                "call ray.shutdown() first"
+            )
         with packed(self._trainable, self._variables) as shipment:
             address = greeted(self._address)
             with connected(address, shipment.runtime_env):
@@ -69,7 +75,8 @@ class RunningCluster:
                     yield
                 finally:
                     if self._storage is not None:
-                        nodes.clean(alive(), self._storage)
+                        with suppress(RayError):  # the cluster may be what was lost
+                            nodes.clean(alive(), self._storage)
 
     def check(self, resources: Resources, opened: Opened) -> None:
         """Accepts a cluster that can run trials with such resources.
