@@ -3,11 +3,11 @@
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.silence import SILENT
@@ -16,6 +16,7 @@ from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
     from qdexp.api.request import Request
+    from qdexp.backends.place import Place
     from qdexp.data.dataset import LatentDataset
     from qdexp.data.video_encoding import EncodingProgress
     from qdexp.execution.collaborators import Collaborators, Display
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from qdexp.experiment.plan import Plan
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
-
-ExecutorName = Literal["ray", "inline"]
 
 
 def _nothing(_told: object) -> None:
@@ -56,14 +55,27 @@ def nobody() -> "Generator[Audience]":
     yield NOBODY
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How an experiment is run.
+
+    Args:
+        place: Where trials go.
+        is_tracked: Whether MLflow mirrors it; a later run that does catches up.
+        keep_going: Whether to go on where the first trials all fail with the same error.
+    """
+
+    place: "Place"
+    is_tracked: bool = True
+    keep_going: bool = False
+
+
 def carry_out(
     spec: "Spec",
     runs: Path,
+    options: RunOptions,
     *,
-    executor: ExecutorName,
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
-    is_tracked: bool = True,
-    keep_going: bool = False,
     interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "Conducted":
     """Runs what is missing of an experiment.
@@ -71,10 +83,8 @@ def carry_out(
     Args:
         spec: What is asked for.
         runs: The runs folder, absolute.
-        executor: What runs trials.
+        options: How.
         listening: Lends who hears of it.
-        is_tracked: Whether MLflow mirrors it; a later run that does catches up.
-        keep_going: Whether to go on where the first trials all fail with the same error.
         interrupting: Makes signals an interruption; `signals_interrupt` unless given.
 
     Raises:
@@ -82,14 +92,16 @@ def carry_out(
         InterruptedRunError: A signal stopped it.
         LedgerError: The ledger cannot be written.
     """
-    from qdexp.backends.untracked import Untracked
+    from qdexp.backends.place import take_back
     from qdexp.execution.conduct import conduct
+    from qdexp.execution.deferred import DeferredExecutor
 
-    with (interrupting or signals_interrupt)(), listening() as audience:
-        outside = _outside(spec, runs, executor, audience)
-        if not is_tracked:
-            outside = replace(outside, tracker=Untracked(), is_tracked=False)
-        return conduct(spec, runs, outside, keep_going=keep_going)
+    with (interrupting or signals_interrupt)(), listening() as audience, ExitStack() as kept:
+        take_back(runs, audience.say)
+        lent = options.place.executor_for(spec, runs, audience.say)
+        executor = DeferredExecutor(lambda: kept.enter_context(lent))
+        outside = _outside(runs, options, executor, audience)
+        return conduct(spec, runs, outside, keep_going=options.keep_going)
 
 
 def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
@@ -107,19 +119,20 @@ def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
 
 
 def _outside(
-    spec: "Spec", runs: Path, executor: ExecutorName, audience: Audience
+    runs: Path, options: RunOptions, executor: "Executor", audience: Audience
 ) -> "Collaborators":
     from qdexp.backends.mlflow_tracker import MlflowTracker
+    from qdexp.backends.untracked import Untracked
     from qdexp.execution.collaborators import Collaborators
-    from qdexp.execution.deferred import DeferredExecutor
     from qdexp.results.provenance import driver_provenance
 
     return Collaborators(
         dataset=dataset_of(runs, audience),
-        executor=DeferredExecutor(lambda: _executor(spec, runs, executor)),
-        tracker=MlflowTracker(runs),
+        executor=executor,
+        tracker=MlflowTracker(runs) if options.is_tracked else Untracked(),
         display=audience.display,
         draw=_draw,
+        is_tracked=options.is_tracked,
         provenance=driver_provenance(),
     )
 
@@ -129,16 +142,6 @@ def dataset_of(runs: Path, audience: Audience = NOBODY) -> "LatentDataset":
     from qdexp.data.dataset import LatentDataset
 
     return LatentDataset(cache_folder(runs), watch=audience.watch, say=audience.say)
-
-
-def _executor(spec: "Spec", runs: Path, name: ExecutorName) -> "Executor":
-    if name == "inline":
-        from qdexp.backends.inline import InlineExecutor
-
-        return InlineExecutor(resources=spec.resources)
-    from qdexp.backends.ray_tune import RayTuneExecutor
-
-    return RayTuneExecutor(storage=runs / "ray", resources=spec.resources)
 
 
 def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qdexp.api.composition import ExecutorName, carry_out, plan_request, signals_interrupt
+from qdexp.api.composition import RunOptions, carry_out, plan_request, signals_interrupt
 from qdexp.api.request import Request, SpecSource
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
@@ -15,6 +15,7 @@ from qdexp.results.standing import state_of, step_of
 if TYPE_CHECKING:
     from qdexp_analysis import ReportFiles
 
+    from qdexp.backends.place import ExecutorName
     from qdexp.experiment.plan import Plan
     from qdexp.results.outcome import Series
 
@@ -93,11 +94,15 @@ def run(
     *,
     set: Mapping[str, Any] | None = None,
     seeds: int | None = None,
-    executor: ExecutorName = "ray",
+    executor: "ExecutorName" = "ray",
     runs: Path | str | None = None,
     max_trials: int | None = None,
     report: bool = True,
     tracking: bool = True,
+    keep_going: bool = False,
+    address: str | None = None,
+    storage: str | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Runs what is missing of an experiment, and reports; what is finished is never run again.
 
@@ -110,15 +115,24 @@ def run(
         max_trials: Refuse a spec that asks for more; 1,000 unless given.
         report: Whether to write the report.
         tracking: Whether MLflow mirrors it; a later run that does catches up.
+        keep_going: Whether to go on where the first three trials fail with the same error.
+        address: A running Ray cluster, ``HOST:PORT`` or ``auto``.
+        storage: The URI of a storage that files travel through, where nodes share no runs folder.
+        variables: Environment variables that a cluster's workers get.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
+    from qdexp.backends.place import Place
+
     request = _request(spec, set, seeds, runs, max_trials)
     asked = request.read_spec()
-    done = carry_out(asked, request.runs_folder, executor=executor, is_tracked=tracking)
+    given = tuple(f"{name}={value}" for name, value in (variables or {}).items())
+    place = Place(executor=executor, address=address, storage=storage, variables=given)
+    options = RunOptions(place=place, is_tracked=tracking, keep_going=keep_going)
+    done = carry_out(asked, request.runs_folder, options)
     return RunResult(
         experiment=asked.name,
         num_run=done.num_run,

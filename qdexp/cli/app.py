@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from qdexp.cli import experiment_commands, ledger_commands, model_commands
+from qdexp.cli import cluster_commands, experiment_commands, ledger_commands, model_commands
 from qdexp.cli.sample_arguments import sample
 from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
 
@@ -55,6 +55,7 @@ for _command in (
     experiment_commands.ui,
     ledger_commands.bundle,
     ledger_commands.invalidate,
+    cluster_commands.slurm,
     model_commands.encode,
     model_commands.presets,
 ):

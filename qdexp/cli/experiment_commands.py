@@ -28,11 +28,25 @@ def run(
         bool,
         typer.Option("--no-tracking", help="Mirror nothing in MLflow; a later run catches up."),
     ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT|auto", help="A running Ray cluster [default: none]."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Where files travel through if nodes share no folder."),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="A variable for the cluster's workers."),
+    ] = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
     What is finished is never run again; what was interrupted goes on.
     """
+    from qdexp.api.composition import RunOptions
+    from qdexp.backends.place import Place
     from qdexp.cli import run_command
 
     request = run_command.Request(
@@ -42,15 +56,9 @@ def run(
         runs=runs,
         max_trials=max_trials,
     )
-    raise typer.Exit(
-        run_command.run(
-            request,
-            executor=executor,
-            with_report=not no_report,
-            is_tracked=not no_tracking,
-            keep_going=keep_going,
-        )
-    )
+    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
+    options = RunOptions(place=place, is_tracked=not no_tracking, keep_going=keep_going)
+    raise typer.Exit(run_command.run(request, options, with_report=not no_report))
 
 
 def plan(

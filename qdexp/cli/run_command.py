@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from qdexp.api.composition import Audience, ExecutorName, carry_out
+from qdexp.api.composition import Audience, RunOptions, carry_out
 from qdexp.api.composition import dataset_of as dataset_with
 from qdexp.api.experiments import refreshed_report
 from qdexp.api.request import Request
@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Request", "dataset_of", "run", "signals_interrupt"]
 
 
-def run(
-    request: Request,
-    *,
-    executor: ExecutorName,
-    with_report: bool,
-    is_tracked: bool = True,
-    keep_going: bool = False,
-) -> int:
+def run(request: Request, options: RunOptions, *, with_report: bool) -> int:
     """Runs what is missing and reports; returns the exit code.
 
     Raises:
@@ -43,10 +36,8 @@ def run(
     done = carry_out(
         spec,
         request.runs_folder,
-        executor=executor,
+        options,
         listening=lambda: _listening(spec.metrics.primary),
-        is_tracked=is_tracked,
-        keep_going=keep_going,
         interrupting=signals_interrupt,
     )
     with signals_interrupt():

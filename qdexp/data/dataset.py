@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qdexp.config.data_config import DataConfig
 from qdexp.data.fingerprint import fingerprint, given_manifest
 from qdexp.data.hash_index import INDEX, HashIndex
-from qdexp.data.manifest import Manifest, damaged_shard
+from qdexp.data.manifest import Manifest, are_whole, damaged_shard
 from qdexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,11 +60,13 @@ class LatentDataset:
         """
         if config.kind == "latents":
             return self._checked(config)
-        from qdexp.data.preparation import prepare_latents  # noqa: PLC0415 - it needs torch
-
-        folder = _folder(cache, self.fingerprint(config))
+        identity = self.fingerprint(config)
+        folder = _folder(cache, identity)
         try:
-            manifest = prepare_latents(config, folder, hashes=self._hashes, watch=self._watch)
+            if are_whole(folder, fingerprint=identity):  # then nobody waits for torch
+                manifest = Manifest.read(folder)
+            else:
+                manifest = self._made(config, folder)
             self._hashes.save()
         except OSError as error:
             raise DataError(
@@ -74,6 +76,11 @@ class LatentDataset:
         self._tell(manifest)
         manifest.check_fits(config, Path(config.path or folder))
         return folder
+
+    def _made(self, config: DataConfig, folder: Path) -> Manifest:
+        from qdexp.data.preparation import prepare_latents  # noqa: PLC0415 - it needs torch
+
+        return prepare_latents(config, folder, hashes=self._hashes, watch=self._watch)
 
     def _check_earlier(self, config: DataConfig, folder: Path) -> None:
         """Refuses more clips than there are, where that is known from an earlier encoding."""

@@ -33,8 +33,23 @@ Around = Callable[[], AbstractContextManager[object]]
 """What is entered whenever the trainable's own code runs."""
 
 
+def trainable_reports(assignment: Assignment) -> Generator[object, None, None]:
+    """Yields what the assignment's trainable reports."""
+    # Delegation passes close() on, and takes any iterator, also one that cannot be closed.
+    trainable = trainable_from_name(assignment.trial.trainable)
+    yield from trainable(assignment.trial, assignment.workspace)
+
+
+Source = Callable[[Assignment], Generator[object, None, None]]
+"""Begins a training; its failures are the trial's."""
+
+
 def attempt(
-    assignment: Assignment, *, around: Around = nullcontext, owns_process: bool = False
+    assignment: Assignment,
+    source: Source = trainable_reports,
+    *,
+    around: Around = nullcontext,
+    owns_process: bool = False,
 ) -> Reports:
     """Runs a trial in this process: yields its progress, then its outcome, last and always.
 
@@ -45,24 +60,31 @@ def attempt(
 
     Args:
         assignment: The trial.
+        source: Begins the training.
         around: What is entered whenever the trainable's own code runs.
         owns_process: Whether all that this process prints meanwhile belongs to the trial's log.
     """
     folder, rank = assignment.workspace.folder, int(os.environ.get("RANK", "0"))
     with closing(TrialLog(folder, rank=rank, takes_descriptors=owns_process)) as log:
-        yield from _Attempt(assignment, log, around).reports()
+        yield from _Attempt(assignment, source(assignment), log, around).reports()
 
 
 class _Attempt:
     """A trainable's generator with what surrounds it: its log, its budget, what it has said."""
 
-    def __init__(self, assignment: Assignment, log: TrialLog, around: Around) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        generator: Generator[object, None, None],
+        log: TrialLog,
+        around: Around,
+    ) -> None:
         self._budget = assignment.budget_seconds
         self._log = log
         self._around = around
         is_own = isinstance(assignment.trial.configuration, OwnConfiguration)
         self._seen = _Seen(trial_id=assignment.trial.trial_id, is_own=is_own)
-        self._generator = _reports(assignment)
+        self._generator = generator
         self._started_at = time.time()
         self._began = time.monotonic()
 
@@ -179,12 +201,6 @@ class _Seen:
             history=history,
             failure=failure,
         )
-
-
-def _reports(assignment: Assignment) -> Generator[object, None, None]:
-    # Delegation passes close() on, and takes any iterator, also one that cannot be closed.
-    trainable = trainable_from_name(assignment.trial.trainable)
-    yield from trainable(assignment.trial, assignment.workspace)
 
 
 def _examined(outcome: Outcome, trial_id: str) -> Outcome:

@@ -55,21 +55,25 @@ class Assignment:
         budget_seconds: How long this attempt may take, or None for as long as it wants.
         peak_memory_bytes: What a trial of this very configuration took of a GPU's memory before,
             or None where none was measured.
+        storage: The URI of the storage that its files travel through, where the worker does not
+            see the driver's folders.
     """
 
     trial: Trial
     workspace: Workspace
     budget_seconds: float | None = None
     peak_memory_bytes: float | None = None
+    storage: str | None = None
 
     def to_json(self) -> str:
         """Returns the text that a worker receives."""
         paths = {name: path and str(path) for name, path in vars(self.workspace).items()}
-        limits = {
+        others = {
             "budget_seconds": self.budget_seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
+            "storage": self.storage,
         }
-        return json.dumps({"trial": self.trial.to_json(), "paths": paths, **limits})
+        return json.dumps({"trial": self.trial.to_json(), "paths": paths, **others})
 
     @staticmethod
     def from_json(text: str) -> "Assignment":

@@ -63,5 +63,20 @@ def test_command_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> No
     assert modules_after(COMMAND.format(arguments=filled)).isdisjoint(HEAVY)
 
 
+LATENTS = """
+from pathlib import Path
+from qdexp.config.data_config import DataConfig
+from qdexp.data.dataset import LatentDataset
+clips = DataConfig(num_train_clips=8, num_eval_clips=4, num_frames=5, height=32, width=32)
+LatentDataset().prepare(clips, Path("{cache}"))
+"""
+
+
+def test_latents_that_are_there_load_no_torch(tmp_path: Path) -> None:
+    code = LATENTS.format(cache=tmp_path)
+    assert "torch" in modules_after(code)
+    assert "torch" not in modules_after(code)
+
+
 def test_this_test_would_notice() -> None:
     assert "numpy" in modules_after("import numpy")

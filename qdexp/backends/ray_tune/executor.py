@@ -5,49 +5,79 @@ Tune gets a list of trials and nothing to decide: no search, no checkpoints, no 
 done and what is resumable is the ledger's and the trial's own folder's to say.
 """
 
-import os
 import shutil
 import uuid
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from qdexp.backends.ray_tune.cluster import local_cluster
+from qdexp.backends.ray_tune.cluster import Cluster, LocalCluster
 from qdexp.backends.ray_tune.relay import Relay
-from qdexp.backends.ray_tune.resources import Machine, num_gpus, placement_of, refuse_infeasible
+from qdexp.backends.ray_tune.resources import placement_of
 from qdexp.backends.ray_tune.worker import Worker
 from qdexp.backends.stop_signal import StopSignal
 from qdexp.errors import QdexpError
+from qdexp.execution.dispatch import Dispatch
 from qdexp.execution.ports import Assignment, Listener
 from qdexp.experiment.spec import Resources
 
 
 class RayTuneExecutor:
-    """The executor with workers, on a Ray cluster of this machine.
+    """The executor with workers, on a Ray cluster.
+
+    Entered, it keeps the cluster from one stage to the next; else each call opens its own.
 
     Args:
         storage: A folder for Tune's own files, which are removed afterwards.
         resources: What every trial gets.
+        cluster: Where trials run.
+        dispatch: How files get to workers that do not see the runs folder, or None.
     """
 
-    def __init__(self, *, storage: Path, resources: Resources) -> None:
+    def __init__(
+        self,
+        *,
+        storage: Path,
+        resources: Resources,
+        cluster: Cluster | None = None,
+        dispatch: Dispatch | None = None,
+    ) -> None:
         self._storage = storage.absolute()
         self._resources = resources
+        self._cluster = cluster or LocalCluster()
+        self._dispatch = dispatch
+        self._kept: ExitStack | None = None
+        self._is_open = False
+
+    def __enter__(self) -> Self:
+        """Begins to keep the cluster that a call opens."""
+        self._kept = ExitStack()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leaves the cluster."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept, self._is_open = None, False
 
     def check(self) -> None:
-        """Accepts what this machine has; Ray itself is not started for it.
+        """Accepts what the cluster has.
 
         Raises:
-            RequestError: A trial asks for more CPUs or GPUs.
+            RequestError: A trial asks for more, or the cluster cannot be reached.
         """
-        # Importing torch takes seconds: only a request for GPUs has to wait for it.
-        gpus = num_gpus() if self._resources.gpus else 0
-        refuse_infeasible(self._resources, [Machine(cpus=os.cpu_count() or 1, gpus=gpus)])
+        self._cluster.check(self._resources, self._opened)
 
     def execute(
         self,
@@ -59,7 +89,6 @@ class RayTuneExecutor:
 
         Raises:
             InterruptedRunError: A signal stopped it; workers had 10 s to close their trials.
-            BudgetSpentError: The deadline did, likewise.
             RequestError: No machine of the cluster has the resources that one trial asks for.
         """
         if not assignments:
@@ -67,12 +96,26 @@ class RayTuneExecutor:
         for leftover in self._storage.glob("[0-9a-f]" * 32):  # of drivers that were killed
             shutil.rmtree(leftover, ignore_errors=True)
         # In this order: while it starts, Ray takes SIGTERM for itself, and would die of it.
-        with local_cluster(), StopSignal() as stop:
+        with self._opened(), StopSignal() as stop:
             placement = placement_of(self._resources, assignments)
             stop.check()
-            relay = Relay(listener, stop, deadline)
-            self._fit(_param_space(assignments), placement, relay)
+            if self._dispatch is None:
+                self._fit(_param_space(assignments), placement, Relay(listener, stop, deadline))
+            else:
+                with self._dispatch.sent(assignments, listener) as (sent, returning):
+                    self._fit(_param_space(sent), placement, Relay(returning, stop, deadline))
             stop.check()
+
+    @contextmanager
+    def _opened(self) -> Generator[None]:
+        if self._kept is None:
+            with self._cluster.opened():
+                yield
+            return
+        if not self._is_open:
+            self._kept.enter_context(self._cluster.opened())
+            self._is_open = True
+        yield
 
     def _fit(
         self, param_space: dict[str, Any], placement: tune.PlacementGroupFactory, relay: Relay

@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 
+from qdexp.backends.ray_tune.arrival import arrived_reports
 from qdexp.errors import TrialTimeoutError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment
@@ -48,7 +49,8 @@ class Rank:
 
     def begin(self, assignment: str) -> None:
         """Takes a trial up."""
-        self._reports = attempt(Assignment.from_json(assignment), owns_process=True)
+        here = Assignment.from_json(assignment)
+        self._reports = attempt(here, arrived_reports, owns_process=True)
 
     def step(self) -> dict[str, Any]:
         """Advances to the next report, and returns it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from ray import tune
 
+from qdexp.backends.ray_tune.arrival import arrived_reports, settled
 from qdexp.backends.ray_tune.rank_group import RankGroup
 from qdexp.backends.ray_tune.resources import cap_memory
 from qdexp.backends.ray_tune.watchdog import Watchdog
@@ -43,7 +44,8 @@ class Worker(tune.Trainable):
             self._reports = self._group.attempt(assignment)
         else:
             self._watchdog.watch(assignment)
-            self._reports = attempt(assignment, owns_process=True)
+            here = settled(assignment)
+            self._reports = attempt(here, arrived_reports, owns_process=True)
         return True
 
     def step(self) -> dict[str, Any]:
