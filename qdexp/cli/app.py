@@ -53,6 +53,7 @@ for _command in (
     experiment_commands.show,
     experiment_commands.report,
     experiment_commands.ui,
+    experiment_commands.doctor,
     model_commands.encode,
     model_commands.presets,
 ):

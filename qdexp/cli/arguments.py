@@ -18,3 +18,12 @@ Seeds = Annotated[
     int | None, typer.Option("--seeds", metavar="N", help="Number of seeds, over the spec's.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        help="Where MLflow tracks: http://..., postgresql://..., sqlite:///...; local: in the runs "
+        "folder; none [default: $MLFLOW_TRACKING_URI or local].",
+    ),
+]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qdexp.cli.arguments import Json, Runs, Seeds, Settings, SpecFile
+from qdexp.cli.arguments import Json, Runs, Seeds, Settings, SpecFile, TrackingUri
 
 
 def run(
@@ -17,6 +17,7 @@ def run(
     ] = "ray",
     runs: Runs = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
+    tracking_uri: TrackingUri = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
@@ -27,7 +28,10 @@ def run(
     request = run_command.Request(
         spec=spec, settings=tuple(settings or ()), num_seeds=seeds, runs=runs
     )
-    raise typer.Exit(run_command.run(request, executor=executor, with_report=not no_report))
+    code = run_command.run(
+        request, executor=executor, with_report=not no_report, tracking_uri=tracking_uri
+    )
+    raise typer.Exit(code)
 
 
 def plan(
@@ -88,9 +92,24 @@ def report(
 
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; others than this machine may change all.")
+    ] = "127.0.0.1",
     runs: Runs = None,
+    tracking_uri: TrackingUri = None,
 ) -> None:
-    """Serve MLflow's pages over the runs folder, on 127.0.0.1."""
+    """Serve MLflow's pages over the runs folder, or say where a server's are."""
     from qdexp.cli import ui_command
 
-    raise typer.Exit(ui_command.serve(port, runs=runs))
+    code = ui_command.serve(port, host=host, runs=runs, tracking_uri=tracking_uri)
+    raise typer.Exit(code)
+
+
+def doctor(runs: Runs = None, tracking_uri: TrackingUri = None, json: Json = False) -> None:
+    """Compare the ledger with MLflow and the disk, and mend what differs.
+
+    Exit code 0: all is well, or mended; 1: something could not be mended.
+    """
+    from qdexp.cli import doctor_command
+
+    raise typer.Exit(doctor_command.examine(runs=runs, tracking_uri=tracking_uri, as_json=json))

@@ -2,9 +2,10 @@
 
 import signal
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
     from qdexp.data.dataset import LatentDataset
     from qdexp.execution.collaborators import Display
     from qdexp.execution.conduct import Conducted
-    from qdexp.execution.ports import Executor
+    from qdexp.execution.ports import Executor, Reported, Tracker
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
+
+NO_TRACKING = "none"
+"""What `--tracking-uri` says for no mirror at all."""
 
 ExecutorName = Literal["ray", "inline"]
 
@@ -62,7 +66,13 @@ class Request:
         return runs_folder(self.runs)
 
 
-def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
+def run(
+    request: Request,
+    *,
+    executor: ExecutorName,
+    with_report: bool,
+    tracking_uri: str | None = None,
+) -> int:
     """Runs what is missing and reports; returns the exit code.
 
     Raises:
@@ -71,12 +81,17 @@ def run(request: Request, *, executor: ExecutorName, with_report: bool) -> int:
         LedgerError: The ledger cannot be written.
     """
     spec = request.read_spec()
+    runs = request.runs_folder
+    tracker = _tracker(runs, tracking_uri)
+    report = partial(reported, spec.name, runs) if with_report else None
     with signals_interrupt():
-        done = _conduct(spec, request.runs_folder, executor)
-        for note in done.notes:
-            typer.echo(f"not mirrored: {note}", err=True)
-        if with_report:
-            _report(spec.name, request.runs_folder)
+        done = _conduct(spec, runs, executor, tracker, report)
+    for note in done.notes:
+        typer.echo(f"not mirrored: {note}", err=True)
+    if done.reported:
+        for line in done.reported.summary:
+            typer.echo(wrapped(line))
+        typer.echo(f"report: {done.reported.page}")
     return 1 if done.num_incomplete else 0
 
 
@@ -108,8 +123,13 @@ def _check_networks(spec: "Spec") -> None:
         raise ConfigurationError(f"{spec.file}: {error}") from None
 
 
-def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
-    from qdexp.backends.mlflow_tracker import MlflowTracker
+def _conduct(
+    spec: "Spec",
+    runs: Path,
+    executor: ExecutorName,
+    tracker: "Tracker",
+    report: "Callable[[], Reported] | None",
+) -> "Conducted":
     from qdexp.execution.collaborators import Collaborators
     from qdexp.execution.conduct import conduct
     from qdexp.results.provenance import driver_provenance
@@ -118,12 +138,27 @@ def _conduct(spec: "Spec", runs: Path, executor: ExecutorName) -> "Conducted":
         outside = Collaborators(
             dataset=dataset_of(runs),
             executor=_executor(spec, runs, executor),
-            tracker=MlflowTracker(runs),
+            tracker=tracker,
             display=display,
-            draw=_draw,
+            draw=draw,
             provenance=driver_provenance(),
+            report=report,
         )
         return conduct(spec, runs, outside)
+
+
+def _tracker(runs: Path, tracking_uri: str | None) -> "Tracker":
+    """Returns what mirrors the ledger; says so where it is not in the runs folder."""
+    if tracking_uri == NO_TRACKING:
+        from qdexp.execution.mirroring import NoTracker
+
+        return NoTracker()
+    from qdexp.backends.mlflow_tracker import MlflowTracker, location_of
+
+    location = location_of(runs, tracking_uri)
+    if location.chosen_by:
+        typer.echo(f"mirrored in MLflow at {location.in_words} ({location.chosen_by})", err=True)
+    return MlflowTracker(location)
 
 
 def dataset_of(runs: Path) -> "LatentDataset":
@@ -161,7 +196,7 @@ def _display() -> "Generator[Display]":
         yield display
 
 
-def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
+def draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
     """Draws the histogram of a trial's codes, if it counted them; its clips are there already."""
     clips = [folder / name for name in (SAMPLED_CLIPS, REAL_CLIPS) if (folder / name).is_file()]
     counts = outcome.arrays.get("eval.code_counts")
@@ -172,13 +207,14 @@ def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
     return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
 
 
-def _report(name: str, runs: Path) -> None:
+def reported(name: str, runs: Path) -> "Reported":
+    """Writes an experiment's report from the ledger."""
     from qdexp_analysis import write_report
 
+    from qdexp.execution.ports import Reported
+
     files = write_report(name, runs)
-    for line in files.summary_lines:
-        typer.echo(wrapped(line))
-    typer.echo(f"report: {files.html}")
+    return Reported(summary=tuple(files.summary_lines), page=files.html)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from qdexp.execution.ports import Dataset, Executor, Listener, Tracker
+from qdexp.execution.ports import Dataset, Executor, Listener, Reported, Tracker
 from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome
 
@@ -33,6 +33,7 @@ class Collaborators:
         display: Shows what happens.
         draw: Writes an outcome's pictures into a folder and returns their paths.
         provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
+        report: Writes the experiment's report from the ledger, or None if none is wanted.
     """
 
     dataset: Dataset
@@ -41,3 +42,4 @@ class Collaborators:
     display: Display
     draw: Callable[[Outcome, Path], Sequence[Path]]
     provenance: Mapping[str, Any]
+    report: Callable[[], Reported] | None = None

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.execution.collaborators import Collaborators
+from qdexp.execution.mirroring import entry_of
 from qdexp.execution.planning import asked_trials, plan_of
-from qdexp.execution.ports import Assignment, Workspace
+from qdexp.execution.ports import Assignment, Reported, Workspace
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
@@ -28,11 +29,13 @@ class Conducted:
         num_run: Outcomes that this run recorded.
         num_incomplete: Trials of the experiment whose outcome is not `completed`.
         notes: What could not be mirrored or drawn, in words.
+        reported: The report, if one was wanted.
     """
 
     num_run: int
     num_incomplete: int
     notes: tuple[str, ...]
+    reported: Reported | None = None
 
 
 def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
@@ -53,22 +56,28 @@ def conduct(spec: Spec, runs: Path, outside: Collaborators) -> Conducted:
         )
         outside.display.on_plan(plan)
         scribe = Scribe(plan, recorder, ledger, outside)
-        behind = ledger.unmirrored(spec.name)
-        notes: tuple[str, ...] = ()
+        reported = None
+        place = outside.tracker.place
+        behind = [] if place is None else ledger.unmirrored(spec.name, place)
         if plan.to_run or behind:
             latents = _prepared(plan, runs, outside)
-            outside.tracker.open_experiment(spec.name, spec.question)
+            outside.tracker.open_experiment(entry_of(ledger.specs(spec.name)[-1]))
             try:
                 scribe.catch_up(behind)
                 _run_missing(plan, ledger, latents, scribe, outside)
+                reported = outside.report() if outside.report else None
             finally:
-                notes = tuple(outside.tracker.close())
-            if not notes:
-                recorder.record_mirrored(spec.name)
-            notes += tuple(scribe.notes)
+                scribe.close(reported)
+        elif outside.report:
+            reported = outside.report()
         members = [member for member in ledger.members(spec.name) if member.is_asked_for]
     incomplete = [m for m in members if not m.outcome or m.outcome.status != "completed"]
-    return Conducted(num_run=scribe.num_outcomes, num_incomplete=len(incomplete), notes=notes)
+    return Conducted(
+        num_run=scribe.num_outcomes,
+        num_incomplete=len(incomplete),
+        notes=tuple(scribe.notes),
+        reported=reported,
+    )
 
 
 def _run_missing(

@@ -11,7 +11,7 @@ from array import array
 from qdexp.errors import LedgerError
 from qdexp.results.outcome import Array, Series
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LEDGER_FILE = "ledger.sqlite"
 
 TABLES = """
@@ -58,10 +58,11 @@ CREATE TABLE outcomes (
     provenance   TEXT NOT NULL   -- JSON
 );
 CREATE INDEX outcomes_of ON outcomes (trial_id, outcome_id);
-CREATE TABLE mirrored (          -- outcomes that the tracker shows under an experiment
+CREATE TABLE mirrored (          -- outcomes that a tracker shows under an experiment
     experiment TEXT NOT NULL,
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
-    PRIMARY KEY (experiment, outcome_id)
+    place      TEXT NOT NULL,    -- its address, without a password; '' is the runs folder's own
+    PRIMARY KEY (experiment, outcome_id, place)
 ) WITHOUT ROWID;
 CREATE TABLE invalidations (     -- outcomes that count no more, and why
     outcome_id     INTEGER PRIMARY KEY REFERENCES outcomes,
@@ -85,6 +86,17 @@ CREATE TABLE invalidations (
     invalidated_at REAL NOT NULL,
     because        TEXT NOT NULL
 );
+""",
+    2: """
+ALTER TABLE mirrored RENAME TO mirrored_in_folder;
+CREATE TABLE mirrored (
+    experiment TEXT NOT NULL,
+    outcome_id INTEGER NOT NULL REFERENCES outcomes,
+    place      TEXT NOT NULL,
+    PRIMARY KEY (experiment, outcome_id, place)
+) WITHOUT ROWID;
+INSERT INTO mirrored SELECT experiment, outcome_id, '' FROM mirrored_in_folder;
+DROP TABLE mirrored_in_folder;
 """,
 }
 """From each older version to the one after it."""
