@@ -121,7 +121,9 @@ class TrackerContract:
     def reader(self, location: Location) -> Reader:
         return Reader(location)
 
-    def test_trials_are_nested_under_their_experiment(self, opened: Opened, reader: Reader) -> None:
+    def test_trials_are_nested_under_their_experiment_without_a_word(
+        self, opened: Opened, reader: Reader, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         tracker = opened()
         for seed in range(2):
             tracker.start_trial(begun(trial(seed)))
@@ -137,6 +139,7 @@ class TrackerContract:
         assert parent.data.tags["mlflow.note.content"] == QUESTION
         assert reader.client.get_experiment(parent.info.experiment_id).name == "codebook_size"
         assert {*tracker.newly_mirrored()} == {trial(0).trial_id, trial(1).trial_id}
+        assert capfd.readouterr() == ("", "")
 
     def test_trial_has_few_parameters_and_its_whole_configuration_as_a_file(
         self, opened: Opened, reader: Reader, tmp_path: Path

@@ -12,7 +12,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -87,7 +86,7 @@ class MlflowServer:
     def __init__(self, database: str, folder: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._database = database
+        self._database = database.replace("://", "+psycopg://")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -147,11 +146,7 @@ def wait_until_healthy(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 def emptied(database: str) -> None:
     """Removes all experiments and runs from MLflow's database."""
-    import psycopg2
+    import psycopg
 
-    parts = urlsplit(database)
-    connection = psycopg2.connect(
-        host=parts.hostname, port=parts.port, user=parts.username, dbname=parts.path[1:]
-    )
-    with contextlib.closing(connection), connection, connection.cursor() as cursor:
-        cursor.execute("TRUNCATE experiments, datasets, inputs CASCADE")
+    with psycopg.connect(database) as connection:
+        connection.execute("TRUNCATE experiments, datasets, inputs CASCADE")

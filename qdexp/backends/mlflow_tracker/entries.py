@@ -35,6 +35,7 @@ MLFLOW_STATUS: dict[Status, str] = {
 }
 
 _TAG_CHARACTERS = 5000  # MLflow cuts a tag at 8000
+_RUN_NAME_CHARACTERS = 250  # a database other than SQLite refuses a longer name
 _DIGEST_CHARACTERS = 36  # MLflow refuses a longer digest
 _PARAMETER_CHARACTERS = 6000  # MLflow cuts a longer value
 
@@ -79,7 +80,11 @@ def outcome_tags(outcome: Outcome) -> dict[str, str]:
 
 def run_name(begun: Begun) -> str:
     """Returns how the table of runs calls a trial."""
-    return f"{condition_label(begun.condition)}, seed {begun.trial.seed}"
+    ending = f", seed {begun.trial.seed}"
+    label = condition_label(begun.condition)
+    if len(label) + len(ending) > _RUN_NAME_CHARACTERS:
+        label = label[: _RUN_NAME_CHARACTERS - len(ending) - 1] + "…"
+    return label + ending
 
 
 def parameters(begun: Begun) -> list[Param]:

@@ -22,7 +22,13 @@ _MISREAD = "%?#"
 """SQLAlchemy wants these quoted in an address, and MLflow makes folders with the quoted name."""
 
 _SERVERS = ("http", "https")
-_DRIVERS = {"postgresql": "psycopg2", "mysql": "pymysql", "mssql": "pymssql"}
+_DRIVERS = {
+    "postgresql": ("psycopg", "psycopg2"),
+    "mysql": ("pymysql",),
+    "mssql": ("pymssql",),
+}
+"""Of the databases that MLflow knows, by the scheme of their address."""
+
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PROBE_SECONDS = 5.0
 
@@ -57,7 +63,7 @@ class Location:
         """
         file = self.database
         if file is None:
-            return self.uri.rstrip("/") if self.is_server else self.uri
+            return self.uri.rstrip("/") if self.is_server else _with_driver(self.uri)
         if set(_MISREAD) & set(str(file)):
             raise RequestError(
                 f"expected a path without {', '.join(_MISREAD)}, which MLflow misreads, found "
@@ -125,18 +131,33 @@ def location_of(runs: Path, option: str | None) -> Location:
             f"{chosen_by}: expected a tracking URI such as http://host:5000, "
             f"postgresql://user@host/name or sqlite:////folder/mlflow.db, found '{uri}'; {remedy}"
         )
-    _check_driver(uri, scheme, chosen_by)
+    if scheme in _DRIVERS:
+        _check_driver(uri, chosen_by)
     return Location(runs=runs.absolute(), uri=uri, chosen_by=chosen_by)
 
 
-def _check_driver(uri: str, scheme: str, chosen_by: str) -> None:
-    """Accepts a database whose driver is installed."""
-    driver = urlsplit(uri).scheme.partition("+")[2] or _DRIVERS.get(scheme, "")
-    if driver and find_spec(driver) is None:
-        how = "pip install 'qdexp[postgres]'" if driver == "psycopg2" else f"pip install {driver}"
+def _check_driver(uri: str, chosen_by: str) -> None:
+    """Accepts a database for which a driver is installed."""
+    wanted = _drivers(uri)
+    if not any(find_spec(driver) for driver in wanted):
+        how = "'qdexp[postgres]'" if wanted[0] == "psycopg" else wanted[0]
         raise RequestError(
-            f"{chosen_by}: expected the driver of {scheme} ({driver}), found none: `{how}`"
+            f"{chosen_by}: expected an installed driver of this database ({' or '.join(wanted)}), "
+            f"found none: `pip install {how}`"
         )
+
+
+def _drivers(uri: str) -> tuple[str, ...]:
+    """Returns the modules of which one is needed: the one that the address names, or several."""
+    scheme, _, named = urlsplit(uri).scheme.partition("+")
+    return (named,) if named else _DRIVERS[scheme]
+
+
+def _with_driver(uri: str) -> str:
+    """Returns a database's address with a driver that is installed: SQLAlchemy wants one of two."""
+    scheme, found, rest = uri.partition("://")
+    driver = next((each for each in _drivers(uri) if find_spec(each)), "")
+    return uri if "+" in scheme or not driver else f"{scheme}+{driver}{found}{rest}"
 
 
 def _sqlite_file(uri: str) -> Path | None:

@@ -1,8 +1,6 @@
 # pyright: basic
 """MLflow compared with the ledger, trial by trial, and mended: what `qdexp doctor` does here."""
 
-import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from qdexp.backends.mlflow_tracker import entries
 from qdexp.backends.mlflow_tracker.location import Location
 from qdexp.backends.mlflow_tracker.points import contradictions, points_of_outcome
 from qdexp.backends.mlflow_tracker.store import PROBLEMS, SPEC_FILE, MlflowStore
+from qdexp.backends.mlflow_tracker.tracker import quieten
 from qdexp.execution.ports import Begun, Checked, Entry, Reported
 from qdexp.results.outcome import Outcome
 
@@ -30,8 +29,7 @@ class MlflowMirror:
         self._store: MlflowStore | None = None
         self._metrics: Sequence[str] = ()
         self._name = ""
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # problems are ours to say
+        quieten()
 
     @property
     def place(self) -> str:

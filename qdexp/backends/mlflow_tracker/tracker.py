@@ -138,7 +138,7 @@ class MlflowTracker:
         self._problems.append(f"MLflow at {self._location.in_words}: {because}; {_REMEDY}")
 
     def _write(self) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        quieten()
         is_last = False
         while not is_last and not self._is_given_up:
             operation = self._next()
@@ -157,7 +157,7 @@ class MlflowTracker:
         # Importing MLflow takes seconds: here, they pass while the driver starts its workers.
         from qdexp.backends.mlflow_tracker.store import PROBLEMS  # noqa: PLC0415
 
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # problems are `close`'s to return
+        quieten()  # once more, since MLflow sets its loggers up when it is imported
         is_repeated = False
         while not self._is_given_up and self._answers():
             try:
@@ -204,6 +204,13 @@ _REMEDY = (
     "what it does not show is in the ledger, and `qdexp doctor` or the next run adds it: nothing "
     "is lost"
 )
+
+
+def quieten() -> None:
+    """Keeps MLflow from telling its makers of its use, and from writing to stdout or stderr."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # problems are `close`'s to return
 
 
 def _flushed(store: "MlflowStore") -> None:
