@@ -186,8 +186,9 @@ def _ask_server(address: str) -> None:
         with urllib.request.urlopen(request, timeout=_PROBE_SECONDS):
             return
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code >= 500:
-            raise OSError(f"it answers with HTTP status {error.code}") from error
+            raise OSError(f"it answers with HTTP status {error.code}") from None
     except urllib.error.URLError as error:
         if not isinstance(error.reason, ssl.SSLError):  # it answers, and MLflow may trust it
             raise

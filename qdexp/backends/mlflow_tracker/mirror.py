@@ -10,7 +10,7 @@ from qdexp.backends.mlflow_tracker import entries
 from qdexp.backends.mlflow_tracker.location import Location
 from qdexp.backends.mlflow_tracker.points import contradictions, points_of_outcome
 from qdexp.backends.mlflow_tracker.store import PROBLEMS, SPEC_FILE, MlflowStore
-from qdexp.backends.mlflow_tracker.tracker import quieten
+from qdexp.backends.mlflow_tracker.tracker import quieten, wait_for_former_writers
 from qdexp.execution.ports import Begun, Checked, Entry, Reported
 from qdexp.results.outcome import Outcome
 
@@ -30,6 +30,7 @@ class MlflowMirror:
         self._metrics: Sequence[str] = ()
         self._name = ""
         quieten()
+        wait_for_former_writers()
 
     @property
     def place(self) -> str:

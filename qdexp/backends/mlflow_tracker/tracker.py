@@ -33,6 +33,9 @@ _MOST_QUEUED = 20_000
 
 _Operation = Callable[["MlflowStore"], None]
 
+_given_up: list[threading.Thread] = []
+"""Writers of this process that were left in the middle of a change."""
+
 
 class MlflowTracker:
     """Mirrors an experiment in MLflow.
@@ -135,10 +138,12 @@ class MlflowTracker:
 
     def _give_up(self, because: str) -> None:
         self._is_given_up = True
+        _given_up.append(self._writer)
         self._problems.append(f"MLflow at {self._location.in_words}: {because}; {_REMEDY}")
 
     def _write(self) -> None:
         quieten()
+        wait_for_former_writers()
         is_last = False
         while not is_last and not self._is_given_up:
             operation = self._next()
@@ -206,11 +211,23 @@ _REMEDY = (
 )
 
 
+def wait_for_former_writers() -> None:
+    """Waits for the change at which a writer of this process was given up.
+
+    MLflow asks a server again for minutes: what it writes late must not undo what comes after.
+    """
+    while _given_up:
+        if _given_up[0] is not threading.current_thread():
+            _given_up[0].join()
+        _given_up.pop(0)
+
+
 def quieten() -> None:
     """Keeps MLflow from telling its makers of its use, and from writing to stdout or stderr."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # problems are `close`'s to return
+    for name in ("mlflow", "urllib3.connectionpool"):  # problems are `close`'s to return
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _flushed(store: "MlflowStore") -> None:
