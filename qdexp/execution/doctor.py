@@ -63,7 +63,7 @@ def _temporary_files(runs: Path) -> Checked:
 
 
 def _checkpoints(ledger: Ledger) -> Checked:
-    """Looks at every checkpoint; a damaged one is moved aside, since it only is in the way."""
+    """Looks at every checkpoint; a damaged one that another can replace is moved aside."""
     found = Checked()
     for folder in sorted((ledger.runs / "trials").glob("*/")):
         record = ledger.find(folder.name)
@@ -75,18 +75,18 @@ def _checkpoints(ledger: Ledger) -> Checked:
 
 def _moved_aside(file: Path, record: TrialRecord | None) -> Checked:
     trial = f"trial {file.parent.name}"
+    if file.name == FINAL_CHECKPOINT and record and record.outcome and record.outcome.is_final:
+        lost = (
+            f"{trial}: its final weights are damaged ({file}); its outcome is in the ledger. To "
+            f"have them again: `qdexp invalidate {file.parent.name} --because TEXT`, then run"
+        )
+        return Checked(unmended=(lost,))
     aside = file.with_name(f"{file.name}.damaged")
     try:
         file.rename(aside)
     except OSError as error:
         problem = f"{trial}: {file.name} is damaged, and cannot be renamed: {error.strerror}"
         return Checked(unmended=(problem,))
-    if file.name == FINAL_CHECKPOINT and record and record.outcome and record.outcome.is_final:
-        lost = (
-            f"{trial}: its final weights are damaged ({aside.name}); its outcome is in the ledger. "
-            f"To have them again: `qdexp invalidate {file.parent.name} --because TEXT`, then run"
-        )
-        return Checked(unmended=(lost,))
     moved = f"{trial}: {file.name} was damaged: renamed to {aside.name}, the one before counts"
     return Checked(mended=(moved,))
 

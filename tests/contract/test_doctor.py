@@ -1,6 +1,7 @@
 """`qdexp doctor` finds what differs between the ledger, MLflow and the disk, and mends it."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,12 +96,20 @@ def run(runs: Path, executor: FakeExecutor, tracker: Tracker | None = None) -> N
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A runs folder with a finished experiment of two trials, mirrored."""
+def fresh(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A runs folder with nothing but an empty store."""
     monkeypatch.setattr(doctor_command, "draw", picture)
     monkeypatch.setattr(doctor_command, "reported", lambda _name, folder: report(folder))
-    run(tmp_path / "runs", FakeExecutor())
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_store, tmp_path / "runs")
     return tmp_path / "runs"
+
+
+@pytest.fixture
+def runs(fresh: Path) -> Path:
+    """A runs folder with a finished experiment of two trials, mirrored."""
+    run(fresh, FakeExecutor())
+    return fresh
 
 
 @pytest.fixture
@@ -164,10 +173,9 @@ def test_wrong_status_is_put_right(doctor: Doctor, reader: Reader) -> None:
     doctor.mends("its run was RUNNING instead of FINISHED")
 
 
-def test_run_of_an_interrupted_trial_does_not_stay_running(
-    tmp_path: Path, doctor: Doctor, reader: Reader, runs: Path
+def test_trial_that_was_begun_again_keeps_its_last_outcome(
+    doctor: Doctor, reader: Reader, runs: Path
 ) -> None:
-    (tmp_path / "other").mkdir()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         (*_, member) = ledger.members("sizes")
         recorder.record_start(member.trial_id, 1.0)
@@ -176,14 +184,13 @@ def test_run_of_an_interrupted_trial_does_not_stay_running(
 
 
 def test_run_of_a_trial_without_an_outcome_is_killed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "unfinished"
-    run(folder, FakeExecutor(num_unfinished=1))
-    reader = Reader(Location(runs=folder))
+    run(fresh, FakeExecutor(num_unfinished=1))
+    reader = Reader(Location(runs=fresh))
     (killed,) = [each for each in reader.runs("trial") if each.info.status == "KILLED"]
     reader.client.update_run(killed.info.run_id, status="RUNNING")
-    Doctor(folder, capsys).mends("its run was RUNNING, and nothing runs: now KILLED")
+    Doctor(fresh, capsys).mends("its run was RUNNING, and nothing runs: now KILLED")
 
 
 def test_missing_and_contradicting_numbers_are_written_anew(doctor: Doctor, reader: Reader) -> None:
@@ -208,7 +215,11 @@ def test_experiments_own_run_is_made_again_with_spec_and_report(
 ) -> None:
     (parent,) = reader.runs("experiment")
     reader.client.delete_run(parent.info.run_id)
-    doctor.mends("MLflow had no run of it: made", "its run had no report: added")
+    doctor.mends(
+        "MLflow had no run of it: made",
+        "its run had no report: added",
+        *["it was not nested under its experiment"] * 2,
+    )
     (made,) = reader.runs("experiment")
     assert reader.files(made) == {"spec.yaml", "report.html"}
     assert made.data.tags["mlflow.note.content"] == "Does size matter?\n\nundecided"
@@ -218,18 +229,17 @@ def test_experiments_own_run_is_made_again_with_spec_and_report(
 
 
 def test_what_a_server_that_was_away_lacks_is_added(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "away"
-    away = Location(runs=folder, uri=f"http://127.0.0.1:{free_port()}")
-    run(folder, FakeExecutor(), MlflowTracker(away))
-    doctor = Doctor(folder, capsys)
+    away = Location(runs=fresh, uri=f"http://127.0.0.1:{free_port()}")
+    run(fresh, FakeExecutor(), MlflowTracker(away))
+    doctor = Doctor(fresh, capsys)
     doctor.mends(
         "experiment sizes: MLflow had no run of it: made",
         "experiment sizes: its run had no report: added",
         *["MLflow had no run of it: written from the ledger"] * 2,
     )
-    with Ledger(folder) as ledger:
+    with Ledger(fresh) as ledger:
         assert ledger.unmirrored("sizes", "") == []
 
 
@@ -282,9 +292,10 @@ def test_folder_without_a_ledger_is_well_and_stays_empty(
 
 
 def test_store_in_the_folder_is_not_made_for_a_ledger_that_is_mirrored_elsewhere(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "elsewhere"
+    (fresh / "mlflow.db").rename(tmp_path / "t")
     run(folder, FakeExecutor(), MlflowTracker(Location(runs=folder, uri=f"sqlite:///{tmp_path}/t")))
     assert doctor_command.examine(runs=folder, tracking_uri=None, as_json=False) == 0
     assert f"this ledger is mirrored at sqlite:///{tmp_path}/t" in capsys.readouterr().err

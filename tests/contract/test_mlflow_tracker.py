@@ -16,16 +16,6 @@ from qdexp.results.outcome import Progress
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that was migrated once, since that takes seconds."""
-    runs = tmp_path_factory.mktemp("empty")
-    tracker = MlflowTracker(Location(runs=runs))
-    tracker.open_experiment(entry("unused"))
-    assert tracker.close() == ()
-    return runs / "mlflow.db"
-
-
 class TestSqliteInTheRunsFolder(TrackerContract):
     @pytest.fixture
     def location(self, empty_store: Path, tmp_path: Path) -> Location:

@@ -130,6 +130,9 @@ class MlflowMirror:
         tags = {name: value for name, value in entries.outcome_tags(outcome).items() if value}
         if not tags.items() <= run.data.tags.items():
             yield "its tags did not say how it ended"
+        store = self._opened
+        if run.info.experiment_id == store.experiment_id and not store.is_nested(run):
+            yield "it was not nested under its experiment"
         if self._name not in entries.experiments_of(run.data.tags):
             yield f"it was not tagged with {self._name}"
         files = {"configuration.json"}

@@ -134,11 +134,12 @@ class MlflowStore:
         assert self._entry is not None
         tags = entries.experiment_tags(self._entry, reported.summary)
         self.book.experiment(self._entry.name, tags)
-        self.client.log_batch(self._parent_id, tags=entries.as_tags(tags))
-        self.client.log_artifact(self._parent_id, str(reported.page))
+        self.client.log_batch(self._parent(), tags=entries.as_tags(tags))
+        self.client.log_artifact(self._parent(), str(reported.page))
 
     def forget(self) -> None:
         """Looks up every run anew: one may have been deleted by others."""
+        self._parent_id = ""
         self._runs.clear()
         self._shown.clear()
 
@@ -147,8 +148,8 @@ class MlflowStore:
         self.flush()
         for trial_id in sorted(self._running):
             self.client.set_terminated(self._run(trial_id).info.run_id, "KILLED")
-        if self._parent_id:
-            self.client.set_terminated(self._parent_id, "FINISHED")
+        if self._entry:
+            self.client.set_terminated(self._parent(), "FINISHED")
 
     def shown(self, run: Run) -> Mapping[Point, set[float]]:
         """Returns every number that a run shows; of each point all values that it has."""
@@ -158,11 +159,20 @@ class MlflowStore:
                 shown.setdefault((name, metric.step), set()).add(metric.value)
         return shown
 
+    def is_nested(self, run: Run) -> bool:
+        """Tells whether a run is shown under the experiment's own."""
+        return run.data.tags.get(MLFLOW_PARENT_RUN_ID) == self._parent()
+
+    def _parent(self) -> str:
+        """Returns the id of the experiment's own run."""
+        assert self._entry is not None
+        return self._parent_id or self.enter_experiment(self._entry).info.run_id
+
     def _first(self) -> tuple[str, ...]:
         return self._entry.metrics if self._entry else ()
 
     def _create(self, begun: Begun) -> Run:
-        tags = {**entries.trial_tags(begun), MLFLOW_PARENT_RUN_ID: self._parent_id}
+        tags = {**entries.trial_tags(begun), MLFLOW_PARENT_RUN_ID: self._parent()}
         started_at = _milliseconds(begun.started_at)
         self.book.create(self.experiment_id, entries.run_name(begun), tags, started_at)
         run = self.book.trial(begun.trial.trial_id)
@@ -177,6 +187,8 @@ class MlflowStore:
         assert self._entry is not None
         names = dict.fromkeys([*entries.experiments_of(run.data.tags), self._entry.name])
         tags = {**entries.trial_tags(begun), entries.EXPERIMENTS: ", ".join(names)}
+        if run.info.experiment_id == self.experiment_id:
+            tags[MLFLOW_PARENT_RUN_ID] = self._parent()
         run_id = run.info.run_id
         self.client.log_batch(run_id, params=entries.parameters(begun), tags=entries.as_tags(tags))
         dataset = entries.dataset_input(begun.trial)
