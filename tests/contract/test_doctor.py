@@ -4,7 +4,6 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +16,10 @@ from qdexp.errors import LedgerInUseError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import conduct
 from qdexp.execution.ports import Assignment, Listener, Reported, Tracker
+from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
 from qdexp.results.ledger import Ledger
-from qdexp.results.outcome import Outcome
+from qdexp.results.outcome import Outcome, Progress
 from qdexp.results.recorder import Recorder
 from qdexp.results.sealed import seal
 
@@ -62,6 +62,14 @@ class FakeDataset:
         return cache
 
 
+class SilentDisplay:
+    def on_plan(self, plan: Plan) -> None: ...
+    def on_preparation(self, what: str) -> None: ...
+    def on_start(self, trial_id: str) -> None: ...
+    def on_progress(self, trial_id: str, progress: Progress) -> None: ...
+    def on_outcome(self, outcome: Outcome) -> None: ...
+
+
 def picture(_: Outcome, folder: Path) -> Sequence[Path]:
     (folder / "codes.png").write_bytes(b"picture")
     return [folder / "codes.png"]
@@ -77,17 +85,11 @@ def report(runs: Path) -> Reported:
 def run(runs: Path, executor: FakeExecutor, tracker: Tracker | None = None) -> None:
     spec = runs.parent / "spec.yaml"
     spec.write_text(SPEC)
-    nothing = SimpleNamespace(
-        **{
-            name: lambda *_: None
-            for name in ("on_plan", "on_preparation", "on_start", "on_progress", "on_outcome")
-        }
-    )
     outside = Collaborators(
         dataset=FakeDataset(),
         executor=executor,
         tracker=tracker or MlflowTracker(Location(runs=runs)),
-        display=nothing,
+        display=SilentDisplay(),
         draw=picture,
         provenance={"commit": "abc"},
         report=lambda: report(runs),

@@ -70,15 +70,15 @@ class LosingProxy(ThreadingHTTPServer):
 
 
 class _Forwarder(BaseHTTPRequestHandler):
-    server: LosingProxy
-
     def _forward(self) -> None:
+        proxy = self.server
+        assert isinstance(proxy, LosingProxy)
         path = self.path.partition("?")[0]
-        self.server.num_requests[path] = self.server.num_requests.get(path, 0) + 1
+        proxy.num_requests[path] = proxy.num_requests.get(path, 0) + 1
         length = int(self.headers.get("Content-Length") or 0)
         headers = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
         request = urllib.request.Request(
-            self.server.behind + self.path, self.rfile.read(length) or None, headers
+            proxy.behind + self.path, self.rfile.read(length) or None, headers
         )
         request.method = self.command
         try:
@@ -86,8 +86,8 @@ class _Forwarder(BaseHTTPRequestHandler):
                 status, body = response.status, response.read()
         except urllib.error.HTTPError as error:
             status, body = error.code, error.read()
-        if self.server.to_lose.get(path, 0) > 0:
-            self.server.to_lose[path] -= 1
+        if proxy.to_lose.get(path, 0) > 0:
+            proxy.to_lose[path] -= 1
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return

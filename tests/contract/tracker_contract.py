@@ -164,6 +164,7 @@ class TrackerContract:
         tracker.start_trial(begun(trial()))
         assert tracker.close() == ()
         (run,) = reader.runs("trial")
+        assert run.inputs is not None
         (used,) = run.inputs.dataset_inputs
         assert (used.dataset.name, used.dataset.digest) == ("moving_digits", "f" * 36)
         assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
