@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,7 @@ class TrackerContract:
     def test_trials_are_nested_under_their_experiment_without_a_word(
         self, opened: Opened, reader: Reader, capfd: pytest.CaptureFixture[str]
     ) -> None:
+        before = int(time.time())
         tracker = opened()
         for seed in range(2):
             tracker.start_trial(begun(trial(seed)))
@@ -137,6 +139,7 @@ class TrackerContract:
             "num_embeddings=4096, seed 1",
         }
         assert parent.data.tags["mlflow.note.content"] == QUESTION
+        assert parent.info.start_time >= before * 1000
         assert reader.client.get_experiment(parent.info.experiment_id).name == "codebook_size"
         assert {*tracker.newly_mirrored()} == {trial(0).trial_id, trial(1).trial_id}
         assert capfd.readouterr() == ("", "")

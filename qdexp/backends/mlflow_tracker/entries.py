@@ -54,10 +54,9 @@ def experiment_tags(entry: Entry, summary: Sequence[str] = ()) -> dict[str, str]
 
 def trial_tags(begun: Begun) -> dict[str, str]:
     """Returns the tags that a trial's run has from its start."""
-    tags = {f"qdexp.{name}": value for name, value in begun.tags.items() if value}
-    if commit := begun.tags.get("commit"):
-        tags[MLFLOW_GIT_COMMIT] = commit
-    return tags | {
+    names = {"commit": MLFLOW_GIT_COMMIT}
+    known = {name: value for name, value in begun.tags.items() if value}
+    return {names.get(name, f"qdexp.{name}"): value for name, value in known.items()} | {
         TRIAL_ID: begun.trial.trial_id,
         ROLE: "trial",
         MLFLOW_USER: _user(),

@@ -60,7 +60,7 @@ class RunBook:
         return self._kept(list(self._experiment_ids()), f"tags.`{TRIAL_ID}` = '{trial_id}'")
 
     def create(
-        self, experiment_id: str, name: str, tags: Mapping[str, str], started_at: int | None
+        self, experiment_id: str, name: str, tags: Mapping[str, str], started_at: float
     ) -> None:
         """Creates a run once, or fails; the caller looks for it by its tags.
 
@@ -70,15 +70,17 @@ class RunBook:
             experiment_id: Where.
             name: As the table of runs calls it.
             tags: Its tags from the beginning.
-            started_at: Milliseconds since 1970, or None for now.
+            started_at: Seconds since 1970.
         """
+        milliseconds = round(started_at * 1000)
         if not self._location.is_server:
-            self._client.create_run(experiment_id, started_at, dict(tags), name)
+            self._client.create_run(experiment_id, milliseconds, dict(tags), name)
             return
         named = {**tags, MLFLOW_RUN_NAME: name}
         content = {
             "experiment_id": experiment_id,
             "run_name": name,
+            "start_time": milliseconds,
             "tags": [{"key": tag.key, "value": tag.value} for tag in as_tags(named)],
         }
         response = http_request(
@@ -87,7 +89,7 @@ class RunBook:
             "POST",
             max_retries=0,
             timeout=_CREATE_SECONDS,
-            json=content | ({} if started_at is None else {"start_time": started_at}),
+            json=content,
         )
         verify_rest_response(response, _CREATE)
 

@@ -74,7 +74,7 @@ class MlflowStore:
         experiment = self.book.experiment(entry.name, tags)
         parent = self.book.parent(experiment.experiment_id)
         if parent is None:
-            self.book.create(experiment.experiment_id, entry.name, tags, None)
+            self.book.create(experiment.experiment_id, entry.name, tags, time.time())
             parent = self.book.parent(experiment.experiment_id)
         if parent is None:
             raise MlflowException(f"the run of experiment {entry.name} was made and is not there")
@@ -173,8 +173,7 @@ class MlflowStore:
 
     def _create(self, begun: Begun) -> Run:
         tags = {**entries.trial_tags(begun), MLFLOW_PARENT_RUN_ID: self._parent()}
-        started_at = _milliseconds(begun.started_at)
-        self.book.create(self.experiment_id, entries.run_name(begun), tags, started_at)
+        self.book.create(self.experiment_id, entries.run_name(begun), tags, begun.started_at)
         run = self.book.trial(begun.trial.trial_id)
         if run is None:
             raise MlflowException(f"the run of trial {begun.trial.trial_id} is not there")
