@@ -1,5 +1,6 @@
 """The use case that compares the ledger with its mirror and with the disk, and mends both."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +16,8 @@ from qdexp.results.sealed import is_whole
 
 _TEMPORARY = (
     "trials/*/*.tmp",  # checkpoints
-    "reports/*/*.tmp",
     "mlflow.db.new*",
+    "reports/*/.*.[0-9]*",  # ends in the number of the process that writes it
 )
 """What a write that was killed leaves, under the runs folder."""
 
@@ -54,12 +55,28 @@ def _temporary_files(runs: Path) -> Checked:
     mended: list[str] = []
     unmended: list[str] = []
     for file in sorted(file for pattern in _TEMPORARY for file in runs.glob(pattern)):
+        if _is_being_written(file):
+            continue
         try:
             file.unlink()
             mended.append(f"{file.relative_to(runs)}: left by a write that was killed: deleted")
         except OSError as error:
             unmended.append(f"{file.relative_to(runs)}: cannot be deleted: {error.strerror}")
     return Checked(mended=tuple(mended), unmended=tuple(unmended))
+
+
+def _is_being_written(file: Path) -> bool:
+    """Tells whether the process whose number a temporary file ends in still runs."""
+    number = file.suffix[1:]
+    if not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
 
 
 def _checkpoints(ledger: Ledger) -> Checked:

@@ -1,13 +1,14 @@
 """`qdexp doctor` finds what differs between the ledger, MLflow and the disk, and mends it."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tracker_contract import Reader, outcome
+from mirrored_trials import Reader, outcome
 from tracking_servers import free_port
 
 from qdexp.backends.mlflow_tracker import Location, MlflowTracker
@@ -175,16 +176,6 @@ def test_wrong_status_is_put_right(doctor: Doctor, reader: Reader) -> None:
     doctor.mends("its run was RUNNING instead of FINISHED")
 
 
-def test_trial_that_was_begun_again_keeps_its_last_outcome(
-    doctor: Doctor, reader: Reader, runs: Path
-) -> None:
-    with Recorder(runs) as recorder, Ledger(runs) as ledger:
-        (*_, member) = ledger.members("sizes")
-        recorder.record_start(member.trial_id, 1.0)
-    reader.client.update_run(one(reader).info.run_id, status="KILLED")
-    doctor.mends("its run was KILLED instead of FINISHED")
-
-
 def test_run_of_a_trial_without_an_outcome_is_killed(
     fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -257,7 +248,13 @@ def test_files_of_killed_writes_are_deleted(doctor: Doctor, runs: Path) -> None:
     (folder / "checkpoint_step_5.tmp").write_bytes(b"half")
     (runs / "mlflow.db.new").write_bytes(b"half")
     (runs / "mlflow.db.new-journal").write_bytes(b"half")
-    doctor.mends("checkpoint_step_5.tmp", "mlflow.db.new:", "mlflow.db.new-journal")
+    (runs / "reports" / "sizes" / ".report.html.99999999").write_bytes(b"half")
+    here = runs / "reports" / "sizes" / f".report.html.{os.getpid()}"
+    here.write_bytes(b"half")  # of a process that is still at it
+    doctor.mends(
+        "checkpoint_step_5.tmp", "mlflow.db.new:", "mlflow.db.new-journal", ".report.html.99999999"
+    )
+    assert here.exists()
     assert list(runs.rglob("*.tmp")) == []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tracker_contract import Reader, begun, entry, outcome, trial
+from mirrored_trials import Reader, begun, entry, outcome, trial
 from tracking_servers import MlflowServer, emptied
 
 from qdexp.backends.mlflow_tracker import Location, MlflowTracker, location_of

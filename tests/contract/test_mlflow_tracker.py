@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracker_contract import Reader, TrackerContract, entry
+from mirrored_trials import Reader, entry
+from tracker_contract import TrackerContract
 from tracking_servers import MlflowServer, emptied
 
 from qdexp.backends.mlflow_tracker import Location, MlflowTracker, location_of

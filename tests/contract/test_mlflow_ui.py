@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracker_contract import begun, entry, outcome, trial
+from mirrored_trials import begun, entry, outcome, trial
 from tracking_servers import free_port
 
 from qdexp.backends.mlflow_tracker import Location, MlflowTracker, serve

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tracker_contract import Reader, begun, entry, outcome, trial
+from mirrored_trials import Reader, begun, entry, outcome, trial
 from tracking_servers import MlflowServer, emptied, free_port
 
 from qdexp.backends.mlflow_tracker import Location, MlflowTracker, location_of
