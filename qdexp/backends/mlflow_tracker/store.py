@@ -70,6 +70,7 @@ class MlflowStore:
 
     def enter_experiment(self, entry: Entry) -> Run:
         """Finds or makes an experiment and its parent run, with its spec; returns the run."""
+        self._entry = entry  # first: what comes later enters it, should this fail
         tags = entries.experiment_tags(entry)
         experiment = self.book.experiment(entry.name, tags)
         parent = self.book.parent(experiment.experiment_id)
@@ -78,8 +79,7 @@ class MlflowStore:
             parent = self.book.parent(experiment.experiment_id)
         if parent is None:
             raise MlflowException(f"the run of experiment {entry.name} was made and is not there")
-        self._entry, self.experiment_id = entry, experiment.experiment_id
-        self._parent_id = parent.info.run_id
+        self.experiment_id, self._parent_id = experiment.experiment_id, parent.info.run_id
         self.client.log_text(self._parent_id, entry.spec, SPEC_FILE)
         return parent
 
@@ -172,7 +172,8 @@ class MlflowStore:
         return self._entry.metrics if self._entry else ()
 
     def _create(self, begun: Begun) -> Run:
-        tags = {**entries.trial_tags(begun), MLFLOW_PARENT_RUN_ID: self._parent()}
+        parent_id = self._parent()  # first: it enters the experiment, if need be
+        tags = {**entries.trial_tags(begun), MLFLOW_PARENT_RUN_ID: parent_id}
         self.book.create(self.experiment_id, entries.run_name(begun), tags, begun.started_at)
         run = self.book.trial(begun.trial.trial_id)
         if run is None:

@@ -4,6 +4,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,11 @@ _MOST_PATIENCES = 30
 
 _PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """Seconds between looks at a location that does not answer."""
+
+_MOST_TRIES = 4
+"""How often a change is tried that something answers and refuses: another machine may be at it."""
+
+_TRY_PAUSE_SECONDS = 0.1
 
 _MOST_QUEUED = 20_000
 """Operations that wait for a location that is away; the ledger has what is dropped beyond."""
@@ -163,7 +169,7 @@ class MlflowTracker:
         from qdexp.backends.mlflow_tracker.store import PROBLEMS  # noqa: PLC0415
 
         quieten()  # once more, since MLflow sets its loggers up when it is imported
-        is_repeated = False
+        tries = 0
         while not self._is_given_up and self._answers():
             try:
                 operation(self._opened())
@@ -173,10 +179,11 @@ class MlflowTracker:
                     self._store.forget()
                 if self._location.silence():
                     continue
-                if is_repeated or self._store is None:
+                tries += 1
+                if tries == _MOST_TRIES or self._store is None:
                     self._note(problem)
                     break
-                is_repeated = True
+                time.sleep(_TRY_PAUSE_SECONDS * tries)
             else:
                 break
         self._num_done += 1
@@ -226,7 +233,7 @@ def quieten() -> None:
     """Keeps MLflow from telling its makers of its use, and from writing to stdout or stderr."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    for name in ("mlflow", "urllib3.connectionpool"):  # problems are `close`'s to return
+    for name in ("mlflow", "urllib3.connectionpool", "psycopg"):  # problems are `close`'s to return
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
