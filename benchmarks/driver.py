@@ -19,11 +19,11 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from qdexp.backends.inline import InlineExecutor
-from qdexp.backends.untracked import Untracked
 from qdexp.cli.display import PlainDisplay
 from qdexp.config.data_config import DataConfig
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import conduct
+from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.planning import plan_of
 from qdexp.experiment.reader import Overrides, read_spec
 from qdexp.experiment.spec import Spec
@@ -112,8 +112,7 @@ def milliseconds_per_trial(folder: Path, num_trials: int) -> tuple[Times, float]
     outside = Collaborators(
         dataset=_NoData(),
         executor=InlineExecutor(),
-        tracker=Untracked(),
-        is_tracked=False,
+        tracker=NoTracker(),
         display=PlainDisplay(),
         draw=lambda _outcome, _folder: (),
         provenance=driver_provenance(),

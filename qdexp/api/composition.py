@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from qdexp.backends.place import Place
     from qdexp.data.dataset import LatentDataset
     from qdexp.data.video_encoding import EncodingProgress
-    from qdexp.execution.collaborators import Collaborators, Display
+    from qdexp.execution.collaborators import Display
     from qdexp.execution.conduct import Conducted
-    from qdexp.execution.ports import Executor
+    from qdexp.execution.ports import Reported, Tracker
     from qdexp.experiment.plan import Plan
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
@@ -55,18 +55,23 @@ def nobody() -> "Generator[Audience]":
     yield NOBODY
 
 
+NO_TRACKING = "none"
+"""The tracking URI that stands for no mirror at all."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """How an experiment is run.
 
     Args:
         place: Where trials go.
-        is_tracked: Whether MLflow mirrors it; a later run that does catches up.
+        tracking_uri: Where MLflow mirrors it; None for its variable's or else the runs folder,
+            `NO_TRACKING` for nowhere, and then a later run catches up.
         keep_going: Whether to go on where the first trials all fail with the same error.
     """
 
     place: "Place"
-    is_tracked: bool = True
+    tracking_uri: str | None = None
     keep_going: bool = False
 
 
@@ -75,6 +80,7 @@ def carry_out(
     runs: Path,
     options: RunOptions,
     *,
+    report: "Callable[[], Reported] | None" = None,
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
     interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "Conducted":
@@ -84,6 +90,7 @@ def carry_out(
         spec: What is asked for.
         runs: The runs folder, absolute.
         options: How.
+        report: Writes the experiment's report, or None if none is wanted.
         listening: Lends who hears of it.
         interrupting: Makes signals an interruption; `signals_interrupt` unless given.
 
@@ -93,14 +100,25 @@ def carry_out(
         LedgerError: The ledger cannot be written.
     """
     from qdexp.backends.place import take_back
+    from qdexp.execution.collaborators import Collaborators
     from qdexp.execution.conduct import conduct
     from qdexp.execution.deferred import DeferredExecutor
+    from qdexp.results.provenance import driver_provenance
 
     with (interrupting or signals_interrupt)(), listening() as audience, ExitStack() as kept:
         take_back(runs, audience.say)
         lent = options.place.executor_for(spec, runs, audience.say)
         executor = DeferredExecutor(lambda: kept.enter_context(lent))
-        outside = _outside(runs, options, executor, audience)
+        tracker = tracker_of(runs, options.tracking_uri, audience.say)
+        outside = Collaborators(
+            dataset=dataset_of(runs, audience),
+            executor=executor,
+            tracker=tracker,
+            display=audience.display,
+            draw=draw,
+            provenance=driver_provenance(),
+            report=report,
+        )
         return conduct(spec, runs, outside, keep_going=options.keep_going)
 
 
@@ -118,23 +136,37 @@ def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
         return plan_of(spec, ledger, dataset_of(request.runs_folder, audience))
 
 
-def _outside(
-    runs: Path, options: RunOptions, executor: "Executor", audience: Audience
-) -> "Collaborators":
-    from qdexp.backends.mlflow_tracker import MlflowTracker
-    from qdexp.backends.untracked import Untracked
-    from qdexp.execution.collaborators import Collaborators
-    from qdexp.results.provenance import driver_provenance
+def tracker_of(runs: Path, tracking_uri: str | None, say: Callable[[str], None]) -> "Tracker":
+    """Returns what mirrors the ledger; says so where it is not in the runs folder.
 
-    return Collaborators(
-        dataset=dataset_of(runs, audience),
-        executor=executor,
-        tracker=MlflowTracker(runs) if options.is_tracked else Untracked(),
-        display=audience.display,
-        draw=_draw,
-        is_tracked=options.is_tracked,
-        provenance=driver_provenance(),
-    )
+    Raises:
+        RequestError: The tracking URI is wrong.
+    """
+    if tracking_uri == NO_TRACKING:
+        from qdexp.execution.mirroring import NoTracker
+
+        return NoTracker()
+    from qdexp.backends.mlflow_tracker import MlflowTracker, location_of
+
+    location = location_of(runs, tracking_uri)
+    if location.chosen_by:
+        say(f"mirrored in MLflow at {location.in_words} ({location.chosen_by})")
+    return MlflowTracker(location)
+
+
+def refreshed(name: str, runs: Path) -> "Reported":
+    """Returns an experiment's report: the written one where that is what a new one would be.
+
+    Raises:
+        RequestError: The folder cannot be written.
+        LedgerError: The ledger cannot be read.
+    """
+    from qdexp_analysis import current, write_report
+
+    from qdexp.execution.ports import Reported
+
+    files = current(name, runs) or write_report(name, runs)
+    return Reported(summary=tuple(files.summary_lines), page=files.html)
 
 
 def dataset_of(runs: Path, audience: Audience = NOBODY) -> "LatentDataset":
@@ -144,7 +176,7 @@ def dataset_of(runs: Path, audience: Audience = NOBODY) -> "LatentDataset":
     return LatentDataset(cache_folder(runs), watch=audience.watch, say=audience.say)
 
 
-def _draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
+def draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
     """Draws the histogram of a trial's codes, if it counted them; its clips are there already."""
     clips = [folder / name for name in (SAMPLED_CLIPS, REAL_CLIPS) if (folder / name).is_file()]
     counts = outcome.arrays.get("eval.code_counts")

@@ -2,10 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qdexp.api.composition import RunOptions, carry_out, plan_request, signals_interrupt
+from qdexp.api.composition import (
+    NO_TRACKING,
+    RunOptions,
+    carry_out,
+    plan_request,
+    refreshed,
+)
 from qdexp.api.request import Request, SpecSource
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
     from qdexp_analysis import ReportFiles
 
     from qdexp.backends.place import ExecutorName
+    from qdexp.execution.ports import Reported
     from qdexp.experiment.plan import Plan
     from qdexp.results.outcome import Series
 
@@ -36,7 +44,7 @@ class RunResult:
     num_run: int
     num_incomplete: int
     notes: tuple[str, ...]
-    report: "ReportFiles | None"
+    report: "Reported | None"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +107,7 @@ def run(
     max_trials: int | None = None,
     report: bool = True,
     tracking: bool = True,
+    tracking_uri: str | None = None,
     keep_going: bool = False,
     address: str | None = None,
     storage: str | None = None,
@@ -115,6 +124,8 @@ def run(
         max_trials: Refuse a spec that asks for more; 1,000 unless given.
         report: Whether to write the report.
         tracking: Whether MLflow mirrors it; a later run that does catches up.
+        tracking_uri: Where MLflow mirrors it; ``$MLFLOW_TRACKING_URI`` or the runs folder unless
+            given.
         keep_going: Whether to go on where the first three trials fail with the same error.
         address: A running Ray cluster, ``HOST:PORT`` or ``auto``.
         storage: The URI of a storage that files travel through, where nodes share no runs folder.
@@ -131,14 +142,18 @@ def run(
     asked = request.read_spec()
     given = tuple(f"{name}={value}" for name, value in (variables or {}).items())
     place = Place(executor=executor, address=address, storage=storage, variables=given)
-    options = RunOptions(place=place, is_tracked=tracking, keep_going=keep_going)
-    done = carry_out(asked, request.runs_folder, options)
+    options = RunOptions(
+        place=place, tracking_uri=tracking_uri if tracking else NO_TRACKING, keep_going=keep_going
+    )
+    folder = request.runs_folder
+    written = partial(refreshed, asked.name, folder) if report else None
+    done = carry_out(asked, folder, options, report=written)
     return RunResult(
         experiment=asked.name,
         num_run=done.num_run,
         num_incomplete=done.num_incomplete,
         notes=done.notes,
-        report=refreshed_report(asked.name, request.runs_folder) if report else None,
+        report=done.reported,
     )
 
 
@@ -227,19 +242,6 @@ def report(
     from qdexp_analysis import write_report
 
     return write_report(name, runs_folder(_path(runs)), _path(out_folder))
-
-
-def refreshed_report(name: str, runs: Path) -> "ReportFiles":
-    """Returns an experiment's report: the written one where that is what a new one would be.
-
-    Raises:
-        RequestError: The folder cannot be written.
-        LedgerError: The ledger cannot be read.
-    """
-    from qdexp_analysis import current
-
-    with signals_interrupt():
-        return current(name, runs) or report(name, runs=runs)
 
 
 def _request(

@@ -56,6 +56,7 @@ for _command in (
     ledger_commands.bundle,
     ledger_commands.invalidate,
     cluster_commands.slurm,
+    experiment_commands.doctor,
     model_commands.encode,
     model_commands.presets,
 ):

@@ -27,3 +27,12 @@ MaxTrials = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        help="Where MLflow tracks: http://..., postgresql://..., sqlite:///...; local: in the runs "
+        "folder; none [default: $MLFLOW_TRACKING_URI or local].",
+    ),
+]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from qdexp.cli.arguments import Json, MaxTrials, Runs, Seeds, Settings, SpecFile
+from qdexp.cli.arguments import Json, MaxTrials, Runs, Seeds, Settings, SpecFile, TrackingUri
 
 
 def run(
@@ -40,12 +40,13 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME[=VALUE]", help="A variable for the cluster's workers."),
     ] = None,
+    tracking_uri: TrackingUri = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 
     What is finished is never run again; what was interrupted goes on.
     """
-    from qdexp.api.composition import RunOptions
+    from qdexp.api.composition import NO_TRACKING, RunOptions
     from qdexp.backends.place import Place
     from qdexp.cli import run_command
 
@@ -57,7 +58,8 @@ def run(
         max_trials=max_trials,
     )
     place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
-    options = RunOptions(place=place, is_tracked=not no_tracking, keep_going=keep_going)
+    uri = NO_TRACKING if no_tracking else tracking_uri
+    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
     raise typer.Exit(run_command.run(request, options, with_report=not no_report))
 
 
@@ -150,9 +152,24 @@ def report(
 
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; others than this machine may change all.")
+    ] = "127.0.0.1",
     runs: Runs = None,
+    tracking_uri: TrackingUri = None,
 ) -> None:
-    """Serve MLflow's pages over the runs folder, on 127.0.0.1."""
+    """Serve MLflow's pages over the runs folder, or say where a server's are."""
     from qdexp.cli import ui_command
 
-    raise typer.Exit(ui_command.serve(port, runs=runs))
+    code = ui_command.serve(port, host=host, runs=runs, tracking_uri=tracking_uri)
+    raise typer.Exit(code)
+
+
+def doctor(runs: Runs = None, tracking_uri: TrackingUri = None, json: Json = False) -> None:
+    """Compare the ledger with MLflow and the disk, and mend what differs.
+
+    Exit code 0: all is well, or mended; 1: something could not be mended.
+    """
+    from qdexp.cli import doctor_command
+
+    raise typer.Exit(doctor_command.examine(runs=runs, tracking_uri=tracking_uri, as_json=json))

@@ -4,14 +4,14 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from qdexp.api.composition import Audience, RunOptions, carry_out
+from qdexp.api.composition import Audience, RunOptions, carry_out, refreshed
 from qdexp.api.composition import dataset_of as dataset_with
-from qdexp.api.experiments import refreshed_report
 from qdexp.api.request import Request
 from qdexp.cli.ending import ending
 from qdexp.cli.impatience import signals_interrupt
@@ -37,19 +37,21 @@ def run(request: Request, options: RunOptions, *, with_report: bool) -> int:
         spec,
         request.runs_folder,
         options,
+        report=partial(refreshed, spec.name, request.runs_folder) if with_report else None,
         listening=lambda: _listening(spec.metrics.primary),
         interrupting=signals_interrupt,
     )
-    with signals_interrupt():
-        if done.stopped:
-            _say(done.stopped)
-        for note in done.notes:
-            typer.echo(f"not mirrored: {note}", err=True)
-        seconds = time.monotonic() - began
-        for line in ending(spec.name, request.runs_folder, num_run=done.num_run, seconds=seconds):
+    if done.stopped:
+        _say(done.stopped)
+    for note in done.notes:
+        _say(f"not mirrored: {note}")
+    seconds = time.monotonic() - began
+    for line in ending(spec.name, request.runs_folder, num_run=done.num_run, seconds=seconds):
+        typer.echo(wrapped(line))
+    if done.reported:
+        for line in done.reported.summary:
             typer.echo(wrapped(line))
-        if with_report:
-            _report(spec.name, request.runs_folder)
+        typer.echo(f"report: {done.reported.page}")
     return 1 if done.num_incomplete else 0
 
 
@@ -90,10 +92,3 @@ def _display(primary: str) -> "Generator[Display]":
     # This very stream: Console(stderr=True) would find a running trial's log in its place.
     with LiveDisplay(Console(file=sys.stderr), primary) as display:
         yield display
-
-
-def _report(name: str, runs: Path) -> None:
-    files = refreshed_report(name, runs)
-    for line in files.summary_lines:
-        typer.echo(wrapped(line))
-    typer.echo(f"report: {files.html}")

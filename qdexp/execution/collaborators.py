@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from qdexp.execution.ports import Dataset, Executor, Listener, Tracker
+from qdexp.execution.ports import Dataset, Executor, Listener, Reported, Tracker
 from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome
 
@@ -33,8 +33,8 @@ class Collaborators:
         tracker: Mirrors the ledger.
         display: Shows what happens.
         draw: Writes an outcome's pictures into a folder and returns their paths.
-        is_tracked: Whether the tracker keeps what it hears; if not, a later one is caught up.
         provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
+        report: Writes the experiment's report from the ledger, or None if none is wanted.
         clock: Monotonic seconds.
         pause: Waits so many seconds; a signal may end it by raising.
     """
@@ -45,6 +45,6 @@ class Collaborators:
     display: Display
     draw: Callable[[Outcome, Path], Sequence[Path]]
     provenance: Mapping[str, Any]
-    is_tracked: bool = True
+    report: Callable[[], Reported] | None = None
     clock: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep

@@ -9,7 +9,9 @@ from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.errors import SameErrorError
 from qdexp.execution.assigner import Assigner
 from qdexp.execution.collaborators import Collaborators
+from qdexp.execution.mirroring import entry_of
 from qdexp.execution.planning import plan_of
+from qdexp.execution.ports import Reported
 from qdexp.execution.rounds import Rounds
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
@@ -33,12 +35,14 @@ class Conducted:
         num_incomplete: Trials of the experiment whose outcome is not `completed`.
         notes: What could not be mirrored or drawn, in words.
         stopped: Why trials were cancelled, in words; empty if none were.
+        reported: The report, if one was wanted.
     """
 
     num_run: int
     num_incomplete: int
     notes: tuple[str, ...]
     stopped: str = ""
+    reported: Reported | None = None
 
 
 def conduct(
@@ -66,27 +70,29 @@ def conduct(
         facts = recorder.record_facts(outside.provenance)
         outside = replace(outside, provenance={**facts, **asked_by})
         scribe = Scribe(plan, recorder, ledger, outside)
-        behind = ledger.unmirrored(spec.name) if outside.is_tracked else []
-        notes, stopped = (), ""
+        stopped, reported = "", None
+        place = outside.tracker.place
+        behind = [] if place is None else ledger.unmirrored(spec.name, place)
         if plan.to_run or behind:
             latents = _prepared(plan, runs, outside)
-            outside.tracker.open_experiment(spec.name, spec.question)
+            outside.tracker.open_experiment(entry_of(ledger.specs(spec.name)[-1]))
             try:
                 scribe.catch_up(behind)
                 rounds = Rounds(spec, scribe, outside, keep_going=keep_going)
                 stopped = _run_missing(plan, rounds, Assigner(spec, ledger, latents))
+                reported = outside.report() if outside.report else None
             finally:
-                notes = tuple(outside.tracker.close())
-            if outside.is_tracked and not notes:
-                recorder.record_mirrored(spec.name)
-            notes += tuple(scribe.notes)
+                scribe.close(reported)
+        elif outside.report:
+            reported = outside.report()
         standing = standings(ledger, [planned.trial.trial_id for planned in plan.trials])
     num_completed = sum(each.is_completed for each in standing.values())
     return Conducted(
         num_run=scribe.num_outcomes,
         num_incomplete=len(plan.trials) - num_completed,
-        notes=notes,
+        notes=tuple(scribe.notes),
         stopped=stopped,
+        reported=reported,
     )
 
 

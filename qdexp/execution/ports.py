@@ -1,7 +1,7 @@
 """What the use cases need from the outside, as Protocols."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -139,17 +139,70 @@ class Executor(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a mirror shows of an experiment.
+
+    Args:
+        name: Its name.
+        question: What it asks.
+        spec: The text of its spec.
+        metrics: The metrics that it names, the primary one first: they are mirrored first.
+    """
+
+    name: str
+    question: str
+    spec: str
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A trial that was begun, as a mirror shows it.
+
+    Args:
+        trial: The trial.
+        condition: Its levels in the experiment.
+        tags: Where it comes from, in short texts by name.
+        started_at: Time of its first start ever, in seconds since 1970.
+    """
+
+    trial: Trial
+    condition: Condition
+    tags: Mapping[str, str]
+    started_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reported:
+    """A report that was written.
+
+    Args:
+        summary: Its verdicts, a paragraph each.
+        page: The file to open.
+    """
+
+    summary: tuple[str, ...]
+    page: Path
+
+
 class Tracker(Protocol):
     """A mirror of the ledger in a tool for browsing. Its failures never stop trials."""
 
-    def open_experiment(self, name: str, description: str) -> None:
+    @property
+    def place(self) -> str | None:
+        """Which mirror it is, as the ledger notes it; empty for the runs folder's own.
+
+        None where nothing is mirrored.
+        """
+        ...
+
+    def open_experiment(self, entry: Entry) -> None:
         """Begins or continues the experiment's own entry, under which trials are nested."""
         ...
 
-    def start_trial(
-        self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
-    ) -> None:
-        """Begins or continues the one entry of a trial; `started_at` in seconds since 1970."""
+    def start_trial(self, begun: Begun) -> None:
+        """Begins or continues the one entry of a trial."""
         ...
 
     def log(self, trial_id: str, progress: Progress) -> None:
@@ -160,8 +213,60 @@ class Tracker(Protocol):
         """Mirrors an outcome, its history, and files as artifacts."""
         ...
 
+    def end_experiment(self, reported: Reported) -> None:
+        """Mirrors the experiment's report."""
+        ...
+
+    def newly_mirrored(self) -> Sequence[str]:
+        """Returns the trials whose outcome is mirrored whole, each once."""
+        ...
+
     def close(self) -> Sequence[str]:
-        """Waits until all is written; returns what could not be mirrored, in words."""
+        """Waits until all is written, if it can be; returns what is not mirrored, in words."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a look at a mirror found.
+
+    Args:
+        mended: What was wrong and is right now, a sentence each.
+        unmended: What is still wrong, and what to do.
+    """
+
+    mended: tuple[str, ...] = ()
+    unmended: tuple[str, ...] = ()
+
+    def __add__(self, other: "Checked") -> "Checked":
+        return Checked(mended=self.mended + other.mended, unmended=self.unmended + other.unmended)
+
+
+class Mirror(Protocol):
+    """A mirror that can be compared with the ledger, and mended."""
+
+    @property
+    def place(self) -> str:
+        """Which mirror it is, as the ledger notes it."""
+        ...
+
+    def silence(self) -> str:
+        """Returns why it cannot be looked at now, or nothing if it can; asked first."""
+        ...
+
+    def check_experiment(self, entry: Entry, report: Callable[[], Reported] | None) -> Checked:
+        """Compares an experiment's own entry; the trials checked next belong to it.
+
+        Args:
+            entry: The experiment.
+            report: Writes its report, where it should have one.
+        """
+        ...
+
+    def check_trial(
+        self, begun: Begun, outcome: Outcome | None, files: Callable[[], Sequence[Path]]
+    ) -> Checked:
+        """Compares one trial; `files` draws what belongs to its outcome, if it has one."""
         ...
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from qdexp.execution.beacon import Beacon
 from qdexp.execution.collaborators import Collaborators
+from qdexp.execution.mirroring import begun_of, drawn, whole
+from qdexp.execution.ports import Reported
 from qdexp.experiment.plan import Plan
-from qdexp.results.folders import trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome, Progress
-from qdexp.results.provenance import flat
 from qdexp.results.recorder import Recorder
 
 
@@ -21,7 +21,10 @@ class Scribe:
     def __init__(
         self, plan: Plan, recorder: Recorder, ledger: Ledger, outside: Collaborators
     ) -> None:
-        self._planned = {planned.trial.trial_id: planned for planned in plan.trials}
+        self._experiment = plan.experiment
+        self._conditions = {each.trial.trial_id: each.condition for each in plan.trials}
+        self._origins = {each.trial.trial_id: each.origin for each in plan.trials}
+        self._to_run = {each.trial.trial_id for each in plan.to_run}
         self._recorder = recorder
         self._ledger = ledger
         self._outside = outside
@@ -31,7 +34,7 @@ class Scribe:
 
     def on_start(self, trial_id: str) -> None:
         """An attempt began: the ledger first."""
-        self._recorder.record_start(trial_id, time.time(), self._planned[trial_id].origin)
+        self._recorder.record_start(trial_id, time.time(), self._origins[trial_id])
         self._mirror_start(trial_id)
         self._beacon.start(trial_id)
         self._outside.display.on_start(trial_id)
@@ -47,6 +50,7 @@ class Scribe:
         provenance = {**self._outside.provenance, **outcome.provenance}
         outcome = replace(outcome, provenance=provenance)
         self._beacon.end(outcome.trial_id)
+        self._record_mirrored()
         self._recorder.record_outcome(outcome)
         self.num_outcomes += 1
         self._mirror_end(outcome)
@@ -58,33 +62,46 @@ class Scribe:
         self.on_outcome(outcome)
 
     def catch_up(self, behind: Sequence[TrialRecord]) -> None:
-        """Mirrors outcomes that the ledger has and the tracker may not have."""
+        """Mirrors outcomes that the ledger has and the tracker may not have.
+
+        A trial that is to run again is left to its next outcome.
+        """
         for record in behind:
+            if record.trial_id in self._to_run:
+                continue
             assert record.outcome is not None
             self._mirror_start(record.trial_id)
-            history = self._ledger.history(record.trial_id)
-            arrays = self._ledger.arrays(record.trial_id)
-            self._mirror_end(replace(record.outcome, history=history, arrays=arrays))
+            self._mirror_end(whole(record.outcome, self._ledger))
+
+    def close(self, reported: Reported | None) -> None:
+        """Ends the mirror, and records what it shows.
+
+        Where something could not be mirrored, one outcome counts as not mirrored, so that the next
+        run opens the mirror and tries the rest again.
+        """
+        if reported:
+            self._outside.tracker.end_experiment(reported)
+        problems = self._outside.tracker.close()
+        self._record_mirrored(but=1 if problems else 0)
+        self.notes = [*problems, *self.notes]
+
+    def _record_mirrored(self, but: int = 0) -> None:
+        mirrored = self._outside.tracker.newly_mirrored()
+        place = self._outside.tracker.place
+        if place is not None and (recorded := mirrored[: len(mirrored) - but]):
+            self._recorder.record_mirrored(self._experiment, place, recorded)
 
     def _mirror_start(self, trial_id: str) -> None:
-        """Mirrors a start at the time of the first one, so that a replay repeats no metric."""
-        if not self._outside.is_tracked:
-            return
-        planned = self._planned[trial_id]
         record = self._ledger.find(trial_id)
-        started_at = record.started_at if record and record.started_at else time.time()
-        tags = {f"qdexp.{name}": value for name, value in flat(self._outside.provenance).items()}
-        self._outside.tracker.start_trial(planned.trial, planned.condition, tags, started_at)
+        assert record is not None
+        begun = begun_of(record, self._conditions[trial_id], self._outside.provenance)
+        self._outside.tracker.start_trial(begun)
 
     def _mirror_end(self, outcome: Outcome) -> None:
         self._outside.tracker.end_trial(outcome, self._pictures(outcome))
 
     def _pictures(self, outcome: Outcome) -> Sequence[Path]:
-        """Draws an outcome; one that cannot be drawn is as good a result as any other."""
-        folder = trial_folder(self._ledger.runs, outcome.trial_id)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return self._outside.draw(outcome, folder)
-        except (OSError, ValueError, ArithmeticError) as error:
-            self.notes.append(f"the pictures of trial {outcome.trial_id}: {error}")
-            return ()
+        files, problem = drawn(outcome, self._ledger.runs, self._outside.draw)
+        if problem:
+            self.notes.append(problem)
+        return files

@@ -111,18 +111,22 @@ class Ledger:
             ]
         )
 
-    def unmirrored(self, experiment: str) -> list[TrialRecord]:
-        """Returns the experiment's trials whose last outcome its tracker does not show yet."""
+    def unmirrored(self, experiment: str, place: str = "") -> list[TrialRecord]:
+        """Returns the experiment's trials whose last outcome the tracker at `place` lacks."""
         query = (
             "SELECT m.trial_id FROM members m JOIN outcomes o ON o.trial_id = m.trial_id"
             " WHERE m.experiment = ?1 AND m.asked_for GROUP BY m.trial_id"
             " HAVING max(o.outcome_id) NOT IN"
-            " (SELECT outcome_id FROM mirrored WHERE experiment = ?1)"
+            " (SELECT outcome_id FROM mirrored WHERE experiment = ?1 AND place = ?2)"
         )
-        behind = {trial_id for (trial_id,) in self.rows(query, experiment)}
+        behind = {trial_id for (trial_id,) in self.rows(query, experiment, place)}
         if not behind:
             return []
         return [record for record in self.members(experiment) if record.trial_id in behind]
+
+    def places(self) -> list[str]:
+        """Returns where trackers have shown outcomes; empty for the runs folder's own store."""
+        return [place for (place,) in self.rows("SELECT DISTINCT place FROM mirrored")]
 
     def trial(self, prefix: str) -> TrialRecord:
         """Returns the trial whose id begins with `prefix`.

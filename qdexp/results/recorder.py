@@ -206,14 +206,13 @@ class Recorder:
         except OSError as error:
             raise trouble(self.runs / "trials", "folders that can be moved aside", error) from error
 
-    def record_mirrored(self, experiment: str) -> None:
-        """Records that the tracker shows the last outcome of each trial that is asked for."""
+    def record_mirrored(self, experiment: str, place: str, trial_ids: Sequence[str]) -> None:
+        """Records that the tracker at `place` shows the last outcome of these trials."""
         with self.transaction() as write:
-            write.execute(
-                "INSERT OR IGNORE INTO mirrored SELECT m.experiment, max(o.outcome_id)"
-                " FROM members m JOIN outcomes o ON o.trial_id = m.trial_id"
-                " WHERE m.experiment = ? AND m.asked_for GROUP BY m.trial_id",
-                (experiment,),
+            write.executemany(
+                "INSERT OR IGNORE INTO mirrored SELECT ?, max(outcome_id), ? FROM outcomes"
+                " WHERE trial_id = ? GROUP BY trial_id",
+                [(experiment, place, trial_id) for trial_id in trial_ids],
             )
 
     @contextmanager

@@ -89,10 +89,11 @@ CREATE TABLE outcomes (
     provenance   TEXT NOT NULL   -- JSON
 );
 CREATE INDEX outcomes_of ON outcomes (trial_id, outcome_id);
-CREATE TABLE mirrored (          -- outcomes that the tracker shows under an experiment
+CREATE TABLE mirrored (          -- outcomes that a tracker shows under an experiment
     experiment TEXT NOT NULL,
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
-    PRIMARY KEY (experiment, outcome_id)
+    place      TEXT NOT NULL,    -- its address, without a password; '' is the runs folder's own
+    PRIMARY KEY (experiment, outcome_id, place)
 ) WITHOUT ROWID;
 CREATE TABLE blocks (
     outcome_id INTEGER NOT NULL REFERENCES outcomes,
@@ -109,6 +110,15 @@ UPGRADES = {
     1: """
 ALTER TABLE trials ADD COLUMN revision INTEGER;
 ALTER TABLE starts ADD COLUMN started_from TEXT;
+ALTER TABLE mirrored RENAME TO mirrored_in_folder;
+CREATE TABLE mirrored (
+    experiment TEXT NOT NULL,
+    outcome_id INTEGER NOT NULL REFERENCES outcomes,
+    place      TEXT NOT NULL,
+    PRIMARY KEY (experiment, outcome_id, place)
+) WITHOUT ROWID;
+INSERT INTO mirrored SELECT experiment, outcome_id, '' FROM mirrored_in_folder;
+DROP TABLE mirrored_in_folder;
 """
     + _ADDED_BY_2,
 }

@@ -213,7 +213,7 @@ def test_second_writer_is_refused_with_the_first_ones_name(
 def test_clock_that_is_set_back_hides_nothing(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([9e8, 8e8, 7e8, 6e8, 5e8])
     with Recorder(runs) as recorder:
-        recorder.record_mirrored("sizes")
+        recorder.record_mirrored("sizes", "", [trial.trial_id for trial in TRIALS])
         monkeypatch.setattr(time, "time", lambda: next(now))
         trial = TRIALS[1]
         asked(recorder, text="changed")

@@ -1,6 +1,7 @@
-"""Mirrors the ledger in MLflow, and serves its UI."""
+"""Mirrors the ledger in MLflow, compares the two, and serves MLflow's UI."""
 
+from qdexp.backends.mlflow_tracker.location import Location, location_of
 from qdexp.backends.mlflow_tracker.server import serve
 from qdexp.backends.mlflow_tracker.tracker import MlflowTracker
 
-__all__ = ["MlflowTracker", "serve"]
+__all__ = ["Location", "MlflowTracker", "location_of", "serve"]

@@ -1,17 +1,14 @@
 # pyright: basic
-"""MLflow's own UI over the store of a runs folder."""
+"""MLflow's own UI over a store of ours."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
-from qdexp.backends.mlflow_tracker.location import database_address, database_file
+from qdexp.backends.mlflow_tracker.location import Location
 from qdexp.errors import NotFoundError, RequestError
-
-_HOST = "127.0.0.1"
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -21,43 +18,61 @@ _ENVIRONMENT = {
 }
 
 
-def serve(runs: Path, port: int) -> int:
-    """Serves MLflow's UI on 127.0.0.1 until SIGINT or SIGTERM; returns an exit code.
+def serve(location: Location, host: str, port: int) -> int:
+    """Serves MLflow's UI over a store until SIGINT or SIGTERM; returns an exit code.
+
+    Args:
+        location: The store: a file or a database.
+        host: The address to listen at.
+        port: The port to listen at.
 
     Raises:
-        NotFoundError: The runs folder has no MLflow store.
-        RequestError: The port is taken, or MLflow misreads the folder's path.
+        NotFoundError: There is no store.
+        RequestError: The port is taken, nothing answers, or MLflow misreads the folder's path.
     """
-    database = database_file(runs)
-    if not database.exists():
+    if location.database and not location.database.exists():
         raise NotFoundError(
-            f"expected an MLflow store at {database}, found none: `qdexp run SPEC` makes it, and "
-            "--runs names another folder"
+            f"expected an MLflow store at {location.database}, found none: `qdexp run SPEC` makes "
+            "it, and --runs names another folder"
         )
-    address = database_address(database)
-    _refuse_taken(port)
+    if silence := location.silence():
+        raise RequestError(f"expected a database at {location.in_words}, found none: {silence}")
+    address = location.address
+    _refuse_taken(host, port)
+    assert location.artifacts is not None
     command = [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--host", _HOST, "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", address),
-        *("--registry-store-uri", address),
-        *("--default-artifact-root", (runs.absolute() / "mlartifacts").as_uri()),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+        *("--default-artifact-root", location.artifacts.as_uri()),
         *("--uvicorn-opts", "--log-level warning"),
     ]
-    for name, link in _links(address, port):
+    if not _is_loopback(host):
+        sys.stderr.write(
+            f"warning: whoever reaches {host}:{port} can read, change and delete what is here; "
+            "without --host, only this machine can\n"
+        )
+    for name, link in _links(address, host, port):
         sys.stderr.write(f"{name}: {link}\n")
     sys.stderr.write("Ctrl-C stops the server.\n")
+    # The addresses may hold a password, which the list of processes would show.
+    stores = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_REGISTRY_STORE_URI": address}
     # In a session of its own, Ctrl-C reaches the server once, through us.
-    process = subprocess.Popen(command, env=os.environ | _ENVIRONMENT, start_new_session=True)
+    process = subprocess.Popen(
+        command, env=os.environ | _ENVIRONMENT | stores, start_new_session=True
+    )
     return _wait(process)
 
 
-def _links(address: str, port: int) -> list[tuple[str, str]]:
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (host != "" and host.startswith("127.")) or host == "::1"
+
+
+def _links(address: str, host: str, port: int) -> list[tuple[str, str]]:
     """Returns each experiment's page: MLflow's front page shows other things than trainings."""
     from mlflow import MlflowClient  # noqa: PLC0415 - it takes seconds
 
     client = MlflowClient(tracking_uri=address)
-    page = f"http://{_HOST}:{port}/#/experiments/{{}}/runs?workflowType=machine_learning"
+    page = f"http://{host}:{port}/#/experiments/{{}}/runs?workflowType=machine_learning"
     return [
         (experiment.name, page.format(experiment.experiment_id))
         for experiment in client.search_experiments()
@@ -82,13 +97,14 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
     return 0 if stopped else code
 
 
-def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
+def _refuse_taken(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port))
+            probe.bind((host, port))
         except OSError as error:
             raise RequestError(
-                f"expected a free port on {_HOST}, found {port} unusable ({error.strerror}): "
+                f"expected a free port on {host}, found {port} unusable ({error.strerror}): "
                 "choose another with --port"
             ) from error

@@ -1,243 +1,280 @@
 # pyright: basic
 """One MLflow store: an experiment, its parent run, and exactly one run nested in it per trial.
 
-Every write can be repeated: runs are found again by their tags, and a measurement's timestamp is
-made of its trial's first start and its step, so that MLflow drops what it already has.
+Every write can be repeated: runs are found again by their tags, and a step that MLflow has is not
+written again. The one who calls repeats whatever failed.
 """
 
-import json
-import math
-import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
-from qdexp.backends.mlflow_tracker.location import database_address, database_file
+from qdexp.backends.mlflow_tracker import entries
+from qdexp.backends.mlflow_tracker.location import Location
+from qdexp.backends.mlflow_tracker.points import (
+    Point,
+    contradictions,
+    points_of_outcome,
+    points_of_progress,
+)
+from qdexp.backends.mlflow_tracker.runs import RunBook
 from qdexp.errors import RequestError
-from qdexp.experiment.trial import Condition, Trial, condition_label
-from qdexp.results.outcome import Outcome, Progress, Series, Status
+from qdexp.execution.ports import Begun, Entry, Reported
+from qdexp.results.outcome import Outcome, Progress
 
 PROBLEMS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, RequestError)
 """What can go wrong here without being a defect of qdexp."""
 
+SPEC_FILE = "spec.yaml"
 _METRICS_PER_BATCH = 1000  # MLflow refuses more
-_TAG_CHARACTERS = 5000  # MLflow cuts a tag at 8000
-_NAME_CHARACTERS = 250  # MLflow refuses a metric's longer name
-
-_TRIAL_ID = "qdexp.trial_id"
-_EXPERIMENTS = "qdexp.experiments"
-_ROLE = "qdexp.role"
-_MLFLOW_STATUS: dict[Status, str] = {
-    "completed": "FINISHED",
-    "diverged": "FAILED",
-    "failed": "FAILED",
-    "pruned": "KILLED",
-    "cancelled": "KILLED",
-}
 
 
 class MlflowStore:
-    """Writes to ``mlflow.db`` and ``mlartifacts/`` under the runs folder; one thread, one process.
+    """Writes to MLflow, wherever it tracks; one thread, one process.
 
     Args:
-        runs: The runs folder, absolute.
+        location: Where MLflow tracks.
         flush_seconds: How long measurements of running trials are gathered.
     """
 
-    def __init__(self, runs: Path, *, flush_seconds: float) -> None:
-        database = database_file(runs)
-        address = database_address(database)
-        self._artifacts = runs / "mlartifacts"
-        if not database.exists():
-            _create(database, self._artifacts)
-        _probe(database)
-        self._client = MlflowClient(tracking_uri=address)
-        self._experiment_id = ""
+    def __init__(self, location: Location, *, flush_seconds: float) -> None:
+        address = location.address
+        if location.database is not None:
+            _prepare(location.database)
+        self.client = MlflowClient(tracking_uri=address)
+        self.book = RunBook(self.client, location)
+        self.experiment_id = ""
+        self._entry: Entry | None = None
         self._parent_id = ""
-        self._running: dict[str, Run] = {}
-        self._pending: dict[str, list[Metric]] = {}
+        self._begun: dict[str, Begun] = {}
+        self._runs: dict[str, Run] = {}
+        self._running: set[str] = set()
+        self._shown: dict[str, dict[Point, set[float]]] = {}
+        self._pending: dict[str, dict[Point, float]] = {}
         self._flush_seconds = flush_seconds
         self._flush_due = 0.0
 
-    def open_experiment(self, name: str, description: str) -> None:
-        """Begins or continues the MLflow experiment `name` and the parent run in it."""
-        known = self._client.get_experiment_by_name(name)
-        self._experiment_id = (
-            known.experiment_id
-            if known
-            else self._client.create_experiment(name, (self._artifacts / name).as_uri())
-        )
-        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, description)
-        parent = self._find([self._experiment_id], _ROLE, "experiment")
-        if parent is None:
-            tags = {_ROLE: "experiment", MLFLOW_RUN_NOTE: description}
-            parent = self._client.create_run(self._experiment_id, tags=tags, run_name=name)
-        self._parent_id = parent.info.run_id
-        self._client.update_run(self._parent_id, status="RUNNING")
+    def open_experiment(self, entry: Entry) -> None:
+        """Begins or continues an experiment and the parent run in it."""
+        parent = self.enter_experiment(entry)
+        self.client.update_run(parent.info.run_id, status="RUNNING")
 
-    def start_trial(
-        self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
-    ) -> None:
+    def enter_experiment(self, entry: Entry) -> Run:
+        """Finds or makes an experiment and its parent run, with its spec; returns the run."""
+        self._entry = entry  # first: what comes later enters it, should this fail
+        tags = entries.experiment_tags(entry)
+        experiment = self.book.experiment(entry.name, tags)
+        parent = self.book.parent(experiment.experiment_id)
+        if parent is None:
+            self.book.create(experiment.experiment_id, entry.name, tags, time.time())
+            parent = self.book.parent(experiment.experiment_id)
+        if parent is None:
+            raise MlflowException(f"the run of experiment {entry.name} was made and is not there")
+        self.experiment_id, self._parent_id = experiment.experiment_id, parent.info.run_id
+        self.client.log_text(self._parent_id, entry.spec, SPEC_FILE)
+        return parent
+
+    def start_trial(self, begun: Begun) -> None:
         """Begins or continues the run of a trial, whichever experiment it was first made for."""
-        run = self._find_trial(trial.trial_id) or self._create_run(trial, condition, started_at)
-        self._running[trial.trial_id] = run
-        experiment = self._client.get_experiment(self._experiment_id).name
-        experiments = dict.fromkeys([*_split(run.data.tags.get(_EXPERIMENTS, "")), experiment])
-        self._client.log_batch(
-            run.info.run_id,
-            params=[Param(field, str(value)) for field, value in condition.items()],
-            tags=_tags({**tags, _EXPERIMENTS: ", ".join(experiments)}),
-        )
-        self._client.update_run(run.info.run_id, status="RUNNING")
+        trial_id = begun.trial.trial_id
+        self._begun[trial_id] = begun
+        run = self.book.trial(trial_id) or self._create(begun)
+        self._runs[trial_id] = run
+        self._running.add(trial_id)
+        self._describe(run, begun)
+        if run.info.status != "RUNNING":
+            self.client.update_run(run.info.run_id, status="RUNNING")
 
     def log(self, trial_id: str, progress: Progress) -> None:
         """Takes the measurements of a running trial; writes them once enough time has passed."""
         run = self._run(trial_id)
-        self._pending.setdefault(run.info.run_id, []).extend(
-            _metric(run, name, progress.step, value)
-            for name, value in progress.measurements.items()
-            if math.isfinite(value)
-        )
+        points = points_of_progress(progress, self._first())
+        self._pending.setdefault(trial_id, {}).update(points)
+        self._shown_by(run)  # what an earlier attempt has mirrored
         if time.monotonic() >= self._flush_due:
             self.flush()
-
-    def end_trial(self, outcome: Outcome, files: Sequence[Path]) -> None:
-        """Writes an outcome with its complete history, and files as artifacts."""
-        self.flush()
-        run = self._run(outcome.trial_id)
-        run_id = run.info.run_id
-        self._log_metrics(run_id, list(_metrics(run, outcome)))
-        self._client.log_batch(run_id, tags=_tags(_outcome_tags(outcome)))
-        if outcome.failure and outcome.failure.traceback:
-            self._client.log_text(run_id, outcome.failure.traceback, "traceback.txt")
-        for file in files:
-            self._client.log_artifact(run_id, str(file))
-        finished_at = outcome.provenance.get("finished_at", time.time())
-        self._client.set_terminated(
-            run_id, _MLFLOW_STATUS[outcome.status], end_time=_milliseconds(finished_at)
-        )
-        del self._running[outcome.trial_id]
 
     def flush(self) -> None:
         """Writes the measurements gathered so far."""
         self._flush_due = time.monotonic() + self._flush_seconds
-        pending, self._pending = self._pending, {}
-        for run_id, metrics in pending.items():
-            self._log_metrics(run_id, metrics)
+        for trial_id in list(self._pending):
+            self._write_points(self._run(trial_id), self._pending[trial_id])
+            del self._pending[trial_id]
+
+    def end_trial(self, outcome: Outcome, files: Sequence[Path]) -> None:
+        """Writes an outcome with its complete history, and files as artifacts."""
+        self._pending.pop(outcome.trial_id, None)
+        begun = self._begun.get(outcome.trial_id)
+        run = self.book.trial(outcome.trial_id) or self._run(outcome.trial_id)
+        wanted = points_of_outcome(outcome, self._first())
+        wrong = contradictions(wanted, self._shown_by(run))
+        if wrong and begun:
+            name, step = wrong[0]
+            self.book.set_aside(run, f"{name} at step {step} is not what the ledger has")
+            run = self._create(begun)
+            self._describe(run, begun)
+        self._write_points(run, wanted)
+        self._write_outcome(run, outcome, files)
+        self._running.discard(outcome.trial_id)
+        for known in (self._runs, self._begun):
+            known.pop(outcome.trial_id, None)
+        self._shown.pop(run.info.run_id, None)
+
+    def end_experiment(self, reported: Reported) -> None:
+        """Writes the experiment's verdict as its note, and its report as an artifact."""
+        assert self._entry is not None
+        tags = entries.experiment_tags(self._entry, reported.summary)
+        self.book.experiment(self._entry.name, tags)
+        self.client.log_batch(self._parent(), tags=entries.as_tags(tags))
+        self.client.log_artifact(self._parent(), str(reported.page))
+
+    def forget(self) -> None:
+        """Looks up every run anew: one may have been deleted by others."""
+        self._parent_id = ""
+        self._runs.clear()
+        self._shown.clear()
 
     def close(self) -> None:
         """Writes what is left; trials without an outcome were interrupted, and count as killed."""
         self.flush()
-        for run in self._running.values():
-            self._client.set_terminated(run.info.run_id, "KILLED")
-        if self._parent_id:
-            self._client.set_terminated(self._parent_id, "FINISHED")
+        for trial_id in sorted(self._running):
+            self.client.set_terminated(self._run(trial_id).info.run_id, "KILLED")
+        if self._entry:
+            self.client.set_terminated(self._parent(), "FINISHED")
 
-    def _create_run(self, trial: Trial, condition: Condition, started_at: float) -> Run:
-        run = self._client.create_run(
-            self._experiment_id,
-            start_time=_milliseconds(started_at),
-            run_name=f"{condition_label(condition)}, seed {trial.seed}",
-            tags={
-                _TRIAL_ID: trial.trial_id,
-                _ROLE: "trial",
-                MLFLOW_PARENT_RUN_ID: self._parent_id,
-            },
-        )
-        self._client.log_param(run.info.run_id, "seed", trial.seed)
-        configuration = json.dumps(trial.configuration.plain(), indent=2)
-        self._client.log_text(run.info.run_id, configuration, "configuration.json")
+    def shown(self, run: Run) -> Mapping[Point, set[float]]:
+        """Returns every number that a run shows; of each point all values that it has."""
+        shown: dict[Point, set[float]] = {}
+        for name in run.data.metrics:
+            for metric in self.client.get_metric_history(run.info.run_id, name):
+                shown.setdefault((name, metric.step), set()).add(metric.value)
+        return shown
+
+    def is_nested(self, run: Run) -> bool:
+        """Tells whether a run is shown under the experiment's own."""
+        return run.data.tags.get(MLFLOW_PARENT_RUN_ID) == self._parent()
+
+    def _parent(self) -> str:
+        """Returns the id of the experiment's own run."""
+        assert self._entry is not None
+        return self._parent_id or self.enter_experiment(self._entry).info.run_id
+
+    def _first(self) -> tuple[str, ...]:
+        return self._entry.metrics if self._entry else ()
+
+    def _create(self, begun: Begun) -> Run:
+        parent_id = self._parent()  # first: it enters the experiment, if need be
+        tags = {**entries.trial_tags(begun), MLFLOW_PARENT_RUN_ID: parent_id}
+        self.book.create(self.experiment_id, entries.run_name(begun), tags, begun.started_at)
+        run = self.book.trial(begun.trial.trial_id)
+        if run is None:
+            raise MlflowException(f"the run of trial {begun.trial.trial_id} is not there")
+        if not run.data.metrics:
+            self._shown[run.info.run_id] = {}
         return run
+
+    def _describe(self, run: Run, begun: Begun) -> None:
+        """Writes what is known of a trial from its start."""
+        assert self._entry is not None
+        names = dict.fromkeys([*entries.experiments_of(run.data.tags), self._entry.name])
+        tags = {**entries.trial_tags(begun), entries.EXPERIMENTS: ", ".join(names)}
+        if run.info.experiment_id == self.experiment_id:
+            tags[MLFLOW_PARENT_RUN_ID] = self._parent()
+        run_id = run.info.run_id
+        self.client.log_batch(run_id, params=entries.parameters(begun), tags=entries.as_tags(tags))
+        dataset = entries.dataset_input(begun.trial)
+        if dataset:
+            self.client.log_inputs(run_id, [dataset])
+        self.client.log_text(run_id, entries.configuration_text(begun.trial), "configuration.json")
+
+    def _write_points(self, run: Run, points: Mapping[Point, float]) -> None:
+        """Writes the points that a run does not show; what it shows stays."""
+        shown = self._shown_by(run)
+        missing = [point for point in points if point not in shown]
+        for start in range(0, len(missing), _METRICS_PER_BATCH):
+            batch = missing[start : start + _METRICS_PER_BATCH]
+            # A batch that was written in part is written again: MLflow drops equal rows, and the
+            # timestamp is made of the run's start and the step alone.
+            metrics = [
+                Metric(name, points[name, step], run.info.start_time + step, step)
+                for name, step in batch
+            ]
+            self.client.log_batch(run.info.run_id, metrics)
+            shown.update({point: {points[point]} for point in batch})
+
+    def _write_outcome(self, run: Run, outcome: Outcome, files: Sequence[Path]) -> None:
+        run_id = run.info.run_id
+        tags = entries.outcome_tags(outcome)
+        for name, value in tags.items():
+            if not value and name in run.data.tags:  # of an attempt that failed before
+                self.client.delete_tag(run_id, name)
+        present = [RunTag(name, value) for name, value in tags.items() if value]
+        self.client.log_batch(run_id, tags=present)
+        if outcome.failure and outcome.failure.traceback:
+            self.client.log_text(run_id, outcome.failure.traceback, "traceback.txt")
+        for file in files:
+            self.client.log_artifact(run_id, str(file))
+        finished_at = outcome.provenance.get("finished_at", time.time())
+        status = entries.MLFLOW_STATUS[outcome.status]
+        self.client.set_terminated(run_id, status, end_time=_milliseconds(finished_at))
+
+    def _shown_by(self, run: Run) -> dict[Point, set[float]]:
+        """Returns what a run shows, asked once and kept up to date."""
+        if run.info.run_id not in self._shown:
+            self._shown[run.info.run_id] = dict(self.shown(run))
+        return self._shown[run.info.run_id]
 
     def _run(self, trial_id: str) -> Run:
-        run = self._running.get(trial_id) or self._find_trial(trial_id)
-        if run is None:
+        begun = self._begun.get(trial_id)
+        run = (
+            self._runs.get(trial_id) or self.book.trial(trial_id) or (begun and self._create(begun))
+        )
+        if not run:
             raise MlflowException(f"trial {trial_id} could not be begun, so it is not mirrored")
-        self._running[trial_id] = run
+        self._runs[trial_id] = run
         return run
 
-    def _find_trial(self, trial_id: str) -> Run | None:
-        everywhere = [each.experiment_id for each in self._client.search_experiments()]
-        return self._find(everywhere, _TRIAL_ID, trial_id)
 
-    def _find(self, experiment_ids: list[str], tag: str, value: str) -> Run | None:
-        found = self._client.search_runs(experiment_ids, f"tags.`{tag}` = '{value}'", max_results=1)
-        return found[0] if found else None
-
-    def _log_metrics(self, run_id: str, metrics: list[Metric]) -> None:
-        for start in range(0, len(metrics), _METRICS_PER_BATCH):
-            self._client.log_batch(run_id, metrics[start : start + _METRICS_PER_BATCH])
-
-
-def _create(database: Path, artifacts: Path) -> None:
-    """Makes an empty store; one that is killed while it migrates would be broken for ever."""
-    for leftover in database.parent.glob("mlflow.db.new*"):
-        leftover.unlink()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = database.with_name("mlflow.db.new")
-    _probe(unfinished)
-    SqlAlchemyStore(database_address(unfinished), artifacts.as_uri()).engine.dispose()
-    unfinished.rename(database)
-
-
-def _probe(database: Path) -> None:
-    """Opens a database once; MLflow would try for minutes.
+def _prepare(database: Path) -> None:
+    """Makes an SQLite store if there is none, and opens it once; MLflow would try for minutes.
 
     Raises:
         sqlite3.Error: It is none, or cannot be opened.
     """
+    if not database.exists():
+        _create(database)
+    _probe(database)
+
+
+def _create(database: Path) -> None:
+    """Makes an empty store; one that is killed while it migrates would be broken for ever."""
+    for leftover in leftovers(database):
+        leftover.unlink()
+    database.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = database.with_name(f"{database.name}.new")
+    _probe(unfinished)
+    made = Location(runs=database.parent, uri=f"sqlite:///{unfinished}")
+    SqlAlchemyStore(made.address, (database.parent / "mlartifacts").as_uri()).engine.dispose()
+    unfinished.rename(database)
+
+
+def leftovers(database: Path) -> list[Path]:
+    """Returns the files of a store whose making was killed."""
+    return sorted(database.parent.glob(f"{database.name}.new*"))
+
+
+def _probe(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master")
-
-
-def _metrics(run: Run, outcome: Outcome) -> Iterator[Metric]:
-    """Yields the history, then the final measurements, which MLflow shows as the latest."""
-    for name, series in outcome.history.items():
-        for step, value in zip(series.steps, series.values, strict=True):
-            if math.isfinite(value):
-                yield _metric(run, name, step, value)
-    for name, value in outcome.measurements.items():
-        series = outcome.history.get(name, Series(steps=(), values=()))
-        is_known = (outcome.step, value) in zip(series.steps, series.values, strict=True)
-        if math.isfinite(value) and not is_known:
-            yield _metric(run, name, outcome.step, value, later=1)
-
-
-def _metric(run: Run, name: str, step: int, value: float, *, later: int = 0) -> Metric:
-    # MLflow keeps one row per (name, timestamp, step, value), so a timestamp that a replay repeats
-    # drops the replay; and of several values at the last step it shows the one `later`.
-    timestamp = run.info.start_time + step + later
-    return Metric(_metric_name(name), value, timestamp=timestamp, step=step)
-
-
-def _metric_name(name: str) -> str:
-    """Returns a name that MLflow takes: it refuses some characters, relative paths, and length."""
-    return re.sub(r"^\W|[^\w.: -]", "_", name)[:_NAME_CHARACTERS] or "_"
-
-
-def _outcome_tags(outcome: Outcome) -> dict[str, str]:
-    tags = {"qdexp.outcome": outcome.status, "qdexp.warnings": "; ".join(outcome.warnings)}
-    if outcome.failure:
-        tags["qdexp.reason"] = outcome.failure.reason
-        tags["qdexp.failure_kind"] = outcome.failure.kind or ""
-    return {name: value for name, value in tags.items() if value}
-
-
-def _tags(tags: Mapping[str, str]) -> list[RunTag]:
-    return [RunTag(name, value[:_TAG_CHARACTERS]) for name, value in tags.items()]
-
-
-def _split(names: str) -> list[str]:
-    return names.split(", ") if names else []
 
 
 def _milliseconds(seconds: float) -> int:

@@ -47,7 +47,7 @@ def test_run_returns_what_it_did_and_prints_nothing(
 ) -> None:
     assert (done.experiment, done.num_run, done.num_incomplete, done.notes) == ("odd", 4, 0, ())
     assert done.report is not None
-    assert done.report.html.is_file()
+    assert done.report.page.is_file()
     again = qdexp.run(spec(), executor="inline", runs=str(runs), report=False)
     assert (again.num_run, again.report) == (0, None)
     assert capfd.readouterr() == ("", "")
@@ -86,7 +86,7 @@ def test_status_show_and_report_return_data(runs: Path, done: RunResult, tmp_pat
 
 def test_report_says_what_was_declared_and_ranks_nothing_else(done: RunResult) -> None:
     assert done.report is not None
-    text = done.report.markdown.read_text()
+    text = done.report.page.with_suffix(".md").read_text()
     assert "Mean error. Lower is better, in mm. Not comparable across größe." in text
     assert "steps 4 is worse than 2" in text or "undecided" in text.lower()
     table = text.partition("## Other measurements")[2].partition("\n## ")[0]
@@ -97,7 +97,7 @@ def test_report_says_what_was_declared_and_ranks_nothing_else(done: RunResult) -
     assert "extra is not declared, so what it means is not known." in text
     assert "clips" not in text.replace("spec", "")
     assert "over noise levels" not in text
-    html = done.report.html.read_text()
+    html = done.report.page.read_text()
     assert "<h2>Sample clips</h2>" not in html
     assert "Error while training" in html
 

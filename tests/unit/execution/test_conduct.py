@@ -1,23 +1,22 @@
 """Whatever happens to trials is in the ledger first, and nothing is run twice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from qdexp.backends.untracked import Untracked
 from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError, RequestError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted, conduct
+from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.planning import plan_of
-from qdexp.execution.ports import Assignment, Listener
+from qdexp.execution.ports import Assignment, Begun, Entry, Listener, Reported
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
 from qdexp.experiment.spec import Spec
-from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name, trial_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Array, Failure, Outcome, Progress
@@ -112,20 +111,24 @@ class FakeExecutor:
 
 
 class FakeTracker:
-    def __init__(self, notes: Sequence[str] = ()) -> None:
+    def __init__(self, notes: Sequence[str] = (), unable: Collection[str] = ()) -> None:
         self.notes = notes
+        self.unable = unable
+        self.mirrored: list[str] = []
         self.calls: list[tuple[str, str]] = []
 
-    def open_experiment(self, name: str, description: str) -> None:
-        self.calls.append(("experiment", f"{name}: {description}"))
+    @property
+    def place(self) -> str:
+        return "here"
 
-    def start_trial(
-        self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
-    ) -> None:
-        assert started_at > 0
-        assert tags["qdexp.commit"] == "abc"
-        assert condition or trial.ours.model.quantizer == "none"
-        self.calls.append(("start", trial.trial_id))
+    def open_experiment(self, entry: Entry) -> None:
+        self.calls.append(("experiment", f"{entry.name}: {entry.question}"))
+
+    def start_trial(self, begun: Begun) -> None:
+        assert begun.started_at > 0
+        assert begun.tags["commit"] == "abc"
+        assert begun.condition or begun.trial.ours.model.quantizer == "none"
+        self.calls.append(("start", begun.trial.trial_id))
 
     def log(self, trial_id: str, progress: Progress) -> None:
         assert progress.step > 0
@@ -134,6 +137,15 @@ class FakeTracker:
     def end_trial(self, outcome: Outcome, files: Sequence[Path]) -> None:
         assert [file.name for file in files] == (["codes.png"] if outcome.arrays else [])
         self.calls.append(("end", outcome.trial_id))
+        if outcome.trial_id not in self.unable:
+            self.mirrored.append(outcome.trial_id)
+
+    def end_experiment(self, reported: Reported) -> None:
+        self.calls.append(("report", " ".join(reported.summary)))
+
+    def newly_mirrored(self) -> Sequence[str]:
+        mirrored, self.mirrored = self.mirrored, []
+        return mirrored
 
     def close(self) -> Sequence[str]:
         return self.notes
@@ -182,8 +194,7 @@ class Bench:
         outside = Collaborators(
             dataset=FakeDataset(),
             executor=executor,
-            tracker=self.tracker if is_tracked else Untracked(),
-            is_tracked=is_tracked,
+            tracker=self.tracker if is_tracked else NoTracker(),
             display=FakeDisplay(),
             draw=lambda outcome, folder: [folder / "codes.png"] if outcome.arrays else [],
             provenance={"commit": "abc"},
@@ -282,7 +293,8 @@ def test_tracker_hears_each_outcome_once(bench: Bench) -> None:
 
 
 def test_tracker_that_failed_is_caught_up_by_the_next_run(bench: Bench) -> None:
-    bench.tracker = FakeTracker(notes=["database is locked"])
+    ids = [planned.trial.trial_id for planned in bench.plan().trials]
+    bench.tracker = FakeTracker(notes=["database is locked"], unable=ids)
     assert bench.conduct(FakeExecutor()).notes == ("database is locked",)
     bench.tracker = FakeTracker()
     assert bench.conduct(FakeExecutor()) == Conducted(num_run=0, num_incomplete=0, notes=())

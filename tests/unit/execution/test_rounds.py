@@ -1,6 +1,6 @@
 """What may pass is tried again after a while, what will not is not, and the same error stops."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -12,11 +12,10 @@ from qdexp.errors import BudgetSpentError, InterruptedRunError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted, conduct
 from qdexp.execution.planning import plan_of
-from qdexp.execution.ports import Assignment, Listener
+from qdexp.execution.ports import Assignment, Begun, Entry, Listener, Reported
 from qdexp.execution.rounds import back_off_seconds
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
-from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress
 
@@ -54,17 +53,18 @@ class FakeTracker:
         self.started: list[str] = []
         self.ended: list[str] = []
 
-    def open_experiment(self, name: str, description: str) -> None:
-        assert name
-        assert description
+    @property
+    def place(self) -> str:
+        return "here"
 
-    def start_trial(
-        self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
-    ) -> None:
-        assert condition
-        assert isinstance(tags, dict)
-        assert started_at > 0
-        self.started.append(trial.trial_id)
+    def open_experiment(self, entry: Entry) -> None:
+        assert entry.name
+        assert entry.question
+
+    def start_trial(self, begun: Begun) -> None:
+        assert begun.condition
+        assert begun.started_at > 0
+        self.started.append(begun.trial.trial_id)
 
     def log(self, trial_id: str, progress: Progress) -> None:
         assert trial_id
@@ -74,6 +74,12 @@ class FakeTracker:
         assert not files
         assert outcome.trial_id in self.started
         self.ended.append(outcome.trial_id)
+
+    def end_experiment(self, reported: Reported) -> None:
+        raise AssertionError(f"no report was asked for, found {reported}")
+
+    def newly_mirrored(self) -> Sequence[str]:
+        return ()
 
     def close(self) -> Sequence[str]:
         return ()

@@ -98,7 +98,7 @@ def test_tracker_is_to_show_it(machines, here) -> None:
     trial = machines.trial()
     here.runs_trial(trial)
     with Recorder(here.runs) as recorder:
-        recorder.record_mirrored("sizes")
+        recorder.record_mirrored("sizes", "", [trial.trial_id])
     here.invalidates(trial)
     with Ledger(here.runs) as ledger:
         (behind,) = ledger.unmirrored("sizes")

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -116,17 +117,35 @@ def test_folder_without_a_ledger_reads_as_empty_and_stays_untouched(tmp_path: Pa
     assert not (tmp_path / "none").exists()
 
 
-def test_only_trials_that_are_asked_for_count_as_mirrored(tmp_path: Path) -> None:
+def test_outcome_counts_as_mirrored_where_it_was_until_there_is_another(tmp_path: Path) -> None:
     other = Trial(configuration=preset("tiny"), seed=1, data_fingerprint="d")
     with Recorder(tmp_path) as recorder, Ledger(tmp_path) as ledger:
         asked(recorder, TRIAL, other)
         recorder.record_outcome(COMPLETED)
-        asked(recorder, other, text="changed")
-        recorder.record_mirrored("sizes")
-        asked(recorder, TRIAL, other)
-        assert [record.trial for record in ledger.unmirrored("sizes")] == [TRIAL]
-        recorder.record_mirrored("sizes")
-        assert ledger.unmirrored("sizes") == []
+        recorder.record_mirrored("sizes", "http://host", [TRIAL.trial_id, other.trial_id])
+        assert ledger.unmirrored("sizes", "http://host") == []
+        assert [record.trial for record in ledger.unmirrored("sizes", "")] == [TRIAL]
+        assert ledger.places() == ["http://host"]
+        recorder.record_outcome(COMPLETED)
+        assert [record.trial for record in ledger.unmirrored("sizes", "http://host")] == [TRIAL]
+
+
+def test_mirrored_outcomes_of_a_ledger_of_version_2_were_in_the_runs_folder(
+    tmp_path: Path,
+) -> None:
+    with Recorder(tmp_path) as recorder:
+        asked(recorder, TRIAL)
+        recorder.record_outcome(COMPLETED)
+    with closing(sqlite3.connect(tmp_path / schema.LEDGER_FILE)) as connection:
+        connection.executescript(
+            "DROP TABLE mirrored; CREATE TABLE mirrored (experiment TEXT NOT NULL, outcome_id "
+            "INTEGER NOT NULL REFERENCES outcomes, PRIMARY KEY (experiment, outcome_id)) "
+            "WITHOUT ROWID; INSERT INTO mirrored VALUES ('sizes', 1); PRAGMA user_version = 2"
+        )
+    with Ledger(tmp_path) as ledger:
+        assert ledger.unmirrored("sizes", "") == []
+    with Recorder(tmp_path), Ledger(tmp_path) as ledger:
+        assert ledger.places() == [""]
 
 
 def test_readers_of_a_finished_run_leave_nothing_behind(tmp_path: Path) -> None:
@@ -195,7 +214,7 @@ def test_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / schema.LEDGER_FILE)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LedgerError, match="expected ledger version 2 or older, found 99"):
+    with pytest.raises(LedgerError, match="expected ledger version 3 or older, found 99"):
         Ledger(tmp_path)
 
 

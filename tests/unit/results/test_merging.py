@@ -111,7 +111,7 @@ def test_outcome_invalidated_there_counts_no_more_here(machines, here, there) ->
     here.imports(there)
     here.keeps(trial, "final_checkpoint.pt")
     with Recorder(here.runs) as recorder:
-        recorder.record_mirrored("sizes")
+        recorder.record_mirrored("sizes", "", [trial.trial_id])
     there.invalidates(trial, "the fan was off")
     done = here.imports(there)
     assert done.merged.num_invalidated == 1
