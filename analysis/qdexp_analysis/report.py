@@ -1,10 +1,13 @@
 """One experiment's report: HTML in one self-contained file, Markdown, and CSV."""
 
+import contextlib
 import csv
+import fcntl
 import io
 import math
 import os
 import re
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -176,7 +179,23 @@ def _summary(findings: Findings) -> tuple[str, ...]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces a file at once: a reader sees the old one or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    """Replaces a file at once: a reader sees the old one or the new one.
+
+    One writer at a time, under one name beside it, which a killed one leaves to the next.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    with _alone_in(path.parent):
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Generator[None]:
+    """Waits for other writers; a lock on the folder itself leaves no file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,9 +1,18 @@
-"""One small training, on real latents that are prepared once."""
+"""One small training, on real latents that are prepared once; and the choices of faults."""
 
+import os
+import random
+import sys
+import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from killed_runs import marked_processes
 
 from qdexp.config.configuration import Configuration
 from qdexp.data.dataset import LatentDataset
@@ -55,3 +64,58 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def latents(trial: Trial, runs: Path) -> Path:
     return LatentDataset().prepare(trial.configuration.data, runs / "cache")
+
+
+class Faults:
+    """What a session of faults is made of: a seed for its choices, and how many kills.
+
+    Attributes:
+        seed: Of all choices, given by ``QDEXP_FAULT_SEED`` or drawn.
+        mark: In the environment of every process that is started.
+        num_kills_at_writes: Kills of an inline driver at kinds of write.
+        num_kills_at_moments: Kills of an inline driver at random moments.
+    """
+
+    def __init__(self) -> None:
+        self.seed = int(os.environ.get("QDEXP_FAULT_SEED") or random.SystemRandom().getrandbits(32))
+        self.mark = uuid.uuid4().hex
+        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 32)
+        self.num_kills_at_moments = num_kills // 4
+        self.num_kills_at_writes = num_kills - self.num_kills_at_moments
+        self.notes: list[str] = []
+
+    def chance(self, what: str) -> random.Random:
+        """Returns the generator of one test's choices."""
+        return random.Random(f"{self.seed} {what}")
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+
+    def left_processes(self, but: int = 0) -> dict[int, str]:
+        """Returns what runs of ours, once what is about to end has had time to."""
+        deadline = time.monotonic() + 30
+        while (found := marked_processes(self.mark)) and time.monotonic() < deadline:
+            if len(found) <= 1:
+                break
+            time.sleep(0.1)
+        return found
+
+
+FAULTS = Faults()
+
+
+@pytest.fixture(scope="session")
+def faults() -> Faults:
+    return FAULTS
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says how this session can be repeated."""
+    if FAULTS.notes:
+        terminalreporter.section("faults")
+        terminalreporter.line(
+            f"{len(FAULTS.notes)} kills; QDEXP_FAULT_SEED={FAULTS.seed} repeats their choices"
+        )
+        if terminalreporter.config.option.verbose > 0:
+            for note in FAULTS.notes:
+                terminalreporter.line(note)

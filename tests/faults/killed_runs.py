@@ -1,0 +1,289 @@
+"""An experiment that is killed and repeated: how to start it, and what must be true of it at last."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from places_of_writing import ORDER
+
+from qdexp.config.metrics import metric
+from qdexp.errors import RequestError
+from qdexp.results.ledger import Ledger
+from qdexp.results.outcome import Outcome, Series
+
+HERE = Path(__file__).parent
+MARK = "QDEXP_FAULT_MARK"
+"""Every process that a test starts has it in its environment, so that it can be found again."""
+
+SPEC = """\
+name: sizes
+question: Does size matter?
+preset: tiny
+set:
+  model.hidden_dim: 16
+  model.num_layers: 1
+  model.num_heads: 2
+  model.embedding_dim: 8
+  training.max_steps: 12
+  training.checkpoint_every_steps: 3
+  training.log_every_steps: 2
+  training.warmup_steps: 1
+  data.num_train_clips: 8
+  data.num_eval_clips: 4
+  data.num_frames: 5
+  data.height: 32
+  data.width: 32
+  evaluation.num_clips: 2
+  evaluation.num_levels: 4
+  evaluation.curve_steps: [0, 3]
+  evaluation.curve_clips: 2
+  evaluation.codebook_tokens: 256
+factors:
+  model.num_embeddings: {levels: [32, 64], baseline: 32}
+seeds: 3
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kill:
+    """Where, or when, and by which signal a run is ended.
+
+    Args:
+        signal: ``SIGKILL`` or ``SIGTERM``.
+        kind: A kind of write, or None.
+        nth: Which write of this kind, from 1.
+        moment: before, torn (half written) or after.
+        after: Seconds after the start instead, where there is no kind.
+    """
+
+    signal: str
+    kind: str | None = None
+    nth: int = 1
+    moment: str = "before"
+    after: float | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.moment} write {self.nth} of '{self.kind}'" if self.kind else "at a moment"
+        return f"{self.signal} {place}" + (f", {self.after:.3f} s" if self.after else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a run ended.
+
+    Args:
+        code: Its exit code; of a killed one, minus the signal.
+        said: What it wrote to stdout and stderr.
+        was_hit: Whether it was sent the signal that it was to get.
+        seconds: How long it lived.
+        passed: The writes that it passed, as (kind, moment), in order.
+    """
+
+    code: int
+    said: str
+    was_hit: bool
+    seconds: float
+    passed: tuple[tuple[str, str], ...]
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        return Counter(self.passed)
+
+
+class ForkServer:
+    """Many starts of the command line; see `fork_server`."""
+
+    def __init__(self, mark: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "fork_server.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, MARK: mark},
+            text=True,
+        )
+        self.pid = self._process.pid
+        assert self._read() == {"pid": self.pid}
+
+    def run(self, arguments: list[str], folder: Path, kill: Kill | None = None) -> Ended:
+        """Runs qdexp with the runs folder ``folder/runs``, ends it as told, and waits for it."""
+        log, output = folder / "writes.log", folder / "said.txt"
+        log.unlink(missing_ok=True)
+        order = asdict(kill) if kill and kill.kind else {}
+        order |= {"under": str(folder / "runs"), "log": str(log)}
+        request = {
+            "arguments": arguments,
+            "cwd": str(folder),
+            "environment": {ORDER: json.dumps(order)},
+            "output": str(output),
+            "signal": kill and kill.signal,
+            "after": kill and kill.after,
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = self._read()
+        written = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        was_told = any(is_told for *_, is_told in written)
+        return Ended(
+            code=answer["code"],
+            said=output.read_text(errors="replace"),
+            was_hit=was_told if kill and kill.kind else bool(answer["was_sent"]),
+            seconds=answer["seconds"],
+            passed=tuple((kind, moment) for kind, _, moment, _ in written),
+        )
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the fork server ended"
+        return json.loads(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._process.stdout.close()
+
+
+@dataclass(frozen=True)
+class Results:
+    """What must not depend on kills: what every trial ended in, timings excepted, and the files.
+
+    Args:
+        outcomes: By trial id: status, step, and every number of it.
+        mirrored: By trial id: the status in MLflow.
+        files: The names of the files under the runs folder, ids of MLflow's own left out.
+    """
+
+    outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mirrored: dict[str, str] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+
+
+def results(runs: Path, experiment: str = "sizes") -> Results:
+    """Reads a runs folder as it was left.
+
+    Raises:
+        AssertionError: Something is there twice, a trial has no outcome, or MLflow has not exactly
+            what the ledger has.
+    """
+    with Ledger(runs) as ledger:
+        members = [member for member in ledger.members(experiment) if member.is_asked_for]
+        assert all(member.outcome for member in members), "a trial without an outcome"
+        outcomes = {
+            member.trial_id: _numbers(member.outcome, ledger) for member in members if member.outcome
+        }
+        mirrored = _mirrored(runs, ledger)
+    return Results(outcomes=outcomes, mirrored=mirrored, files=_files(runs))
+
+
+def final_outcomes(runs: Path) -> Counter[str]:
+    """Returns how many final outcomes each trial has: one, whatever happened."""
+    with closing(sqlite3.connect(runs / "ledger.sqlite")) as connection:
+        query = "SELECT trial_id FROM outcomes WHERE status IN ('completed', 'diverged')"
+        return Counter(trial_id for (trial_id,) in connection.execute(query))
+
+
+def marked_processes(mark: str) -> dict[int, str]:
+    """Returns the live processes that carry a mark, with their command lines."""
+    found: dict[int, str] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                if command:  # a zombie has none
+                    found[int(folder.name)] = command
+        except (OSError, UnicodeDecodeError):
+            continue
+    return found
+
+
+def end(pid: int, number: int = signal.SIGKILL) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def is_timing(name: str) -> bool:
+    """Tells whether a metric is another number each time."""
+    if name.startswith("cost."):
+        return True
+    try:
+        return metric(name).is_timing
+    except RequestError:
+        return False
+
+
+def _numbers(outcome: Outcome, ledger: Ledger) -> dict[str, Any]:
+    history: dict[str, Series] = ledger.history(outcome.trial_id)
+    return {
+        "status": outcome.status,
+        "step": outcome.step,
+        "reason": outcome.failure and outcome.failure.reason,
+        "measurements": _untimed(outcome.measurements),
+        "history": _untimed(history),
+        "timed": sorted(name for name in history if is_timing(name)),
+        "arrays": ledger.arrays(outcome.trial_id),
+    }
+
+
+def _untimed(by_metric: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in by_metric.items() if not is_timing(name)}
+
+
+def _mirrored(runs: Path, ledger: Ledger) -> dict[str, str]:
+    """Reads MLflow's tables: one run for each trial, with what the ledger has, each point once."""
+    mirrored: dict[str, str] = {}
+    with closing(sqlite3.connect(runs / "mlflow.db")) as connection:
+        nested = connection.execute(
+            "SELECT t.value, r.run_uuid, r.status FROM runs r JOIN tags t"
+            " ON t.run_uuid = r.run_uuid WHERE t.key = 'qdexp.trial_id'"
+        ).fetchall()
+        for trial_id, run, status in nested:
+            assert trial_id not in mirrored, f"two MLflow runs of trial {trial_id}"
+            mirrored[trial_id] = status
+            points = connection.execute(
+                "SELECT key, step, value FROM metrics WHERE run_uuid = ?", (run,)
+            )
+            assert Counter(points.fetchall()) == Counter(_points(trial_id, ledger))
+        others = connection.execute(
+            "SELECT count(*), max(status) FROM runs WHERE run_uuid NOT IN"
+            " (SELECT run_uuid FROM tags WHERE key = 'qdexp.trial_id')"
+        ).fetchone()
+        assert others == (1, "FINISHED"), f"expected one finished parent run, found {others}"
+    return mirrored
+
+
+def _points(trial_id: str, ledger: Ledger) -> set[tuple[str, int, float]]:
+    """Returns what MLflow should have: the history, and the final measurements where they differ."""
+    record = ledger.find(trial_id)
+    assert record is not None
+    assert record.outcome is not None
+    outcome = record.outcome
+    history = {
+        (name, step, value)
+        for name, series in ledger.history(trial_id).items()
+        for step, value in zip(series.steps, series.values, strict=True)
+    }
+    return history | {(name, outcome.step, value) for name, value in outcome.measurements.items()}
+
+
+def _files(runs: Path) -> frozenset[str]:
+    names = (str(path.relative_to(runs)) for path in runs.rglob("*") if not path.is_dir())
+    return frozenset(
+        re.sub(r"checkpoint_step_\d+", "checkpoint_step_N", re.sub(r"\b[0-9a-f]{32}\b", "RUN", name))
+        for name in names
+    )
