@@ -21,6 +21,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from sqlalchemy.exc import SQLAlchemyError
 
+from qdexp.backends.mlflow_tracker.leftovers import remove_half_copied
 from qdexp.backends.mlflow_tracker.location import database_address, database_file
 from qdexp.errors import RequestError
 from qdexp.experiment.trial import Condition, Trial, condition_label
@@ -88,8 +89,11 @@ class MlflowStore:
         self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
     ) -> None:
         """Begins or continues the run of a trial, whichever experiment it was first made for."""
-        run = self._find_trial(trial.trial_id) or self._create_run(trial, condition, started_at)
+        run = self._find_trial(trial.trial_id) or self._create_run(trial, started_at, condition)
         self._running[trial.trial_id] = run
+        remove_half_copied(run)
+        if "seed" not in run.data.params:  # else a driver was killed between making and describing
+            self._describe(run, trial)
         experiment = self._client.get_experiment(self._experiment_id).name
         experiments = dict.fromkeys([*_split(run.data.tags.get(_EXPERIMENTS, "")), experiment])
         self._client.log_batch(
@@ -142,8 +146,8 @@ class MlflowStore:
         if self._parent_id:
             self._client.set_terminated(self._parent_id, "FINISHED")
 
-    def _create_run(self, trial: Trial, condition: Condition, started_at: float) -> Run:
-        run = self._client.create_run(
+    def _create_run(self, trial: Trial, started_at: float, condition: Condition) -> Run:
+        return self._client.create_run(
             self._experiment_id,
             start_time=_milliseconds(started_at),
             run_name=f"{condition_label(condition)}, seed {trial.seed}",
@@ -153,10 +157,11 @@ class MlflowStore:
                 MLFLOW_PARENT_RUN_ID: self._parent_id,
             },
         )
-        self._client.log_param(run.info.run_id, "seed", trial.seed)
+
+    def _describe(self, run: Run, trial: Trial) -> None:
         configuration = json.dumps(trial.configuration.model_dump(mode="json"), indent=2)
         self._client.log_text(run.info.run_id, configuration, "configuration.json")
-        return run
+        self._client.log_param(run.info.run_id, "seed", trial.seed)
 
     def _run(self, trial_id: str) -> Run:
         run = self._running.get(trial_id) or self._find_trial(trial_id)
@@ -200,10 +205,12 @@ def _probe(database: Path) -> None:
 
 
 def _metrics(run: Run, outcome: Outcome) -> Iterator[Metric]:
-    """Yields the history, then the final measurements, which MLflow shows as the latest."""
+    """Yields the history, then the final measurements: at the last step in its stead."""
     for name, series in outcome.history.items():
+        final = outcome.measurements.get(name)
         for step, value in zip(series.steps, series.values, strict=True):
-            if math.isfinite(value):
+            is_replaced = step == outcome.step and final not in (None, value)
+            if math.isfinite(value) and not is_replaced:
                 yield _metric(run, name, step, value)
     for name, value in outcome.measurements.items():
         series = outcome.history.get(name, Series(steps=(), values=()))
