@@ -74,12 +74,15 @@ class Faults:
         mark: In the environment of every process that is started.
         num_kills_at_writes: Kills of an inline driver at kinds of write.
         num_kills_at_moments: Kills of an inline driver at random moments.
+        num_kills_of_ray: Kills of a driver, a worker or a raylet.
     """
 
     def __init__(self) -> None:
         self.seed = int(os.environ.get("QDEXP_FAULT_SEED") or random.SystemRandom().getrandbits(32))
         self.mark = uuid.uuid4().hex
-        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 32)
+        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 38)
+        self.num_kills_of_ray = max(6, num_kills // 16)
+        num_kills -= self.num_kills_of_ray
         self.num_kills_at_moments = num_kills // 4
         self.num_kills_at_writes = num_kills - self.num_kills_at_moments
         self.notes: list[str] = []
@@ -93,12 +96,16 @@ class Faults:
 
     def left_processes(self, but: int = 0) -> dict[int, str]:
         """Returns what runs of ours, once what is about to end has had time to."""
-        deadline = time.monotonic() + 30
-        while (found := marked_processes(self.mark)) and time.monotonic() < deadline:
-            if len(found) <= 1:
+        deadline = time.monotonic() + 60
+        while found := {pid: what for pid, what in self.processes().items() if pid != but}:
+            if time.monotonic() > deadline:
                 break
             time.sleep(0.1)
         return found
+
+    def processes(self) -> dict[int, str]:
+        """Returns the live processes that were started here, with their command lines."""
+        return marked_processes(self.mark)
 
 
 FAULTS = Faults()

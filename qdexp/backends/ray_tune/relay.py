@@ -6,6 +6,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
+from qdexp.backends.ray_tune.pulse import Pulse
 from qdexp.backends.stop_signal import StopSignal
 from qdexp.execution.ports import Listener
 from qdexp.results.outcome import Failure, Outcome, Progress
@@ -17,6 +18,7 @@ class Relay(tune.Callback):
     def __init__(self, listener: Listener, stop: StopSignal) -> None:
         self._listener = listener
         self._stop = stop
+        self._pulse = Pulse()
         self._ended: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -24,8 +26,9 @@ class Relay(tune.Callback):
         return {}
 
     def on_step_begin(self, **_info: object) -> None:
-        """Stops the experiment where a signal asked for it."""
+        """Stops the experiment where a signal asked for it, or nothing is left to run it."""
         self._stop.check()
+        self._pulse.check()
 
     def on_trial_start(self, trial: TuneTrial, **_info: object) -> None:
         """An attempt began."""
