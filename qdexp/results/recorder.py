@@ -46,11 +46,14 @@ class Recorder:
             self._connection = self._connect()
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(
-                f"{self._path}: expected a writable ledger, found: {error}"
+                f"{self._path}: expected a writable ledger, found: {error}; {_remedy(error)}, or "
+                "choose another folder with --runs"
             ) from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+        if not schema.is_blank(connection):  # one of a newer version is not touched
+            schema.version_of(connection, str(self._path))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -177,9 +180,15 @@ class Recorder:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise LedgerError(
-                f"{self._path}: could not be written ({error}); free disk space or mend its "
-                "permissions, then give the same command again: what is recorded is kept"
+                f"{self._path}: could not be written ({error}); {_remedy(error)}, then give the "
+                "same command again: what is recorded is kept"
             ) from error
+
+
+def _remedy(error: Exception) -> str:
+    if "locked" in str(error):
+        return "another program has it open and is writing: close that one"
+    return "free disk space or mend its permissions"
 
 
 def is_in_use(runs: Path) -> bool:

@@ -5,6 +5,8 @@ import random
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from killed_runs import marked_processes
+from killed_runs import COMMAND, SPEC, Ended, ForkServer, Results, marked_processes, results
 
 from qdexp.config.configuration import Configuration
 from qdexp.data.dataset import LatentDataset
@@ -86,6 +88,7 @@ class Faults:
         self.num_kills_at_moments = num_kills // 4
         self.num_kills_at_writes = num_kills - self.num_kills_at_moments
         self.notes: list[str] = []
+        self.server_pid = 0
 
     def chance(self, what: str) -> random.Random:
         """Returns the generator of one test's choices."""
@@ -94,18 +97,18 @@ class Faults:
     def note(self, what: str) -> None:
         self.notes.append(what)
 
-    def left_processes(self, but: int = 0) -> dict[int, str]:
+    def left_processes(self) -> dict[int, str]:
         """Returns what runs of ours, once what is about to end has had time to."""
-        deadline = time.monotonic() + 60
-        while found := {pid: what for pid, what in self.processes().items() if pid != but}:
-            if time.monotonic() > deadline:
-                break
+        deadline = time.monotonic() + 120  # agents of a raylet that was killed
+        while (found := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return found
 
     def processes(self) -> dict[int, str]:
-        """Returns the live processes that were started here, with their command lines."""
-        return marked_processes(self.mark)
+        """Returns the live processes that were started here, the fork server excepted."""
+        found = marked_processes(self.mark)
+        found.pop(self.server_pid, None)
+        return found
 
 
 FAULTS = Faults()
@@ -114,6 +117,30 @@ FAULTS = Faults()
 @pytest.fixture(scope="session")
 def faults() -> Faults:
     return FAULTS
+
+
+@pytest.fixture(scope="session")
+def server(faults: Faults) -> Iterator[ForkServer]:
+    with ForkServer(faults.mark) as server:
+        faults.server_pid = server.pid
+        yield server
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undisturbed:
+    """The experiment as it is when nothing happens."""
+
+    ended: Ended
+    results: Results
+
+
+@pytest.fixture(scope="session")
+def undisturbed(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "sizes.yaml").write_text(SPEC)
+    ended = server.run(COMMAND, folder)
+    assert ended.code == 0, ended.said
+    return Undisturbed(ended=ended, results=results(folder / "runs"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

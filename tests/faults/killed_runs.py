@@ -53,6 +53,9 @@ seeds: 3
 """
 
 
+COMMAND = ["run", "sizes.yaml", "--executor", "inline"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kill:
     """Where, or when, and by which signal a run is ended.
@@ -112,12 +115,26 @@ class ForkServer:
         self.pid = self._process.pid
         assert self._read() == {"pid": self.pid}
 
-    def run(self, arguments: list[str], folder: Path, kill: Kill | None = None) -> Ended:
-        """Runs qdexp with the runs folder ``folder/runs``, ends it as told, and waits for it."""
+    def run(
+        self,
+        arguments: list[str],
+        folder: Path,
+        kill: Kill | None = None,
+        changes: dict[str, float] | None = None,
+    ) -> Ended:
+        """Runs qdexp with the runs folder ``folder/runs``, ends it as told, and waits for it.
+
+        Args:
+            arguments: Of the command line.
+            folder: The current folder.
+            kill: Where or when it is ended, if it is.
+            changes: To its surroundings: `clock`, seconds that its clock is ahead, and `patience`,
+                seconds that it waits for a lock of SQLite.
+        """
         log, output = folder / "writes.log", folder / "said.txt"
         log.unlink(missing_ok=True)
         order = asdict(kill) if kill and kill.kind else {}
-        order |= {"under": str(folder / "runs"), "log": str(log)}
+        order |= {"under": str(folder / "runs"), "log": str(log), **(changes or {})}
         request = {
             "arguments": arguments,
             "cwd": str(folder),

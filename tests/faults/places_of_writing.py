@@ -23,7 +23,7 @@ from typing import Any
 
 ORDER = "QDEXP_FAULT"
 """JSON: the runs folder (`under`), where each passing is noted (`log`), and where to end
-(`kind`, `nth` from 1, `moment`, `signal`), if anywhere."""
+(`kind`, `nth` from 1, `moment`, `signal`), if anywhere; and `clock` and `patience`, in seconds."""
 
 MLFLOW_METHODS = (
     "create_experiment",
@@ -62,6 +62,10 @@ class Places:
         yield
         self._end_if_told(kind, nth, "after")
 
+    def changed(self, what: str) -> float:
+        """Returns a change of the surroundings, 0 if there is none."""
+        return self._order.get(what, 0.0)
+
     def is_here(self, path: object) -> bool:
         """Tells whether a path is under the runs folder."""
         try:
@@ -88,7 +92,7 @@ def install() -> None:
     _watch_files(places)
     _watch_sqlite(places)
     _watch_mlflow(places)
-    _set_clock(json.loads(os.environ[ORDER]).get("clock", 0.0))
+    _set_clock(places.changed("clock"))
 
 
 def kind_of_file(path: str) -> str:
@@ -198,6 +202,8 @@ def _watch_sqlite(places: Places) -> None:
     def watched(database: Any, *rest: Any, **more: Any) -> sqlite3.Connection:
         if not places.is_here(database):
             return connect(database, *rest, **more)
+        if places.changed("patience"):
+            more["timeout"] = places.changed("patience")
         connection = connect(database, *rest, **{"factory": Watched, **more})
         if isinstance(connection, Watched):
             connection.qdexp_file = os.path.basename(os.fspath(database))

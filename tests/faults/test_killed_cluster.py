@@ -103,12 +103,11 @@ def running(folder: Path, faults: Faults) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(faults: Faults, tmp_path_factory: pytest.TempPathFactory) -> Results:
+def longer(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The numbers of the inline executor, which are those of Ray, bit for bit."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+    folder = tmp_path_factory.mktemp("longer")
     (folder / "sizes.yaml").write_text(LONGER)
-    with ForkServer(faults.mark) as server:
-        ended = server.run([*COMMAND, "--executor", "inline"], folder)
+    ended = server.run([*COMMAND, "--executor", "inline"], folder)
     assert ended.code == 0, ended.said
     return results(folder / "runs")
 
@@ -139,7 +138,7 @@ def kill_in_turn(
 
 
 def test_any_part_of_a_cluster_may_be_killed(
-    undisturbed: Results, faults: Faults, tmp_path: Path
+    longer: Results, faults: Faults, tmp_path: Path
 ) -> None:
     waiting = VICTIMS * max(1, faults.num_kills_of_ray // len(VICTIMS))
     num_kills, chance = len(waiting), faults.chance("ray")
@@ -149,7 +148,7 @@ def test_any_part_of_a_cluster_may_be_killed(
     while waiting or not is_complete:
         is_complete = kill_in_turn(waiting, folder, faults, chance)
         if is_complete:
-            assert results(folder / "runs") == undisturbed
+            assert results(folder / "runs") == longer
             assert set(final_outcomes(folder / "runs").values()) == {1}
             assert not list((folder / "runs" / "ray").glob("*"))
             folder = tmp_path / str(len(waiting))

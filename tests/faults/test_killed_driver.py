@@ -9,13 +9,13 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from signal import Signals
 
 import pytest
-from conftest import Faults
+from conftest import Faults, Undisturbed
 from killed_runs import (
+    COMMAND,
     MARK,
     SPEC,
     Ended,
@@ -27,8 +27,6 @@ from killed_runs import (
 )
 
 pytestmark = pytest.mark.slow
-
-COMMAND = ["run", "sizes.yaml", "--executor", "inline"]
 
 GROUPS = {
     "ledger": r"ledger\.sqlite .*",
@@ -44,28 +42,6 @@ GROUPS = {
     "report": r"\w+ .*(report|trials)\..*",
 }
 """Kinds of write, by what they write. One that belongs to none of them is a group of its own."""
-
-
-class Undisturbed:
-    """The experiment as it is when nothing happens."""
-
-    def __init__(self, server: ForkServer, folder: Path) -> None:
-        self.ended = started(server, folder)
-        assert self.ended.code == 0, self.ended.said
-        self.results = results(folder / "runs")
-        self.places = list(dict.fromkeys(self.ended.passed))
-        """(kind, moment), in the order in which they are reached first."""
-
-
-@pytest.fixture(scope="module")
-def server(faults: Faults) -> Iterator[ForkServer]:
-    with ForkServer(faults.mark) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def undisturbed(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    return Undisturbed(server, tmp_path_factory.mktemp("undisturbed"))
 
 
 def started(server: ForkServer, folder: Path, kill: Kill | None = None) -> Ended:
@@ -143,7 +119,7 @@ def chosen(
 
 
 def test_kinds_of_write_are_what_this_suite_thinks(undisturbed: Undisturbed) -> None:
-    kinds = {kind for kind, _ in undisturbed.places}
+    kinds = {kind for kind, _ in undisturbed.ended.passed}
     assert {group_of(kind) for kind in kinds} >= set(GROUPS)
     for each in (
         "ledger.sqlite tables",
@@ -172,7 +148,8 @@ def test_driver_killed_at_every_kind_of_write_loses_and_repeats_nothing(
     server: ForkServer, undisturbed: Undisturbed, faults: Faults, tmp_path: Path
 ) -> None:
     chance = faults.chance("writes")
-    places = chosen(undisturbed.places, faults.num_kills_at_writes, chance)
+    every = list(dict.fromkeys(undisturbed.ended.passed))
+    places = chosen(every, faults.num_kills_at_writes, chance)
     folders = Folders(server, tmp_path, undisturbed.results)
     hit: Counter[tuple[str, str]] = Counter()
     for kind, moment in places:
@@ -243,5 +220,5 @@ def test_command_killed_in_its_own_process_loses_and_repeats_nothing(
     assert results(tmp_path / "runs") == undisturbed.results
 
 
-def test_no_process_is_left(server: ForkServer, faults: Faults) -> None:
-    assert faults.left_processes(but=server.pid) == {}
+def test_no_process_is_left(faults: Faults) -> None:
+    assert faults.left_processes() == {}
