@@ -20,6 +20,7 @@ from qdexp.experiment.spec import Metrics, Resources, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 DEFAULT_PRIMARY = "eval.denoising_loss"
+MAX_NAME = 100
 MAX_SEEDS = 1000
 MAX_TRIALS = 100_000
 
@@ -107,9 +108,10 @@ class _Reader:
         return value.strip()
 
     def _name(self) -> str:
-        name = self._text("name", "a name of letters, digits, '_' and '-'")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
-            self._fail(f"name: expected letters, digits, '_' and '-', found '{name}'", "name")
+        expected = f"1 to {MAX_NAME} of the letters a to z, digits, '_' and '-', a letter or digit first"
+        name = self._text("name", expected)
+        if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}", name):
+            self._fail(f"name: expected {expected}, found '{name}'", "name")
         return name
 
     def _seeds(self, num_conditions: int) -> tuple[int, ...]:

@@ -153,7 +153,7 @@ class Ledger:
             known = self.experiments()
             raise NotFoundError(
                 f"expected an experiment in {self.runs} ({', '.join(known) or 'it has none'}), "
-                f"found '{experiment}'{nearest(experiment, known)} `qdexp run SPEC` makes one"
+                f"found '{experiment}'{nearest(experiment, known) or ';'} `qdexp run SPEC` makes one"
             )
         return records
 

@@ -135,12 +135,16 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(server: ForkServer, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "sizes.yaml").write_text(SPEC)
-    ended = server.run(COMMAND, folder)
+def undisturbed(server: ForkServer, undisturbed_folder: Path) -> Undisturbed:
+    (undisturbed_folder / "sizes.yaml").write_text(SPEC)
+    ended = server.run(COMMAND, undisturbed_folder)
     assert ended.code == 0, ended.said
-    return Undisturbed(ended=ended, results=results(folder / "runs"))
+    return Undisturbed(ended=ended, results=results(undisturbed_folder / "runs"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("undisturbed")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -119,6 +119,7 @@ def kill_in_turn(
 
     Returns whether the folder may be complete.
     """
+    victim, number = "nobody", signal.SIGKILL
     with running(folder, faults) as run:
         while waiting:
             victim, number = waiting[0]
