@@ -108,7 +108,9 @@ class _Reader:
         return value.strip()
 
     def _name(self) -> str:
-        expected = f"1 to {MAX_NAME} of the letters a to z, digits, '_' and '-', a letter or digit first"
+        expected = (
+            f"1 to {MAX_NAME} of the letters a to z, digits, '_' and '-', a letter or digit first"
+        )
         name = self._text("name", expected)
         if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}", name):
             self._fail(f"name: expected {expected}, found '{name}'", "name")

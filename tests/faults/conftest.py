@@ -2,10 +2,12 @@
 
 import os
 import random
+import socket
 import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from killed_runs import COMMAND, SPEC, Ended, ForkServer, Results, marked_processes, results
+from aftermath import Results, results
+from killed_runs import COMMAND, SPEC, Ended, ForkServer, marked_processes
 
 from qdexp.config.configuration import Configuration
 from qdexp.data.dataset import LatentDataset
@@ -147,7 +150,14 @@ def undisturbed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("undisturbed")
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+@pytest.fixture
+def unused_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says how this session can be repeated."""
     if FAULTS.notes:
         terminalreporter.section("faults")

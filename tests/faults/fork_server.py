@@ -24,12 +24,13 @@ SECONDS_TO_HANG = 120.0
 def warm_up() -> None:
     """Imports what a run imports; nothing of it may have started a thread, which no fork copies."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import qdexp_analysis
+    import qdexp_analysis.code_histogram
+
     import qdexp.backends.mlflow_tracker.store
     import qdexp.cli.run_command
     import qdexp.data.preparation
     import qdexp.training.run_trial
-    import qdexp_analysis
-    import qdexp_analysis.code_histogram
 
     assert qdexp.cli.run_command
     assert qdexp_analysis.code_histogram
@@ -40,15 +41,20 @@ def warm_up() -> None:
 def serve() -> None:
     """Answers requests until stdin ends; returns only in a child, ready to be qdexp."""
     warm_up()
-    print(json.dumps({"pid": os.getpid()}), flush=True)
+    _answer({"pid": os.getpid()})
     while line := sys.stdin.readline():
         request = json.loads(line)
         child = os.fork()
         if not child:
             _become_qdexp(request)
             return
-        print(json.dumps(_waited(child, request)), flush=True)
+        _answer(_waited(child, request))
     os._exit(0)
+
+
+def _answer(content: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
 
 
 def _become_qdexp(request: dict[str, Any]) -> None:

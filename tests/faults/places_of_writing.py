@@ -1,3 +1,5 @@
+# It stands in for functions of `os` and `sqlite3`, whatever they are called with.
+# ruff: noqa: ANN401, PTH
 """Every kind of write that qdexp's process makes under a runs folder, and how to end it there.
 
 Runs inside the process that is to die (see `fork_server` and `sitecustomize`), and changes nothing
@@ -163,40 +165,6 @@ def _opening(places: Places, function: Callable[..., Any]) -> Callable[..., Any]
 
 
 def _watch_sqlite(places: Places) -> None:
-    class Watched(sqlite3.Connection):
-        """A connection whose transactions are places, named by the last table written to."""
-
-        qdexp_file = ""
-        qdexp_table = ""
-
-        def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
-            self._note(sql)
-            if _COMMIT.match(sql):
-                with places.passing(f"{self.qdexp_file} {self.qdexp_table}"):
-                    return super().execute(sql, *rest)
-            if "journal_mode" in sql:
-                with places.passing(f"{self.qdexp_file} {sql.rpartition('=')[2].strip()}"):
-                    return super().execute(sql, *rest)
-            return super().execute(sql, *rest)
-
-        def executemany(self, sql: str, *rest: Any) -> sqlite3.Cursor:
-            self._note(sql)
-            return super().executemany(sql, *rest)
-
-        def executescript(self, sql: str) -> sqlite3.Cursor:
-            with places.passing(f"{self.qdexp_file} tables"):
-                return super().executescript(sql)
-
-        def commit(self) -> None:
-            if not self.in_transaction:
-                return super().commit()
-            with places.passing(f"{self.qdexp_file} commit"):
-                return super().commit()
-
-        def _note(self, sql: str) -> None:
-            if found := _TABLE.match(sql):
-                self.qdexp_table = found[1]
-
     connect = sqlite3.connect
 
     def watched(database: Any, *rest: Any, **more: Any) -> sqlite3.Connection:
@@ -206,10 +174,46 @@ def _watch_sqlite(places: Places) -> None:
             more["timeout"] = places.changed("patience")
         connection = connect(database, *rest, **{"factory": Watched, **more})
         if isinstance(connection, Watched):
-            connection.qdexp_file = os.path.basename(os.fspath(database))
+            connection.places, connection.file = places, os.path.basename(os.fspath(database))
         return connection
 
     sqlite3.connect = sqlite3.dbapi2.connect = watched  # type: ignore[assignment]
+
+
+class Watched(sqlite3.Connection):
+    """A connection whose transactions are places, named by the last table written to."""
+
+    places: Places
+    file = ""
+    table = ""
+
+    def execute(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+        self._note(sql)
+        if _COMMIT.match(sql):
+            with self.places.passing(f"{self.file} {self.table}"):
+                return super().execute(sql, *rest)
+        if "journal_mode" in sql:
+            with self.places.passing(f"{self.file} {sql.rpartition('=')[2].strip()}"):
+                return super().execute(sql, *rest)
+        return super().execute(sql, *rest)
+
+    def executemany(self, sql: str, *rest: Any) -> sqlite3.Cursor:
+        self._note(sql)
+        return super().executemany(sql, *rest)
+
+    def executescript(self, sql: str) -> sqlite3.Cursor:
+        with self.places.passing(f"{self.file} tables"):
+            return super().executescript(sql)
+
+    def commit(self) -> None:
+        if not self.in_transaction:
+            return super().commit()
+        with self.places.passing(f"{self.file} commit"):
+            return super().commit()
+
+    def _note(self, sql: str) -> None:
+        if found := _TABLE.match(sql):
+            self.table = found[1]
 
 
 def _watch_mlflow(places: Places) -> None:

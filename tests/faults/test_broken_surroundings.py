@@ -11,8 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aftermath import results
 from conftest import Faults, Undisturbed
-from killed_runs import COMMAND, SPEC, Ended, ForkServer, Kill, results
+from killed_runs import COMMAND, SPEC, Ended, ForkServer, Kill
 
 from qdexp.results.ledger import Ledger
 
@@ -125,7 +126,11 @@ def test_runs_folder_that_cannot_be_written_is_named_and_can_be_read(
     try:
         ended = server.run(COMMAND, outside)
         assert_clear(ended, 1, "expected a writable ledger", "Read-only", "--runs")
-        for reading in (["status", "sizes"], ["plan", "sizes.yaml"], ["report", "sizes", "--format", "md"]):
+        for reading in (
+            ["status", "sizes"],
+            ["plan", "sizes.yaml"],
+            ["report", "sizes", "--format", "md"],
+        ):
             assert_clear(server.run(reading, outside), 0)
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)

@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aftermath import Results, final_outcomes, results
 from conftest import Faults
-from killed_runs import MARK, SPEC, ForkServer, Results, end, final_outcomes, results
+from killed_runs import MARK, SPEC, ForkServer, end
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
-LONGER = SPEC.replace("max_steps: 12", "max_steps: 240").replace("every_steps: 3", "every_steps: 20")
+LONGER = SPEC.replace("max_steps: 12", "max_steps: 240").replace(
+    "every_steps: 3", "every_steps: 20"
+)
 COMMAND = ["run", "sizes.yaml", "--no-report"]
 VICTIMS = [
     ("a worker", signal.SIGKILL),
@@ -62,7 +65,9 @@ class Running:
             return self.process.pid
         commands = self._faults.processes().items()
         fitting = {
-            "a worker": [p for p, c in commands if c.startswith("ray::") and c.split()[0] not in IDLE],
+            "a worker": [
+                p for p, c in commands if c.startswith("ray::") and c.split()[0] not in IDLE
+            ],
             "the raylet": [p for p, c in commands if c.split()[0].endswith("/raylet")],
         }[victim]
         return next((pid for pid in fitting if pid not in self._gone), None)

@@ -13,18 +13,9 @@ from pathlib import Path
 from signal import Signals
 
 import pytest
+from aftermath import Results, final_outcomes, results
 from conftest import Faults, Undisturbed
-from killed_runs import (
-    COMMAND,
-    MARK,
-    SPEC,
-    Ended,
-    ForkServer,
-    Kill,
-    Results,
-    final_outcomes,
-    results,
-)
+from killed_runs import COMMAND, MARK, SPEC, Ended, ForkServer, Kill
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from aftermath import results
 from conftest import Undisturbed
-from killed_runs import COMMAND, SPEC, ForkServer, results
+from killed_runs import COMMAND, SPEC, ForkServer
 
 from qdexp.errors import RequestError, SpecError
 from qdexp.experiment.reader import read_spec
@@ -17,7 +18,7 @@ STRANGE = {
     "spaces": "two words ",
     "dots": "a.b..c",
     "non-ASCII letters": "größe_数_é",
-    "quotes": "it's \"it\"",
+    "quotes": 'it\'s "it"',
     "hash": "a#b",
     "percent": "100%25",
     "question mark": "why?",
@@ -102,7 +103,11 @@ def test_strange_path_of_data_is_found_or_refused(
     ended = server.run(["plan", "sizes.yaml"], tmp_path)
     assert ended.code == 2, ended.said
     assert "Traceback" not in ended.said
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["said.txt", "sizes.yaml", "writes.log"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "said.txt",
+        "sizes.yaml",
+        "writes.log",
+    ]
 
 
 @pytest.mark.parametrize("name", STRANGE.values(), ids=STRANGE)
@@ -139,11 +144,19 @@ def test_runs_folder_whose_name_is_too_long_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "is_mirrored"),
-    [("two words. größe 数 'q' \"Q\"", True), ("a#b %25 ?", False), (f"{'x' * 150}/{'y' * 150}", True)],
+    [
+        ("two words. größe 数 'q' \"Q\"", True),
+        ("a#b %25 ?", False),
+        (f"{'x' * 150}/{'y' * 150}", True),
+    ],
     ids=["letters", "what MLflow misreads", "300 characters"],
 )
 def test_experiment_runs_in_a_strange_folder(
-    name: str, is_mirrored: bool, server: ForkServer, undisturbed: Undisturbed, tmp_path: Path  # noqa: FBT001
+    name: str,
+    is_mirrored: bool,
+    server: ForkServer,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
 ) -> None:
     folder = tmp_path / name
     folder.mkdir(parents=True)
@@ -154,7 +167,12 @@ def test_experiment_runs_in_a_strange_folder(
     if is_mirrored:
         assert results(folder / "runs") == undisturbed.results
     assert (folder / "runs" / "reports" / "sizes" / "report.html").exists()
-    assert sorted(each.name for each in folder.iterdir()) == ["runs", "said.txt", "sizes.yaml", "writes.log"]
+    assert sorted(each.name for each in folder.iterdir()) == [
+        "runs",
+        "said.txt",
+        "sizes.yaml",
+        "writes.log",
+    ]
 
 
 @pytest.mark.slow
@@ -172,7 +190,9 @@ def test_name_in_a_ledger_that_is_a_path_writes_nothing_outside(
         source.backup(ledger)
         for table in ("specs", "members"):
             ledger.execute(f"UPDATE {table} SET experiment = '../../escaped'")
-        ledger.execute("UPDATE specs SET definition = replace(definition, 'sizes', '../../escaped')")
+        ledger.execute(
+            "UPDATE specs SET definition = replace(definition, 'sizes', '../../escaped')"
+        )
         ledger.commit()
     ended = server.run(["report", "../../escaped"], tmp_path)
     assert ended.code == 2, ended.said

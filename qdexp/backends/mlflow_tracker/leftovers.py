@@ -16,7 +16,7 @@ def remove_half_copied(run: Run) -> None:
     Where artifacts are not in a folder of this machine, their store has to know of such things.
     """
     address = run.info.artifact_uri
-    if not address.startswith("file:"):
+    if not address or not address.startswith("file:"):
         return
     for leftover in Path(local_file_uri_to_path(address)).glob(_UPLOADING):
         leftover.unlink(missing_ok=True)
