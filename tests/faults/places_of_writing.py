@@ -1,5 +1,5 @@
 # It stands in for functions of `os` and `sqlite3`, whatever they are called with.
-# ruff: noqa: ANN401, PTH
+# ruff: noqa: ANN401, PTH112, PTH113, PTH115, PTH119, PTH122, PTH202
 """Every kind of write that qdexp's process makes under a runs folder, and how to end it there.
 
 Runs inside the process that is to die (see `fork_server` and `sitecustomize`), and changes nothing

@@ -153,7 +153,7 @@ def test_runs_folder_whose_name_is_too_long_is_refused() -> None:
 )
 def test_experiment_runs_in_a_strange_folder(
     name: str,
-    is_mirrored: bool,
+    is_mirrored: bool,  # noqa: FBT001
     server: ForkServer,
     undisturbed: Undisturbed,
     tmp_path: Path,

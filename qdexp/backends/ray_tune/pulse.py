@@ -2,6 +2,8 @@
 """Whether a cluster still has a machine: without one, Tune waits for ever, and says nothing."""
 
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ray
 
@@ -12,9 +14,14 @@ _SECONDS = 2.0
 
 
 class Pulse:
-    """Looks now and then whether any machine of the cluster is alive."""
+    """Looks now and then whether any machine of the cluster is alive.
 
-    def __init__(self) -> None:
+    Args:
+        nodes: Tells of the machines, as Ray does.
+    """
+
+    def __init__(self, nodes: Callable[[], Sequence[Mapping[str, Any]]] = ray.nodes) -> None:
+        self._nodes = nodes
         self._due = 0.0
 
     def check(self) -> None:
@@ -26,7 +33,7 @@ class Pulse:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS
-        if not any(node["Alive"] for node in ray.nodes()):
+        if not any(node["Alive"] for node in self._nodes()):
             raise InterruptedRunError(
                 "stopped: expected a Ray cluster with a machine that is alive, found none (its "
                 "process `raylet` ended, killed for want of memory perhaps): what is finished is "
