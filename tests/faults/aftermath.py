@@ -113,7 +113,12 @@ def _mirrored(runs: Path) -> dict[str, dict[str, Any]]:
 
 
 def _files(runs: Path) -> Counter[str]:
-    """Counts files by name; of one checkpoint or two before the last, an interruption decides."""
+    """Counts files by name, but for those that an interruption or a failure decides.
+
+    That is how many checkpoints lie before the last, and the traceback of an attempt that failed
+    before another one completed, which MLflow keeps.
+    """
     names = (str(path.relative_to(runs)) for path in runs.rglob("*") if not path.is_dir())
     plain = (re.sub(r"\b[0-9a-f]{32}\b", "RUN", name) for name in names)
-    return Counter(name for name in plain if not re.search(r"checkpoint_step_\d+\.pt$", name))
+    free = r".*/checkpoint_step_\d+\.pt|mlartifacts/.*/traceback\.txt"
+    return Counter(name for name in plain if not re.fullmatch(free, name))

@@ -5,7 +5,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,9 +17,6 @@ from killed_runs import COMMAND, SPEC, Ended, ForkServer, Kill
 from qdexp.results.ledger import Ledger
 
 pytestmark = pytest.mark.slow
-
-TRACEBACK = "mlartifacts/sizes/RUN/artifacts/traceback.txt"
-"""Of an attempt that failed; MLflow keeps it."""
 
 HALF = Kill(signal="SIGTERM", kind="sync checkpoint.tmp", nth=11, moment="before")
 """In the third trial of six, at its ninth step of twelve."""
@@ -91,8 +87,7 @@ def assert_completes(server: ForkServer, folder: Path, undisturbed: Undisturbed)
     found = results(folder / "runs")
     assert found.outcomes == undisturbed.results.outcomes
     assert found.mirrored == undisturbed.results.mirrored
-    failed = sum(name.endswith("traceback.txt") for name in found.files.elements())
-    assert found.files - Counter({TRACEBACK: failed}) == undisturbed.results.files
+    assert found.files == undisturbed.results.files
 
 
 def test_full_disk_is_named_and_nothing_is_lost(
