@@ -61,7 +61,9 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
         RequestError: The folder cannot be written.
     """
     findings = find(load(name, runs))
-    if not out_folder and Path(name).name != name:  # from a ledger that no spec was read for
+    if not out_folder and (
+        Path(name).name != name or name == ".."
+    ):  # from a ledger that no spec was read for
         raise RequestError(
             f"report: expected the name of a folder, found '{name}', which is a path: name a file "
             "with --out"

@@ -89,7 +89,7 @@ class MlflowStore:
         self, trial: Trial, condition: Condition, tags: Mapping[str, str], started_at: float
     ) -> None:
         """Begins or continues the run of a trial, whichever experiment it was first made for."""
-        run = self._find_trial(trial.trial_id) or self._create_run(trial, started_at, condition)
+        run = self._find_trial(trial.trial_id) or self._create_run(trial, condition, started_at)
         self._running[trial.trial_id] = run
         remove_half_copied(run)
         if "seed" not in run.data.params:  # else a driver was killed between making and describing
@@ -146,7 +146,7 @@ class MlflowStore:
         if self._parent_id:
             self._client.set_terminated(self._parent_id, "FINISHED")
 
-    def _create_run(self, trial: Trial, started_at: float, condition: Condition) -> Run:
+    def _create_run(self, trial: Trial, condition: Condition, started_at: float) -> Run:
         return self._client.create_run(
             self._experiment_id,
             start_time=_milliseconds(started_at),
