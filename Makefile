@@ -6,12 +6,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SPEC   ?= experiments/codebook_size.yaml
 
+FAULTS ?= 200
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test faults check format clean
 
 help:
 	@echo "make demo     run $(SPEC) and write its report"
 	@echo "make test     run the tests"
+	@echo "make faults   kill it $(FAULTS) times at every kind of write, through Ray too"
 	@echo "make check    lint, types, layers"
 	@echo "make install  only set up $(VENV)"
 
@@ -30,6 +33,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+faults: install
+	QDEXP_FAULT_KILLS=$(FAULTS) $(BIN)/python -m pytest tests/faults
 
 check: install
 	$(BIN)/ruff check .

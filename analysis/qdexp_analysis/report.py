@@ -1,10 +1,13 @@
 """One experiment's report: HTML in one self-contained file, Markdown, and CSV."""
 
+import contextlib
 import csv
+import fcntl
 import io
 import math
 import os
 import re
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -42,6 +45,13 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
     """
     key = key_of(name, runs)
     findings = find(load(name, runs))
+    if not out_folder and (
+        Path(name).name != name or name == ".."
+    ):  # from a ledger that no spec was read for
+        raise RequestError(
+            f"report: expected the name of a folder, found '{name}', which is a path: name a file "
+            "with --out"
+        )
     folder = out_folder or runs / "reports" / name
     paths = {format_: folder / file for format_, file in _FILES.items()}
     files = report_files(folder, _summary(findings))
@@ -158,7 +168,23 @@ def _summary(findings: Findings) -> tuple[str, ...]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces a file at once: a reader sees the old one or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    """Replaces a file at once: a reader sees the old one or the new one.
+
+    One writer at a time, under one name beside it, which a killed one leaves to the next.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    with _alone_in(path.parent):
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Generator[None]:
+    """Waits for other writers; a lock on the folder itself leaves no file."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -7,7 +7,6 @@ the report, with its summary and the hashes of its files. Importing this loads n
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -95,7 +94,7 @@ def keep(files: ReportFiles, key: str) -> None:
     """
     content = {"key": key, "files": _hashes(files), "summary": files.summary_lines}
     path = files.html.with_name(KEPT)
-    beside = path.with_name(f"{KEPT}.{os.getpid()}")
+    beside = path.with_name(f".{KEPT}.new")
     beside.write_text(json.dumps(content), encoding="utf-8")
     beside.replace(path)
 

@@ -1,5 +1,6 @@
 """The use case that compares the ledger with its mirror and with the disk, and mends both."""
 
+import fcntl
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from qdexp.results.sealed import is_whole
 _TEMPORARY = (
     "trials/*/*.tmp",  # checkpoints
     "mlflow.db.new*",
-    "reports/*/.*.[0-9]*",  # ends in the number of the process that writes it
+    "reports/*/.*.new",
 )
 """What a write that was killed leaves, under the runs folder."""
 
@@ -66,17 +67,17 @@ def _temporary_files(runs: Path) -> Checked:
 
 
 def _is_being_written(file: Path) -> bool:
-    """Tells whether the process whose number a temporary file ends in still runs."""
-    number = file.suffix[1:]
-    if not number.isdecimal():
-        return False
+    """Tells whether somebody has the file's folder locked, as a report's writer does."""
+    descriptor = os.open(file.parent, os.O_RDONLY)
     try:
-        os.kill(int(number), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # it is another user's
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _checkpoints(ledger: Ledger) -> Checked:

@@ -3,6 +3,7 @@
 # pyright: reportUnknownMemberType=false
 """A YAML 1.2 file as plain data that remembers where everything stands."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -172,9 +173,12 @@ def _key(key: object, path: Path) -> str:
 
 
 def _hint(path: FilePath) -> str:
-    """Returns the spec that a name without folder or ending was probably meant to be."""
-    near = (path.with_suffix(".yaml"), FilePath("experiments") / f"{path.stem}.yaml")
-    existing = [str(candidate) for candidate in near if candidate.is_file()]
+    """Returns the spec that a name without folder or ending was probably meant to be.
+
+    `os.path` answers where pathlib raises: a name may be too long for any file.
+    """
+    near = (path.parent / f"{path.stem}.yaml", FilePath("experiments") / f"{path.stem}.yaml")
+    existing = [str(candidate) for candidate in near if os.path.isfile(candidate)]  # noqa: PTH113
     return f"; did you mean {existing[0]}?" if existing else f" (looked for {path.absolute()})"
 
 

@@ -24,6 +24,7 @@ from qdexp.experiment.named_fields import OURS
 from qdexp.experiment.spec import Metrics, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
+MAX_NAME = 100
 MAX_SEEDS = 1000
 
 _KEYS = (
@@ -147,9 +148,12 @@ class _Reader:
         return value.strip()
 
     def _name(self) -> str:
-        name = self._text("name", "a name of letters, digits, '_' and '-'")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
-            self._fail(f"name: expected letters, digits, '_' and '-', found '{name}'", "name")
+        expected = (
+            f"1 to {MAX_NAME} of the letters a to z, digits, '_' and '-', a letter or digit first"
+        )
+        name = self._text("name", expected)
+        if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}", name):
+            self._fail(f"name: expected {expected}, found '{name}'", "name")
         return name
 
     def _seeds(self) -> tuple[int, ...]:

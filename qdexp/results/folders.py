@@ -21,13 +21,14 @@ def runs_folder(given: Path | None) -> Path:
     """Returns the absolute runs folder: as given, or ``$QDEXP_RUNS``, or ``runs`` here.
 
     Raises:
-        RequestError: It, or a folder that it would be in, is a file or may not be entered.
+        RequestError: It, or a folder that it would be in, is a file, may not be entered, or has a
+            name that is too long.
     """
     runs = (given or Path(os.environ.get("QDEXP_RUNS") or DEFAULT_RUNS)).absolute()
     try:
         standing = next(path for path in (runs, *runs.parents) if path.exists())
-    except PermissionError as error:
-        problem = f"expected a folder that can be read, found {runs}: {error.strerror}"
+    except OSError as error:
+        problem = f"expected a folder that can be read or made, found {runs}: {error.strerror}"
         raise RequestError(f"--runs: {problem}") from None
     if not standing.is_dir():
         raise RequestError(

@@ -90,9 +90,10 @@ class Ledger:
         ]
         if not records:
             known = self.experiments()
+            hint = nearest(experiment, known) or ";"
             raise NotFoundError(
                 f"expected an experiment in {self.runs} ({', '.join(known) or 'it has none'}), "
-                f"found '{experiment}'{nearest(experiment, known)} `qdexp run SPEC` makes one"
+                f"found '{experiment}'{hint} `qdexp run SPEC` makes one"
             )
         return records
 

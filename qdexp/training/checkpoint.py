@@ -71,6 +71,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     _sync(path.parent)
     for old in newest_first(path.parent)[KEPT:]:
         old.unlink()
+    for leftover in path.parent.glob("checkpoint_step_*.tmp"):  # of a training killed while saving
+        leftover.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Checkpoint:

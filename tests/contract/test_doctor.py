@@ -1,5 +1,6 @@
 """`qdexp doctor` finds what differs between the ledger, MLflow and the disk, and mends it."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -254,13 +255,14 @@ def test_files_of_killed_writes_are_deleted(doctor: Doctor, runs: Path) -> None:
     (folder / "checkpoint_step_5.tmp").write_bytes(b"half")
     (runs / "mlflow.db.new").write_bytes(b"half")
     (runs / "mlflow.db.new-journal").write_bytes(b"half")
-    (runs / "reports" / "sizes" / ".report.html.99999999").write_bytes(b"half")
-    here = runs / "reports" / "sizes" / f".report.html.{os.getpid()}"
-    here.write_bytes(b"half")  # of a process that is still at it
-    doctor.mends(
-        "checkpoint_step_5.tmp", "mlflow.db.new:", "mlflow.db.new-journal", ".report.html.99999999"
-    )
-    assert here.exists()
+    report = runs / "reports" / "sizes" / ".report.html.new"
+    report.write_bytes(b"half")
+    locked = os.open(report.parent, os.O_RDONLY)
+    fcntl.flock(locked, fcntl.LOCK_EX)  # its writer is still at it
+    doctor.mends("checkpoint_step_5.tmp", "mlflow.db.new:", "mlflow.db.new-journal")
+    assert report.exists()
+    os.close(locked)
+    doctor.mends(".report.html.new")
     assert list(runs.rglob("*.tmp")) == []
 
 

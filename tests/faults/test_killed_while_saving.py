@@ -101,3 +101,12 @@ def test_training_killed_while_saving_goes_on_bit_for_bit(
     assert {path.name for path in workspace.folder.iterdir()} == left
     assert results(trial, workspace) == uninterrupted
     assert not list(workspace.folder.glob("*.tmp"))
+
+
+def test_half_written_checkpoint_of_a_step_that_is_not_saved_again_is_removed(
+    trial: Trial, workspace: Workspace
+) -> None:
+    workspace.folder.mkdir()
+    (workspace.folder / "checkpoint_step_5.tmp").write_bytes(b"half")
+    assert results(trial, workspace)
+    assert not list(workspace.folder.glob("*.tmp"))

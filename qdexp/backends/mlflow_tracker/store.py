@@ -19,6 +19,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from qdexp.backends.mlflow_tracker import entries
+from qdexp.backends.mlflow_tracker.leftovers import remove_half_copied
 from qdexp.backends.mlflow_tracker.location import Location
 from qdexp.backends.mlflow_tracker.points import (
     Point,
@@ -90,6 +91,7 @@ class MlflowStore:
         run = self.book.trial(trial_id) or self._create(begun)
         self._runs[trial_id] = run
         self._running.add(trial_id)
+        remove_half_copied(run)
         self._describe(run, begun)
         if run.info.status != "RUNNING":
             self.client.update_run(run.info.run_id, status="RUNNING")

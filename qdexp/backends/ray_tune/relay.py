@@ -9,6 +9,7 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
 from qdexp.backends.ray_tune.memory_kills import memory_kills
+from qdexp.backends.ray_tune.pulse import Pulse
 from qdexp.backends.stop_signal import StopSignal
 from qdexp.errors import TrialTimeoutError
 from qdexp.execution.limits import check_deadline, grace_seconds
@@ -23,6 +24,7 @@ class Relay(tune.Callback):
         self._listener = listener
         self._stop = stop
         self._deadline = deadline
+        self._pulse = Pulse()
         self._ended: set[str] = set()
         self._started: dict[str, tuple[float, int | None]] = {}
 
@@ -31,9 +33,10 @@ class Relay(tune.Callback):
         return {}
 
     def on_step_begin(self, **_info: object) -> None:
-        """Stops the experiment where a signal asked for it, or its budget is spent."""
+        """Stops the experiment: a signal came, its budget is spent, or nothing can run it."""
         self._stop.check()
         check_deadline(self._deadline)
+        self._pulse.check()
 
     def on_trial_start(self, trial: TuneTrial, **_info: object) -> None:
         """An attempt began."""
