@@ -39,13 +39,6 @@ def serve(location: Location, host: str, port: int) -> int:
         raise RequestError(f"expected a database at {location.in_words}, found none: {silence}")
     address = location.address
     _refuse_taken(host, port)
-    assert location.artifacts is not None
-    command = [
-        *(sys.executable, "-m", "mlflow", "server"),
-        *("--host", host, "--port", str(port), "--workers", "1"),
-        *("--default-artifact-root", location.artifacts.as_uri()),
-        *("--uvicorn-opts", "--log-level warning"),
-    ]
     if not _is_loopback(host):
         sys.stderr.write(
             f"warning: whoever reaches {host}:{port} can read, change and delete what is here; "
@@ -54,13 +47,23 @@ def serve(location: Location, host: str, port: int) -> int:
     for name, link in _links(address, host, port):
         sys.stderr.write(f"{name}: {link}\n")
     sys.stderr.write("Ctrl-C stops the server.\n")
+    return _wait(_started(location, host, port))
+
+
+def _started(location: Location, host: str, port: int) -> subprocess.Popen[bytes]:
+    assert location.artifacts is not None
+    command = [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+        *("--default-artifact-root", location.artifacts.as_uri()),
+        *("--uvicorn-opts", "--log-level warning"),
+    ]
     # The addresses may hold a password, which the list of processes would show.
-    stores = {"MLFLOW_BACKEND_STORE_URI": address, "MLFLOW_REGISTRY_STORE_URI": address}
-    # In a session of its own, Ctrl-C reaches the server once, through us.
-    process = subprocess.Popen(
-        command, env=os.environ | _ENVIRONMENT | stores, start_new_session=True
+    stores = dict.fromkeys(
+        ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_REGISTRY_STORE_URI"), location.address
     )
-    return _wait(process)
+    # In a session of its own, Ctrl-C reaches the server once, through us.
+    return subprocess.Popen(command, env=os.environ | _ENVIRONMENT | stores, start_new_session=True)
 
 
 def _is_loopback(host: str) -> bool:
