@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROUNDS = 3
+ROUNDS = 5
 NUM_SEEDS = 3
 LIMIT = 1.25
 
