@@ -142,6 +142,7 @@ def main() -> None:
         bare = [sys.executable, "bare.py", str(folder / "bare")]
         ours(folder, 0)  # from here on the folder has been used before
         seconds(bare, folder)
+        load = os.getloadavg()[0]
         rows = [(seconds(bare, folder), ours(folder, number + 1)) for number in range(ROUNDS)]
     medians = [statistics.median(column) for column in zip(*rows, strict=True)]
     ratio = medians[1] / medians[0]
@@ -154,7 +155,8 @@ def main() -> None:
         "Written by `benchmarks/ray_overhead.py`: whole processes in seconds, in turns; bare is "
         "Ray Tune with\n`reuse_actors` and nothing else, qdexp writes ledger and MLflow, without a "
         f"report. {platform.machine()}, {os.cpu_count()} CPUs,\nPython "
-        f"{platform.python_version()}. To hold: a ratio of medians of at most {LIMIT}.\n\n"
+        f"{platform.python_version()}; load average before it {load:.1f}.\n"
+        f"To hold: a ratio of medians of at most {LIMIT}.\n\n"
         "| round | bare | qdexp | ratio |\n| ---: | ---: | ---: | ---: |\n"
         + table
         + f"| median | {medians[0]:.1f} | {medians[1]:.1f} | {ratio:.2f} |\n"

@@ -137,12 +137,36 @@ def batch_file(
     request: "Request", allocation: Allocation, resources: "Resources", label: str
 ) -> str:
     """Returns the text of the batch file."""
+    cpus, gpus = _shares(allocation, resources)
+    options = _options(allocation, cpus, gpus, label)
+    header = _HEADER + "".join(f"#SBATCH {each}\n" for each in options)
+    parts, command, end = [header, _BEGIN], _run(request), ""
+    if allocation.nodes > 1:
+        parts.append(_CLUSTER)
+        command += ' --address "$head_node:$port"'
+        end = "kill $(jobs -p) 2>/dev/null; wait  # the cluster\n"
+    filled = {
+        "@folder@": shlex.quote(str(Path.cwd())),
+        "@ray@": shlex.quote(str(Path(sys.executable).with_name("ray"))),
+        "@shares@": f"--num-cpus={cpus} --num-gpus={gpus}",
+        "@run@": command,
+        "@end@": end,
+    }
+    # In one pass, so that a path that looks like one of the names stays as it is.
+    return re.sub("|".join(filled), lambda found: filled[found[0]], "".join([*parts, _RUN]))
+
+
+def _shares(allocation: Allocation, resources: "Resources") -> tuple[int, int]:
+    """Returns the CPUs and GPUs of each machine: as given, or those of one trial."""
     processes = getattr(resources, "processes", 1)
-    cpus = allocation.cpus or resources.cpus * processes
     wanted = resources.gpus
     of_a_trial = math.ceil(wanted * processes) if isinstance(wanted, int | float) else 0
     gpus = of_a_trial if allocation.gpus is None else allocation.gpus
-    options = [
+    return allocation.cpus or resources.cpus * processes, gpus
+
+
+def _options(allocation: Allocation, cpus: int, gpus: int, label: str) -> list[str]:
+    return [
         f"--job-name=qdexp-{label}",
         f"--output=qdexp-{label}-%j.log",
         "--open-mode=append",
@@ -155,25 +179,6 @@ def batch_file(
         *([f"--gpus-per-node={gpus}"] if gpus else []),
         *([f"--partition={allocation.partition}"] if allocation.partition else []),
     ]
-    header = _HEADER + "".join(f"#SBATCH {each}\n" for each in options)
-    command = _run(request)
-    parts = [header, _BEGIN]
-    if allocation.nodes > 1:
-        parts.append(_CLUSTER)
-        command += ' --address "$head_node:$port"'
-    end = "kill $(jobs -p) 2>/dev/null; wait  # the cluster\n" if allocation.nodes > 1 else ""
-    shares = f"--num-cpus={cpus} --num-gpus={gpus}"
-    ray = shlex.quote(str(Path(sys.executable).with_name("ray")))
-    filled = {
-        "@folder@": shlex.quote(str(Path.cwd())),
-        "@ray@": ray,
-        "@shares@": shares,
-        "@run@": command,
-        "@end@": end,
-    }
-    text = "".join([*parts, _RUN])
-    # In one pass, so that a path that looks like one of the names stays as it is.
-    return re.sub("|".join(filled), lambda found: filled[found[0]], text)
 
 
 def _run(request: "Request") -> str:
