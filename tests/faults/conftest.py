@@ -1,14 +1,9 @@
-"""One small training, on real latents that are prepared once; and the choices of faults."""
+"""One small training, on real latents that are prepared once; and a session of faults."""
 
-import os
-import random
 import socket
 import sys
-import time
-import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from aftermath import Results, results
-from killed_runs import COMMAND, SPEC, Ended, ForkServer, marked_processes
+from aftermath import results
+from fault_session import Faults, Undisturbed
+from killed_runs import COMMAND, SPEC, ForkServer
 
 from qdexp.config.configuration import Configuration
 from qdexp.data.dataset import LatentDataset
@@ -71,49 +67,6 @@ def latents(trial: Trial, runs: Path) -> Path:
     return LatentDataset().prepare(trial.ours.data, runs / "cache")
 
 
-class Faults:
-    """What a session of faults is made of: a seed for its choices, and how many kills.
-
-    Attributes:
-        seed: Of all choices, given by ``QDEXP_FAULT_SEED`` or drawn.
-        mark: In the environment of every process that is started.
-        num_kills_at_writes: Kills of an inline driver at kinds of write.
-        num_kills_at_moments: Kills of an inline driver at random moments.
-        num_kills_of_ray: Kills of a driver, a worker or a raylet.
-    """
-
-    def __init__(self) -> None:
-        self.seed = int(os.environ.get("QDEXP_FAULT_SEED") or random.SystemRandom().getrandbits(32))
-        self.mark = uuid.uuid4().hex
-        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 38)
-        self.num_kills_of_ray = max(6, num_kills // 16)
-        num_kills -= self.num_kills_of_ray
-        self.num_kills_at_moments = num_kills // 4
-        self.num_kills_at_writes = num_kills - self.num_kills_at_moments
-        self.notes: list[str] = []
-        self.server_pid = 0
-
-    def chance(self, what: str) -> random.Random:
-        """Returns the generator of one test's choices."""
-        return random.Random(f"{self.seed} {what}")
-
-    def note(self, what: str) -> None:
-        self.notes.append(what)
-
-    def left_processes(self) -> dict[int, str]:
-        """Returns what runs of ours, once what is about to end has had time to."""
-        deadline = time.monotonic() + 120  # agents of a raylet that was killed
-        while (found := self.processes()) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        return found
-
-    def processes(self) -> dict[int, str]:
-        """Returns the live processes that were started here, the fork server excepted."""
-        found = marked_processes(self.mark)
-        found.pop(self.server_pid, None)
-        return found
-
-
 FAULTS = Faults()
 
 
@@ -127,14 +80,6 @@ def server(faults: Faults) -> Iterator[ForkServer]:
     with ForkServer(faults.mark) as server:
         faults.server_pid = server.pid
         yield server
-
-
-@dataclass(frozen=True, kw_only=True)
-class Undisturbed:
-    """The experiment as it is when nothing happens."""
-
-    ended: Ended
-    results: Results
 
 
 @pytest.fixture(scope="session")

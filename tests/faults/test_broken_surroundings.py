@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from aftermath import results
-from conftest import Faults, Undisturbed
+from fault_session import Faults, Undisturbed
 from killed_runs import COMMAND, SPEC, Ended, ForkServer, Kill
 
 from qdexp.results.ledger import Ledger

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from aftermath import Results, final_outcomes, results
-from conftest import Faults
+from fault_session import Faults
 from killed_runs import MARK, SPEC, ForkServer, end
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]

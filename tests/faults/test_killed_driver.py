@@ -14,7 +14,7 @@ from signal import Signals
 
 import pytest
 from aftermath import Results, final_outcomes, results
-from conftest import Faults, Undisturbed
+from fault_session import Faults, Undisturbed
 from killed_runs import COMMAND, MARK, SPEC, Ended, ForkServer, Kill
 
 pytestmark = pytest.mark.slow

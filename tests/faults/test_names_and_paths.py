@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aftermath import results
-from conftest import Undisturbed
+from fault_session import Undisturbed
 from killed_runs import COMMAND, SPEC, ForkServer
 
 from qdexp.errors import RequestError, SpecError

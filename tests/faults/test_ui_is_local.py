@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import Faults, Undisturbed
+from fault_session import Faults, Undisturbed
 from killed_runs import MARK
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,61 @@
+"""What a session of faults is made of, and what it is compared with."""
+
+import os
+import random
+import time
+import uuid
+from dataclasses import dataclass
+
+from aftermath import Results
+from killed_runs import Ended, marked_processes
+
+
+class Faults:
+    """What a session of faults is made of: a seed for its choices, and how many kills.
+
+    Attributes:
+        seed: Of all choices, given by ``QDEXP_FAULT_SEED`` or drawn.
+        mark: In the environment of every process that is started.
+        num_kills_at_writes: Kills of an inline driver at kinds of write.
+        num_kills_at_moments: Kills of an inline driver at random moments.
+        num_kills_of_ray: Kills of a driver, a worker or a raylet.
+    """
+
+    def __init__(self) -> None:
+        self.seed = int(os.environ.get("QDEXP_FAULT_SEED") or random.SystemRandom().getrandbits(32))
+        self.mark = uuid.uuid4().hex
+        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 38)
+        self.num_kills_of_ray = max(6, num_kills // 16)
+        num_kills -= self.num_kills_of_ray
+        self.num_kills_at_moments = num_kills // 4
+        self.num_kills_at_writes = num_kills - self.num_kills_at_moments
+        self.notes: list[str] = []
+        self.server_pid = 0
+
+    def chance(self, what: str) -> random.Random:
+        """Returns the generator of one test's choices."""
+        return random.Random(f"{self.seed} {what}")
+
+    def note(self, what: str) -> None:
+        self.notes.append(what)
+
+    def left_processes(self) -> dict[int, str]:
+        """Returns what runs of ours, once what is about to end has had time to."""
+        deadline = time.monotonic() + 120  # agents of a raylet that was killed
+        while (found := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
+
+    def processes(self) -> dict[int, str]:
+        """Returns the live processes that were started here, the fork server excepted."""
+        found = marked_processes(self.mark)
+        found.pop(self.server_pid, None)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undisturbed:
+    """The experiment as it is when nothing happens."""
+
+    ended: Ended
+    results: Results
