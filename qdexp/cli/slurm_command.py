@@ -158,7 +158,7 @@ def batch_file(
 
 def _shares(allocation: Allocation, resources: "Resources") -> tuple[int, int]:
     """Returns the CPUs and GPUs of each machine: as given, or those of one trial."""
-    processes = getattr(resources, "processes", 1)
+    processes = resources.processes
     wanted = resources.gpus
     of_a_trial = math.ceil(wanted * processes) if isinstance(wanted, int | float) else 0
     gpus = of_a_trial if allocation.gpus is None else allocation.gpus
