@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qdexp.api.experiments import plan, report, run, show, status
+    from qdexp.backends.place import Place
     from qdexp.config.metric import Metric
     from qdexp.errors import DivergedError, InterruptedRunError, QdexpError, RequestError
     from qdexp.execution.own_training import OwnTrial, Reports, trainable
@@ -21,6 +22,7 @@ __all__ = [
     "Metric",
     "Outcome",
     "OwnTrial",
+    "Place",
     "Progress",
     "QdexpError",
     "Reports",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Place": "qdexp.backends.place",
     "qdexp.api.experiments": ("plan", "report", "run", "show", "status"),
     "qdexp.config.metric": ("Metric",),
     "qdexp.errors": ("DivergedError", "InterruptedRunError", "QdexpError", "RequestError"),

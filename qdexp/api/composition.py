@@ -4,7 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from qdexp.backends.place import Place
     from qdexp.data.dataset import LatentDataset
     from qdexp.data.video_encoding import EncodingProgress
-    from qdexp.execution.collaborators import Display
+    from qdexp.execution.collaborators import Collaborators, Display
     from qdexp.execution.conduct import Conducted
-    from qdexp.execution.ports import Reported, Tracker
+    from qdexp.execution.ports import Executor, Reported, Tracker
     from qdexp.experiment.plan import Plan
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
@@ -100,26 +100,32 @@ def carry_out(
         LedgerError: The ledger cannot be written.
     """
     from qdexp.backends.place import take_back
-    from qdexp.execution.collaborators import Collaborators
     from qdexp.execution.conduct import conduct
     from qdexp.execution.deferred import DeferredExecutor
-    from qdexp.results.provenance import driver_provenance
 
     with (interrupting or signals_interrupt)(), listening() as audience, ExitStack() as kept:
         take_back(runs, audience.say)
         lent = options.place.executor_for(spec, runs, audience.say)
         executor = DeferredExecutor(lambda: kept.enter_context(lent))
         tracker = tracker_of(runs, options.tracking_uri, audience.say)
-        outside = Collaborators(
-            dataset=dataset_of(runs, audience),
-            executor=executor,
-            tracker=tracker,
-            display=audience.display,
-            draw=draw,
-            provenance=driver_provenance(),
-            report=report,
-        )
+        outside = replace(_outside(runs, executor, tracker, audience), report=report)
         return conduct(spec, runs, outside, keep_going=options.keep_going)
+
+
+def _outside(
+    runs: Path, executor: "Executor", tracker: "Tracker", audience: Audience
+) -> "Collaborators":
+    from qdexp.execution.collaborators import Collaborators
+    from qdexp.results.provenance import driver_provenance
+
+    return Collaborators(
+        dataset=dataset_of(runs, audience),
+        executor=executor,
+        tracker=tracker,
+        display=audience.display,
+        draw=draw,
+        provenance=driver_provenance(),
+    )
 
 
 def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":

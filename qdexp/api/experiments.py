@@ -22,7 +22,7 @@ from qdexp.results.standing import state_of, step_of
 if TYPE_CHECKING:
     from qdexp_analysis import ReportFiles
 
-    from qdexp.backends.place import ExecutorName
+    from qdexp.backends.place import ExecutorName, Place
     from qdexp.execution.ports import Reported
     from qdexp.experiment.plan import Plan
     from qdexp.results.outcome import Series
@@ -103,15 +103,12 @@ def run(
     set: Mapping[str, Any] | None = None,
     seeds: int | None = None,
     executor: "ExecutorName" = "ray",
+    place: "Place | None" = None,
     runs: Path | str | None = None,
     max_trials: int | None = None,
     report: bool = True,
-    tracking: bool = True,
-    tracking_uri: str | None = None,
+    tracking: bool | str = True,
     keep_going: bool = False,
-    address: str | None = None,
-    storage: str | None = None,
-    variables: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Runs what is missing of an experiment, and reports; what is finished is never run again.
 
@@ -120,16 +117,12 @@ def run(
         set: Fields to set for all conditions, over the spec's `set`.
         seeds: Number of seeds instead of the spec's.
         executor: `ray`: in parallel; `inline`: in this process.
+        place: Where trials go, a running cluster for instance; over `executor`.
         runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
         max_trials: Refuse a spec that asks for more; 1,000 unless given.
         report: Whether to write the report.
-        tracking: Whether MLflow mirrors it; a later run that does catches up.
-        tracking_uri: Where MLflow mirrors it; ``$MLFLOW_TRACKING_URI`` or the runs folder unless
-            given.
+        tracking: Whether MLflow mirrors it, or the URI where; a later run that does catches up.
         keep_going: Whether to go on where the first three trials fail with the same error.
-        address: A running Ray cluster, ``HOST:PORT`` or ``auto``.
-        storage: The URI of a storage that files travel through, where nodes share no runs folder.
-        variables: Environment variables that a cluster's workers get.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
@@ -139,15 +132,18 @@ def run(
     from qdexp.backends.place import Place
 
     request = _request(spec, set, seeds, runs, max_trials)
-    asked = request.read_spec()
-    given = tuple(f"{name}={value}" for name, value in (variables or {}).items())
-    place = Place(executor=executor, address=address, storage=storage, variables=given)
     options = RunOptions(
-        place=place, tracking_uri=tracking_uri if tracking else NO_TRACKING, keep_going=keep_going
+        place=place or Place(executor=executor),
+        tracking_uri=_tracking_uri(tracking),
+        keep_going=keep_going,
     )
-    folder = request.runs_folder
-    written = partial(refreshed, asked.name, folder) if report else None
-    done = carry_out(asked, folder, options, report=written)
+    return _ran(request, options, with_report=report)
+
+
+def _ran(request: Request, options: RunOptions, *, with_report: bool) -> RunResult:
+    asked, folder = request.read_spec(), request.runs_folder
+    report = partial(refreshed, asked.name, folder) if with_report else None
+    done = carry_out(asked, folder, options, report=report)
     return RunResult(
         experiment=asked.name,
         num_run=done.num_run,
@@ -155,6 +151,12 @@ def run(
         notes=done.notes,
         report=done.reported,
     )
+
+
+def _tracking_uri(tracking: bool | str) -> str | None:
+    if isinstance(tracking, str):
+        return tracking
+    return None if tracking else NO_TRACKING
 
 
 def plan(

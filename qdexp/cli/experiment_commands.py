@@ -6,41 +6,31 @@ from typing import Annotated, Literal
 import typer
 
 from qdexp.cli.arguments import Json, MaxTrials, Runs, Seeds, Settings, SpecFile, TrackingUri
+from qdexp.cli.run_arguments import (
+    Address,
+    Env,
+    Executor,
+    KeepGoing,
+    NoReport,
+    NoTracking,
+    Storage,
+)
 
 
 def run(
     spec: SpecFile,
     settings: Settings = None,
     seeds: Seeds = None,
-    executor: Annotated[
-        Literal["ray", "inline"], typer.Option(help="ray: in parallel; inline: in this process.")
-    ] = "ray",
+    executor: Executor = "ray",
     runs: Runs = None,
     max_trials: MaxTrials = None,
-    keep_going: Annotated[
-        bool,
-        typer.Option(
-            "--keep-going", help="Go on where the first three trials fail with the same error."
-        ),
-    ] = False,
-    no_report: Annotated[bool, typer.Option("--no-report", help="Make no report.")] = False,
-    no_tracking: Annotated[
-        bool,
-        typer.Option("--no-tracking", help="Mirror nothing in MLflow; a later run catches up."),
-    ] = False,
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT|auto", help="A running Ray cluster [default: none]."),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="Where files travel through if nodes share no folder."),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=VALUE]", help="A variable for the cluster's workers."),
-    ] = None,
+    keep_going: KeepGoing = False,
+    no_report: NoReport = False,
+    no_tracking: NoTracking = False,
     tracking_uri: TrackingUri = None,
+    address: Address = None,
+    storage: Storage = None,
+    env: Env = None,
 ) -> None:
     """Run what is missing of an experiment, then report.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.execution.machine import num_gpus
-from qdexp.execution.measured import peak_memory_bytes
+from qdexp.execution.measured import gpu_memory_bytes
 from qdexp.execution.ports import Assignment, Workspace
 from qdexp.execution.shape import shape_of
 from qdexp.experiment.plan import PlannedTrial
@@ -33,7 +33,7 @@ class Assigner:
         self._latents = latents
         self._budget_seconds = spec.budget.trial
         self._shares_gpus = spec.resources.gpus is None and num_gpus() > 0
-        self._peaks: dict[str, int | None] = {}
+        self._peaks: dict[str, float | None] = {}
 
     def assignment(self, planned: PlannedTrial) -> Assignment:
         """Returns a trial with its folders, and the checkpoints that it begins with."""
@@ -57,11 +57,11 @@ class Assigner:
             peak_memory_bytes=self._peak(trial),
         )
 
-    def _peak(self, trial: Trial) -> int | None:
+    def _peak(self, trial: Trial) -> float | None:
         """Returns the memory of a GPU that a trial of this shape held; not without a GPU here."""
         if not self._shares_gpus:
             return None
         shape = shape_of(trial).steps
         if shape not in self._peaks:
-            self._peaks[shape] = peak_memory_bytes(self.ledger, trial)
+            self._peaks[shape] = gpu_memory_bytes(self.ledger, trial)
         return self._peaks[shape]

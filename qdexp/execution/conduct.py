@@ -62,13 +62,8 @@ def conduct(
             outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         plan = plan_of(spec, ledger, outside.dataset)
-        asked_by = recorder.record_plan(
-            (spec.file, spec.text, spec.definition()),
-            [(planned.trial, planned.condition) for planned in plan.trials],
-        )
+        outside = _asking(spec, plan, recorder, outside)
         outside.display.on_plan(plan)
-        facts = recorder.record_facts(outside.provenance)
-        outside = replace(outside, provenance={**facts, **asked_by})
         scribe = Scribe(plan, recorder, ledger, outside)
         stopped, reported = "", None
         place = outside.tracker.place
@@ -94,6 +89,16 @@ def conduct(
         stopped=stopped,
         reported=reported,
     )
+
+
+def _asking(spec: Spec, plan: Plan, recorder: Recorder, outside: Collaborators) -> Collaborators:
+    """Records what is asked for, and by whom; every outcome's provenance refers to it."""
+    asked_by = recorder.record_plan(
+        (spec.file, spec.text, spec.definition()),
+        [(planned.trial, planned.condition) for planned in plan.trials],
+    )
+    facts = recorder.record_facts(outside.provenance)
+    return replace(outside, provenance={**facts, **asked_by})
 
 
 def _run_missing(plan: Plan, rounds: Rounds, assigner: Assigner) -> str:

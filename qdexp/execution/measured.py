@@ -15,6 +15,7 @@ from qdexp.results.folders import cache_folder, trial_folder
 from qdexp.results.ledger import Ledger
 from qdexp.results.machine import cpu_model
 from qdexp.results.overview import CompletedTrial, newest_completed
+from qdexp.results.provenance import duration
 
 NEWEST = 1000
 """Completed trials that are looked at, the last ones: an estimate needs not all of a ledger."""
@@ -62,10 +63,23 @@ def measurements(ledger: Ledger, wanted: Iterable[Trial]) -> Measurements:
     return Measurements(steps=steps, whole=whole)
 
 
-def peak_memory_bytes(ledger: Ledger, trial: Trial) -> int | None:
-    """Returns the most memory that a trial of this shape held, or None if none was measured."""
-    alike = measurements(ledger, [trial]).steps.get(shape_of(trial).steps, ())
-    held = [each.peak_memory_bytes for each in alike if each.peak_memory_bytes is not None]
+def gpu_memory_bytes(ledger: Ledger, trial: Trial) -> float | None:
+    """Returns the most memory of a GPU that a trial of this shape held, or None if none is known.
+
+    What trials without a GPU held of the machine's memory says nothing; a probe's says so where
+    there is a GPU.
+    """
+    shape = shape_of(trial).steps
+    held = [
+        done.measurements["cost.peak_memory_bytes"]
+        for done in newest_completed(ledger, NEWEST)
+        if done.provenance.get("device", "cpu") != "cpu"
+        and "cost.peak_memory_bytes" in done.measurements
+        and shape_of(done.trial).steps == shape
+    ]
+    probed = _read(ledger.runs).get(shape)
+    if probed and probed[0].peak_memory_bytes is not None:
+        held.append(probed[0].peak_memory_bytes)
     return max(held, default=None)
 
 
@@ -111,7 +125,7 @@ def _taken(ledger: Ledger, done: CompletedTrial, *, is_alone: bool) -> Measured:
     """
     measured = done.measurements
     facts = done.provenance
-    wall = float(facts.get("finished_at", 0.0)) - float(facts.get("started_at", 0.0))
+    wall = duration(facts) or 0.0
     training = measured.get("cost.train_seconds")
     if training is None:
         training, other = wall, 0.0

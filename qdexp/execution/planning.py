@@ -78,7 +78,7 @@ def _known(trials: Sequence[Trial], ledger: Ledger) -> dict[str, Known]:
         if not last.is_final:
             if trial.trial_id in folders:
                 step = _own_step(trial, ledger.runs)
-            if step is None and last.invalidated is None:
+            if step is None:
                 alone.append(trial)
         known[trial.trial_id] = Known(
             status=last.status,
@@ -113,7 +113,7 @@ def _able_to_teach(teacher: Trial, known: Known, ledger: Ledger) -> Known:
     """Returns what is known of a teacher somebody waits for: without its weights it is not done."""
     folder = trial_folder(ledger.runs, teacher.trial_id)
     weights = folder / FINAL_CHECKPOINT
-    if known.status != "completed" or is_whole(weights):
+    if known.status != "completed" or known.invalidated is not None or is_whole(weights):
         return known
     problem = "damaged" if weights.exists() else "gone"
     return Known(

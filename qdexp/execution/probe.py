@@ -60,14 +60,7 @@ def probe(
         RequestError: The measurements cannot be kept.
         DataError: The data are not what they should be.
     """
-    waiting: dict[str, PlannedTrial] = {}
-    for planned in plan.to_run:
-        waiting.setdefault(shape_of(planned.trial).steps, planned)
-    wanted = [
-        planned
-        for key, planned in waiting.items()
-        if all(each.is_elsewhere for each in measured.steps.get(key, ()))
-    ]
+    wanted = _wanted(plan, measured)
     done = 0
     with tempfile.TemporaryDirectory(prefix="qdexp-probe-") as scratch:
         place = _Place(runs=runs, scratch=Path(scratch), dataset=dataset, say=say)
@@ -85,6 +78,18 @@ def probe(
                 ) from None
             done += 1
     return done
+
+
+def _wanted(plan: Plan, measured: Measurements) -> list[PlannedTrial]:
+    """Returns the first trial to run of each shape that nothing here is known of."""
+    waiting: dict[str, PlannedTrial] = {}
+    for planned in plan.to_run:
+        waiting.setdefault(shape_of(planned.trial).steps, planned)
+    return [
+        planned
+        for key, planned in waiting.items()
+        if all(each.is_elsewhere for each in measured.steps.get(key, ()))
+    ]
 
 
 def _probed(trial: Trial, place: _Place) -> Measured | None:

@@ -151,23 +151,25 @@ def make_plan(
         facts = known.get(trial.trial_id, Known())
         label = condition_label(condition) if condition and replaced else ""
         old = replaced.pop((label, trial.seed), None) if label else None
-        state, reason, changes = _judge(trial, facts, old)
-        planned.append(
-            PlannedTrial(
-                trial=trial,
-                condition=condition,
-                state=state,
-                reason=reason,
-                known=facts,
-                changes=changes,
-                shared_with=(shared or {}).get(trial.trial_id, ()),
-            )
-        )
+        one = _judged(trial, condition, facts, old)
+        planned.append(replace(one, shared_with=(shared or {}).get(trial.trial_id, ())))
     waits = _waits([each for each in planned if each.state in TO_RUN])
     for index, each in enumerate(planned):
         if each.trial.trial_id in waits:
             planned[index] = replace(each, waits_for=waits[each.trial.trial_id])
     return Plan(experiment=experiment, trials=tuple(planned), orphans=tuple(replaced.values()))
+
+
+def _judged(trial: Trial, condition: Condition, facts: Known, old: Former | None) -> PlannedTrial:
+    state, reason, changes = _judge(trial, facts, old)
+    return PlannedTrial(
+        trial=trial,
+        condition=condition,
+        state=state,
+        reason=reason,
+        known=facts,
+        changes=changes,
+    )
 
 
 def _waits(to_run: Sequence[PlannedTrial]) -> dict[str, str]:

@@ -99,7 +99,8 @@ def test_json_has_a_stable_form(spec: Path) -> None:
     probe(spec, 0)
     content = json.loads(planned(spec, "--json"))
     assert list(content) == [
-        *("counts", "estimate", "experiment", "orphans", "seconds_per_trial", "trials"),
+        *("counts", "design", "estimate", "experiment", "orphans"),
+        *("seconds_per_trial", "trials"),
     ]
     assert content["estimate"] == {
         "num_estimated": 2,

@@ -13,7 +13,7 @@ from qdexp.config.data_config import DataConfig
 from qdexp.config.presets import preset
 from qdexp.execution import machine
 from qdexp.execution.estimate import Measured, Measurements
-from qdexp.execution.measured import keep_probe, measurements, peak_memory_bytes
+from qdexp.execution.measured import gpu_memory_bytes, keep_probe, measurements
 from qdexp.execution.ports import Assignment, Workspace
 from qdexp.execution.probe import measured_from, probe
 from qdexp.execution.probing import probed
@@ -123,11 +123,11 @@ def test_here_counts_before_a_probe_and_a_probe_before_elsewhere(tmp_path: Path)
 
 def test_memory_for_several_trials_on_a_gpu_is_known_from_a_probe(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        assert peak_memory_bytes(ledger, TRIAL) is None
+        assert gpu_memory_bytes(ledger, TRIAL) is None
     keep_probe(tmp_path, shape_of(TRIAL), PROBED)
     keep_probe(tmp_path, shape_of(TRIAL), replace(PROBED, peak_memory_bytes=90))
     with Ledger(tmp_path) as ledger:
-        assert peak_memory_bytes(ledger, TRIAL) == 90
+        assert gpu_memory_bytes(ledger, TRIAL) == 90
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["probes.json"]
 
 

@@ -10,11 +10,10 @@ import pytest
 from qdexp.config.data_config import DataConfig
 from qdexp.execution.planning import plan_of
 from qdexp.experiment import identity
-from qdexp.experiment import plan as planning
+from qdexp.experiment import trial as trials
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
 from qdexp.experiment.spec import Spec
-from qdexp.results import recorder as recording
 from qdexp.results.folders import FINAL_CHECKPOINT, checkpoint_name, trial_folder
 from qdexp.results.ledger import Ledger, Row
 from qdexp.results.outcome import Outcome
@@ -68,7 +67,8 @@ class Made:
     def invalidate(self, trial_id: str) -> None:
         with closing(sqlite3.connect(self.runs / LEDGER_FILE)) as connection, connection:
             connection.execute(
-                "INSERT INTO invalidations SELECT outcome_id, 1.0, 'the disk lied' FROM outcomes"
+                "INSERT INTO invalidations (outcome_id, invalidated_at, because)"
+                " SELECT outcome_id, 1.0, 'the disk lied' FROM outcomes"
                 " WHERE trial_id = ?",
                 (trial_id,),
             )
@@ -82,7 +82,7 @@ def made(tmp_path: Path) -> Made:
 @pytest.fixture
 def next_revision(monkeypatch: pytest.MonkeyPatch) -> int:
     number = identity.RESULTS_REVISION + 1
-    for module in (identity, planning, recording):
+    for module in (identity, trials):
         monkeypatch.setattr(module, "RESULTS_REVISION", number)
     return number
 
@@ -179,10 +179,10 @@ def test_questions_to_the_ledger_are_as_many_for_two_seeds_as_for_forty(
 def test_configuration_is_hashed_once_for_all_its_seeds(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    spec = replace(made.spec(), seeds=tuple(range(50)))
     hashed: list[int] = []
     effective = identity.effective
     monkeypatch.setattr(identity, "effective", lambda fields: hashed.append(1) or effective(fields))
-    spec = replace(made.spec(), seeds=tuple(range(50)))
-    trials = spec.trials(["d", "d"])
-    assert len({trial.trial_id for trial, _ in trials}) == 100
+    asked = spec.trials(["d", "d"])
+    assert len({trial.trial_id for trial, _ in asked}) == 100
     assert len(hashed) == 2

@@ -356,8 +356,15 @@ def test_waits_grow_up_to_five_minutes() -> None:
     [("NVIDIA H100", True, 3e9), ("cpu", True, None), ("NVIDIA H100", False, None)],
 )
 def test_memory_measured_on_a_gpu_comes_with_trials_of_the_same_configuration(
-    bench: Bench, device: str, expected: float | None, *, other_seed_only: bool
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    expected: float | None,
+    *,
+    other_seed_only: bool,
 ) -> None:
+    monkeypatch.setattr("qdexp.execution.assigner.num_gpus", lambda: 1)
+
     def end(one: Assignment, _: int) -> Outcome:
         return Outcome(
             trial_id=one.trial.trial_id,

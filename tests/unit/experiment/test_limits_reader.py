@@ -97,5 +97,6 @@ def test_what_is_wrong_is_refused_at_its_place(
 
 
 def test_whole_batches_are_asked_of_our_own_training_only(tmp_path: Path) -> None:
+    (tmp_path / "my_training.py").write_text("def train(trial, workspace):\n    yield\n")
     own = read(tmp_path, "resources: {processes: 3}\ntrainable: my_training:train\n")
     assert own.resources.processes == 3

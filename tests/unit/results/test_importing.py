@@ -120,6 +120,18 @@ def test_ledger_with_a_row_that_makes_no_sense_is_not_let_in(
         assert len(here.rows()["outcomes"]) == 1
 
 
+def test_mirrored_outcomes_of_a_ledger_of_version_1_were_in_the_runs_folder(
+    version_1: Path,
+) -> None:
+    with closing(sqlite3.connect(version_1 / schema.LEDGER_FILE)) as write, write:
+        write.execute("INSERT INTO mirrored VALUES ('sizes', 1)")
+    with Ledger(version_1) as ledger:
+        assert ledger.unmirrored("sizes", "") == []
+        assert len(ledger.unmirrored("sizes", "http://elsewhere")) == 1
+    with Recorder(version_1), Ledger(version_1) as ledger:
+        assert ledger.places() == [""]
+
+
 def test_ledger_of_version_1_is_imported(machines, here, version_1: Path) -> None:
     before = version_1.joinpath(schema.LEDGER_FILE).read_bytes()
     here.imports(version_1)

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import sqlite3
-from contextlib import closing
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -130,24 +129,6 @@ def test_outcome_counts_as_mirrored_where_it_was_until_there_is_another(tmp_path
         assert [record.trial for record in ledger.unmirrored("sizes", "http://host")] == [TRIAL]
 
 
-def test_mirrored_outcomes_of_a_ledger_of_version_2_were_in_the_runs_folder(
-    tmp_path: Path,
-) -> None:
-    with Recorder(tmp_path) as recorder:
-        asked(recorder, TRIAL)
-        recorder.record_outcome(COMPLETED)
-    with closing(sqlite3.connect(tmp_path / schema.LEDGER_FILE)) as connection:
-        connection.executescript(
-            "DROP TABLE mirrored; CREATE TABLE mirrored (experiment TEXT NOT NULL, outcome_id "
-            "INTEGER NOT NULL REFERENCES outcomes, PRIMARY KEY (experiment, outcome_id)) "
-            "WITHOUT ROWID; INSERT INTO mirrored VALUES ('sizes', 1); PRAGMA user_version = 2"
-        )
-    with Ledger(tmp_path) as ledger:
-        assert ledger.unmirrored("sizes", "") == []
-    with Recorder(tmp_path), Ledger(tmp_path) as ledger:
-        assert ledger.places() == [""]
-
-
 def test_readers_of_a_finished_run_leave_nothing_behind(tmp_path: Path) -> None:
     with Recorder(tmp_path) as recorder:
         asked(recorder, TRIAL)
@@ -214,7 +195,7 @@ def test_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / schema.LEDGER_FILE)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LedgerError, match="expected ledger version 3 or older, found 99"):
+    with pytest.raises(LedgerError, match="expected ledger version 2 or older, found 99"):
         Ledger(tmp_path)
 
 
