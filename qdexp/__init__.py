@@ -37,8 +37,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Place": "qdexp.backends.place",
     "qdexp.api.experiments": ("plan", "report", "run", "show", "status"),
+    "qdexp.backends.place": ("Place",),
     "qdexp.config.metric": ("Metric",),
     "qdexp.errors": ("DivergedError", "InterruptedRunError", "QdexpError", "RequestError"),
     "qdexp.execution.own_training": ("OwnTrial", "Reports", "trainable"),

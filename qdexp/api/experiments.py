@@ -132,11 +132,9 @@ def run(
     from qdexp.backends.place import Place
 
     request = _request(spec, set, seeds, runs, max_trials)
-    options = RunOptions(
-        place=place or Place(executor=executor),
-        tracking_uri=_tracking_uri(tracking),
-        keep_going=keep_going,
-    )
+    place = place or Place(executor=executor)
+    uri = _tracking_uri(tracking)
+    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
     return _ran(request, options, with_report=report)
 
 

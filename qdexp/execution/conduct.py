@@ -80,15 +80,19 @@ def conduct(
                 scribe.close(reported)
         elif outside.report:
             reported = outside.report()
-        standing = standings(ledger, [planned.trial.trial_id for planned in plan.trials])
-    num_completed = sum(each.is_completed for each in standing.values())
-    return Conducted(
-        num_run=scribe.num_outcomes,
-        num_incomplete=len(plan.trials) - num_completed,
-        notes=tuple(scribe.notes),
-        stopped=stopped,
-        reported=reported,
-    )
+        return Conducted(
+            num_run=scribe.num_outcomes,
+            num_incomplete=_num_incomplete(plan, ledger),
+            notes=tuple(scribe.notes),
+            stopped=stopped,
+            reported=reported,
+        )
+
+
+def _num_incomplete(plan: Plan, ledger: Ledger) -> int:
+    """Returns how many of the plan's trials did not complete."""
+    standing = standings(ledger, [planned.trial.trial_id for planned in plan.trials])
+    return len(plan.trials) - sum(each.is_completed for each in standing.values())
 
 
 def _asking(spec: Spec, plan: Plan, recorder: Recorder, outside: Collaborators) -> Collaborators:
