@@ -18,7 +18,7 @@ from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
 from qdexp.results.folders import cache_folder
-from qdexp.results.ledger import Ledger
+from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.overview import standings
 from qdexp.results.recorder import Recorder
 
@@ -50,8 +50,6 @@ def conduct(
 ) -> Conducted:
     """Runs what is missing of an experiment; every outcome is in the ledger before anything else.
 
-    Where the first trials all fail with the same error it stops, unless it is to keep going.
-
     Raises:
         InterruptedRunError: A signal or the budget stopped it; the same call goes on from there.
         RequestError: The data or the resources asked for do not exist.
@@ -66,9 +64,7 @@ def conduct(
         outside.display.on_plan(plan)
         scribe = Scribe(plan, recorder, ledger, outside)
         stopped, reported = "", None
-        place = outside.tracker.place
-        behind = [] if place is None else ledger.unmirrored(spec.name, place)
-        if plan.to_run or behind:
+        if (behind := _behind(spec, ledger, outside)) or plan.to_run:
             latents = _prepared(plan, runs, outside)
             outside.tracker.open_experiment(entry_of(ledger.specs(spec.name)[-1]))
             try:
@@ -87,6 +83,12 @@ def conduct(
             stopped=stopped,
             reported=reported,
         )
+
+
+def _behind(spec: Spec, ledger: Ledger, outside: Collaborators) -> list[TrialRecord]:
+    """Returns the trials whose outcomes the mirror lacks, if there is one."""
+    place = outside.tracker.place
+    return [] if place is None else ledger.unmirrored(spec.name, place)
 
 
 def _num_incomplete(plan: Plan, ledger: Ledger) -> int:

@@ -41,7 +41,7 @@ SHAPE = {
 
 
 class Heard:
-    """A listener that remembers the outcome, and may send a signal at a step."""
+    """A listener that remembers the outcome, and may send a signal at a step: once."""
 
     def __init__(self, stops_at: int | None = None) -> None:
         self.stops_at = stops_at
@@ -53,6 +53,7 @@ class Heard:
     def on_progress(self, trial_id: str, progress: Progress) -> None:
         assert trial_id
         if self.stops_at is not None and progress.step >= self.stops_at:
+            self.stops_at = None  # a second one would end this process at once
             os.kill(os.getpid(), signal.SIGTERM)
 
     def on_outcome(self, outcome: Outcome) -> None:
