@@ -1,5 +1,6 @@
 """The clips behind a configuration, as the use cases see them; importing this loads no torch."""
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from qdexp.config.data_config import DataConfig
 from qdexp.data.fingerprint import fingerprint, given_manifest
 from qdexp.data.hash_index import INDEX, HashIndex
 from qdexp.data.manifest import Manifest, are_whole, damaged_shard
+from qdexp.data.whole_folder import parts_of
 from qdexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class LatentDataset:
         try:
             if are_whole(folder, fingerprint=identity):  # then nobody waits for torch
                 manifest = Manifest.read(folder)
+                shutil.rmtree(parts_of(folder), ignore_errors=True)  # of a driver that was killed
             else:
                 manifest = self._made(config, folder)
             self._hashes.save()

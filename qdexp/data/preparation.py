@@ -20,7 +20,7 @@ from qdexp.data.pca3d import Pca3d
 from qdexp.data.shard import StoredClips, append_clip
 from qdexp.data.video_encoding import VideoEncoding, Watch
 from qdexp.data.wan import Wan
-from qdexp.data.whole_folder import build_once
+from qdexp.data.whole_folder import build_once, parts_of
 
 FITTED_CLIPS = 64
 """Training clips, the first ones, whose patches the autoencoder is fitted to."""
@@ -39,7 +39,7 @@ def prepare_latents(
         OSError: The disk cannot be written.
     """
     identity = fingerprint(config, hashes)
-    parts = folder.with_name(f"{folder.name}.parts")
+    parts = parts_of(folder)
 
     def build(building: Path) -> None:
         with _computing(config):

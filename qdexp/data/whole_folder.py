@@ -62,3 +62,8 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def parts_of(folder: Path) -> Path:
+    """Returns the folder beside it in which its parts are made; nobody needs it afterwards."""
+    return folder.with_name(f"{folder.name}.parts")

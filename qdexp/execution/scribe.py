@@ -76,13 +76,14 @@ class Scribe:
     def close(self, reported: Reported | None) -> None:
         """Ends the mirror, and records what it shows.
 
-        Where something could not be mirrored, one outcome counts as not mirrored, so that the next
-        run opens the mirror and tries the rest again.
+        Where something could not be mirrored, or the report was not made (a signal came), one
+        outcome counts as not mirrored, so that the next run opens the mirror and tries again.
         """
+        is_unfinished = self._outside.report is not None and reported is None
         if reported:
             self._outside.tracker.end_experiment(reported)
         problems = self._outside.tracker.close()
-        self._record_mirrored(but=1 if problems else 0)
+        self._record_mirrored(but=1 if problems or is_unfinished else 0)
         self.notes = [*problems, *self.notes]
 
     def _record_mirrored(self, but: int = 0) -> None:

@@ -47,7 +47,7 @@ def again(runs: Path) -> None:
 
 def invalidated(runs: Path) -> None:
     with closing(sqlite3.connect(runs / LEDGER_FILE)) as connection, connection:
-        connection.execute("INSERT INTO invalidations VALUES (1, 1.0, 'the disk lied')")
+        connection.execute("INSERT INTO invalidations VALUES (1, 1.0, 'the disk lied', '')")
 
 
 def spec_changed(runs: Path) -> None:

@@ -182,3 +182,12 @@ def test_videos_in_place_of_latents_are_recognised(tmp_path: Path) -> None:
     for use in (DATASET.fingerprint, lambda data: DATASET.prepare(data, tmp_path)):
         with pytest.raises(DataError, match=r"found videos; did you mean data\.kind"):
             use(data)
+
+
+def test_parts_that_a_killed_driver_left_beside_whole_latents_are_removed(cache: Path) -> None:
+    folder = DATASET.prepare(CONFIG, cache)
+    parts = folder.with_name(f"{folder.name}.parts")
+    parts.mkdir()
+    (parts / "train.f32").write_bytes(b"half")
+    DATASET.prepare(CONFIG, cache)
+    assert not parts.exists()

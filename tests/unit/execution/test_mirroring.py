@@ -1,6 +1,6 @@
 """What a tracker hears of a run, and what the next run tells it again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,7 @@ def ran(
     tracker: FakeTracker | NoTracker,
     status: Status | None = "completed",
     provenance: Mapping[str, Any] = {},
+    report: Callable[[], Reported] = lambda: REPORTED,
 ) -> Conducted:
     spec = folder / "spec.yaml"
     spec.write_text(SPEC)
@@ -129,7 +130,7 @@ def ran(
         display=SilentDisplay(),
         draw=lambda _outcome, _folder: (),
         provenance=provenance,
-        report=lambda: REPORTED,
+        report=report,
     )
     return conduct(read_spec(spec), folder / "runs", outside)
 
@@ -183,6 +184,17 @@ def test_interrupted_run_has_no_report(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):
         ran(tmp_path, tracker, status=None)
     assert "report" not in tracker.kinds()
+
+
+def test_report_whose_making_was_interrupted_is_mirrored_by_the_next_run(tmp_path: Path) -> None:
+    def interrupted() -> Reported:
+        raise InterruptedRunError("stopped")
+
+    with pytest.raises(InterruptedRunError):
+        ran(tmp_path, FakeTracker(), report=interrupted)
+    tracker = FakeTracker()
+    assert ran(tmp_path, tracker).num_run == 0
+    assert "report" in tracker.kinds()
 
 
 def test_another_tracker_gets_what_the_first_one_has(tmp_path: Path) -> None:
