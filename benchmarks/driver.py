@@ -66,7 +66,7 @@ def spec_of(folder: Path, *, conditions: int, seeds: int, data_seed: int = 0) ->
     """Returns a spec of so many trials."""
     path = folder / "spec.yaml"
     path.write_text(SPEC.format(levels=list(range(64, 64 + conditions)), seeds=seeds))
-    return read_spec(path, Overrides(fields={"data.seed": data_seed}))
+    return read_spec(path, Overrides(fields={"data.seed": data_seed}, max_trials=10_000))
 
 
 Times = tuple[float, float]

@@ -24,7 +24,7 @@ class Faults:
     def __init__(self) -> None:
         self.seed = int(os.environ.get("QDEXP_FAULT_SEED") or random.SystemRandom().getrandbits(32))
         self.mark = uuid.uuid4().hex
-        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 38)
+        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 56)
         self.num_kills_of_ray = max(6, num_kills // 16)
         num_kills -= self.num_kills_of_ray
         self.num_kills_at_moments = num_kills // 4
