@@ -81,6 +81,7 @@ class MlflowStore:
         if parent is None:
             raise MlflowException(f"the run of experiment {entry.name} was made and is not there")
         self.experiment_id, self._parent_id = experiment.experiment_id, parent.info.run_id
+        remove_half_copied(parent)
         self.client.log_text(self._parent_id, entry.spec, SPEC_FILE)
         return parent
 
