@@ -1,15 +1,12 @@
 """The composition root of experiments: who does what, from a request to its report."""
 
-import signal
-import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from qdexp.errors import InterruptedRunError
+from qdexp.api.interruption import signals_interrupt
 from qdexp.execution.silence import SILENT
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder
 from qdexp.results.ledger import Ledger
@@ -191,24 +188,3 @@ def draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
     from qdexp_analysis.code_histogram import save_code_histogram
 
     return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
-
-
-@contextmanager
-def signals_interrupt() -> Generator[None]:
-    """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    asked = (signal.SIGTERM, signal.SIGUSR1) if is_main else ()
-    former = {each: signal.signal(each, interrupt) for each in asked}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "stopped: what is finished is kept, and the same command goes on from there"
-        ) from None
-    finally:
-        for each, handler in former.items():
-            signal.signal(each, handler)

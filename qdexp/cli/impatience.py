@@ -2,11 +2,10 @@
 
 import os
 import signal
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from types import FrameType
 
-from qdexp.errors import InterruptedRunError
+from qdexp.api import interruption
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -44,26 +43,9 @@ class Impatience:
         os._exit(130)
 
 
-@contextmanager
-def signals_interrupt() -> Generator[None]:
-    """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on.
-
-    The first one stops at the next safe point; a second one ends this process at once.
-
-    Raises:
-        InterruptedRunError: One came.
-    """
-    impatience = Impatience()
-    former = {each: signal.signal(each, impatience.hear) for each in STOPPING}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "stopped: what is finished is kept, and the same command goes on from there"
-        ) from None
-    finally:
-        for each, handler in former.items():
-            signal.signal(each, handler)
+def signals_interrupt() -> AbstractContextManager[None]:
+    """Makes signals an interruption that can go on; a second one ends this process at once."""
+    return interruption.signals_interrupt(Impatience().hear, STOPPING)
 
 
 def _say(line: str) -> None:

@@ -1,8 +1,8 @@
 """Files with networks that measure: told apart by their content, and checked before a run."""
 
-import hashlib
 from pathlib import Path
 
+from qdexp.config.file_hash import file_sha256
 from qdexp.config.sample_metrics import I3D_SHA256, WEIGHTS
 from qdexp.config.sections import EvaluationConfig
 from qdexp.errors import ConfigurationError
@@ -41,9 +41,3 @@ def check_network_file(field: str, path: Path, sha256: str) -> None:
             f"{field}_path: expected a file with SHA-256 {sha256}, found {found} at {path}: get "
             f"the right file, or set {field}_sha256 to measure by this one under its own name"
         )
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

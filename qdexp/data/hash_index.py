@@ -5,12 +5,13 @@ not remembered, since it could change again without its time showing it.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import time
 from pathlib import Path
 from typing import Any, cast
+
+from qdexp.config.file_hash import file_sha256
 
 INDEX = "hashes.json"
 
@@ -42,8 +43,7 @@ class HashIndex:
         known = self._new.get(name) or self._known.get(name)
         if known and known[:2] == state:
             return known[2]
-        with path.open("rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        digest = file_sha256(path)
         if time.time_ns() - found.st_mtime_ns > _UNSURE_NS:
             self._new[name] = [*state, digest]
         return digest

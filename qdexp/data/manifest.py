@@ -1,12 +1,12 @@
 """What a folder of latents holds, and whether it still does."""
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from qdexp.config.data_config import READING_FIELDS, DataConfig
+from qdexp.config.file_hash import file_sha256
 from qdexp.data.canonical import canonical_sha256
 from qdexp.errors import DataError
 
@@ -179,14 +179,14 @@ def are_whole(folder: Path, *, fingerprint: str) -> bool:
 def damaged_shard(folder: Path, manifest: Manifest) -> str | None:
     """Returns the name of a shard whose bytes are not what was written, if there is one."""
     for name, record in manifest.shards.items():
-        if _sha256(folder / name) != record.sha256:
+        if file_sha256(folder / name) != record.sha256:
             return name
     return None
 
 
 def record_of(file: Path) -> ShardRecord:
     """Returns what the bytes of a file are."""
-    return ShardRecord(num_bytes=_size(file), sha256=_sha256(file))
+    return ShardRecord(num_bytes=_size(file), sha256=file_sha256(file))
 
 
 def defining_fields(config: DataConfig) -> dict[str, Any]:
@@ -204,11 +204,6 @@ def _more(config: DataConfig) -> str:
 
 def _shown(value: object) -> str:
     return "null" if value is None else str(value)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def _size(file: Path) -> int:

@@ -2,7 +2,6 @@
 
 # pyright: basic
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from qdexp.config.configuration import Configuration, field_names
+from qdexp.config.file_hash import file_sha256
 from qdexp.data.latent_space import LatentSpace
 from qdexp.errors import CheckpointError, ConfigurationError
 from qdexp.model.predictor import QuantizedDiffusionPredictor
@@ -60,7 +60,7 @@ def open_trained(path: Path) -> Trained:
     return Trained(
         configuration=configuration,
         step=found.step,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=file_sha256(path),
         model=model.requires_grad_(False),
         space=space,
     )

@@ -18,10 +18,10 @@ from qdexp.errors import LedgerInUseError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import conduct
 from qdexp.execution.ports import Assignment, Listener, Reported, Tracker
-from qdexp.experiment.plan import Plan
+from qdexp.execution.silence import SILENT
 from qdexp.experiment.reader import read_spec
 from qdexp.results.ledger import Ledger
-from qdexp.results.outcome import Outcome, Progress
+from qdexp.results.outcome import Outcome
 from qdexp.results.recorder import Recorder
 from qdexp.results.sealed import seal
 
@@ -70,14 +70,6 @@ class FakeDataset:
         return cache
 
 
-class SilentDisplay:
-    def on_plan(self, plan: Plan) -> None: ...
-    def on_preparation(self, what: str) -> None: ...
-    def on_start(self, trial_id: str) -> None: ...
-    def on_progress(self, trial_id: str, progress: Progress) -> None: ...
-    def on_outcome(self, outcome: Outcome) -> None: ...
-
-
 def picture(_: Outcome, folder: Path) -> Sequence[Path]:
     (folder / "codes.png").write_bytes(b"picture")
     return [folder / "codes.png"]
@@ -97,7 +89,7 @@ def run(runs: Path, executor: FakeExecutor, tracker: Tracker | None = None) -> N
         dataset=FakeDataset(),
         executor=executor,
         tracker=tracker or MlflowTracker(Location(runs=runs)),
-        display=SilentDisplay(),
+        display=SILENT,
         draw=picture,
         provenance={"commit": "abc"},
         report=lambda: report(runs),
@@ -109,7 +101,7 @@ def run(runs: Path, executor: FakeExecutor, tracker: Tracker | None = None) -> N
 def fresh(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A runs folder with nothing but an empty store."""
     monkeypatch.setattr(doctor_command, "draw", picture)
-    monkeypatch.setattr(doctor_command, "reported", lambda _name, folder: report(folder))
+    monkeypatch.setattr(doctor_command, "refreshed", lambda _name, folder: report(folder))
     (tmp_path / "runs").mkdir()
     shutil.copy(empty_store, tmp_path / "runs")
     return tmp_path / "runs"

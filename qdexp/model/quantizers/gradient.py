@@ -5,6 +5,8 @@ Axes: n tokens, k codes, d dimensions of a code.
 
 # pyright: basic
 
+from abc import abstractmethod
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -24,9 +26,10 @@ class LearnedCodebookQuantizer(Quantizer):
         self.commitment_cost = config.commitment_cost
         self.estimate = estimator(config.gradient_estimator)
 
+    @abstractmethod
     def codes(self) -> Float[Tensor, "k d"]:
         """Returns the codebook, with its gradient."""
-        raise NotImplementedError
+        ...
 
     def quantize(self, tokens: Float[Tensor, "n d"]) -> Quantization:
         """Returns the nearest codes, with the codebook loss in what is trained."""

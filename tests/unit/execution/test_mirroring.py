@@ -13,7 +13,7 @@ from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted, conduct
 from qdexp.execution.mirroring import NoTracker, short_provenance
 from qdexp.execution.ports import Assignment, Begun, Entry, Listener, Reported
-from qdexp.experiment.plan import Plan
+from qdexp.execution.silence import SILENT
 from qdexp.experiment.reader import read_spec
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Failure, Outcome, Progress, Status
@@ -106,14 +106,6 @@ class FakeDataset:
         return cache / f"latents {config.seed}"
 
 
-class SilentDisplay:
-    def on_plan(self, plan: Plan) -> None: ...
-    def on_preparation(self, what: str) -> None: ...
-    def on_start(self, trial_id: str) -> None: ...
-    def on_progress(self, trial_id: str, progress: Progress) -> None: ...
-    def on_outcome(self, outcome: Outcome) -> None: ...
-
-
 def ran(
     folder: Path,
     tracker: FakeTracker | NoTracker,
@@ -127,7 +119,7 @@ def ran(
         dataset=FakeDataset(),
         executor=FakeExecutor(status),
         tracker=tracker,
-        display=SilentDisplay(),
+        display=SILENT,
         draw=lambda _outcome, _folder: (),
         provenance=provenance,
         report=report,
