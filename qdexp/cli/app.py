@@ -4,6 +4,7 @@ Exit codes: 0 every trial completed; 1 some did not, or the ledger or the disk f
 request was wrong; 130 interrupted, resumable. Results go to stdout, everything else to stderr.
 """
 
+import gc
 import os
 import sys
 from typing import Annotated
@@ -73,6 +74,8 @@ def main() -> None:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # torchrun's other processes would repeat it
             typer.echo(str(error), err=True)
         sys.exit(exit_code(error))
+    finally:
+        gc.freeze()  # else Python takes a second to collect what engines imported, and then ends
 
 
 def exit_code(error: QdexpError) -> int:

@@ -14,7 +14,6 @@ from qdexp.errors import TrialTimeoutError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment
 from qdexp.results.outcome import Outcome, Progress
-from qdexp.training.parallel import joined
 
 
 class Rank:
@@ -45,6 +44,8 @@ class Rank:
             "MASTER_ADDR": host,
             "MASTER_PORT": str(port),
         }
+        from qdexp.training.parallel import joined  # noqa: PLC0415 - the driver needs no model
+
         self._membership.enter_context(joined())
 
     def begin(self, assignment: str) -> None:
