@@ -17,7 +17,7 @@ from qdexp.api.request import Request, SpecSource
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.records import OtherOutcome
-from qdexp.results.standing import state_of, step_of
+from qdexp.results.standing import begun_now, state_of, step_of
 
 if TYPE_CHECKING:
     from qdexp_analysis import ReportFiles
@@ -186,13 +186,14 @@ def status(
         if name:
             ledger.specs(name)
         names = [name] if name else ledger.experiments()
+        begun = begun_now(ledger, names)
         return tuple(
             ExperimentStatus(
                 name=each,
                 trials=tuple(
                     TrialStatus(
                         record=record,
-                        state=state_of(record, ledger.runs),
+                        state=state_of(record, begun),
                         step=step_of(record, ledger.runs),
                     )
                     for record in ledger.members(each)
@@ -212,10 +213,11 @@ def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
     with Ledger(runs_folder(_path(runs))) as ledger:
         record = ledger.trial(trial)
         ran = record.outcome.provenance if record.outcome else {}
+        experiments = tuple(ledger.experiments_of(record.trial_id))
         return ShownTrial(
             record=record,
-            state=state_of(record, ledger.runs),
-            experiments=tuple(ledger.experiments_of(record.trial_id)),
+            state=state_of(record, begun_now(ledger, experiments)),
+            experiments=experiments,
             history=ledger.history(record.trial_id),
             folder=trial_folder(ledger.runs, record.trial_id),
             spec=ledger.spec(str(ran["spec"])) if "spec" in ran else None,

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
@@ -40,7 +41,9 @@ class Relay(tune.Callback):
 
     def on_trial_start(self, trial: TuneTrial, **_info: object) -> None:
         """An attempt began."""
-        self._started[trial_id_of(trial)] = time.monotonic(), memory_kills()
+        # Only of this machine is it known whether its kernel killed.
+        kills = memory_kills() if len(ray.nodes()) == 1 else None
+        self._started[trial_id_of(trial)] = time.monotonic(), kills
         self._listener.on_start(trial_id_of(trial))
 
     def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_info: object) -> None:
