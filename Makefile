@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 SPEC   ?= experiments/codebook_size.yaml
 
 FAULTS ?= 200
+JOBS   ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test faults check format clean
@@ -31,8 +32,9 @@ install: $(BIN)/.installed
 demo: install
 	$(BIN)/qdexp run $(SPEC)
 
+# Many tests wait for Ray and for servers; the tests of one file stay in one process.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 faults: install
 	QDEXP_FAULT_KILLS=$(FAULTS) $(BIN)/python -m pytest tests/faults

@@ -14,7 +14,7 @@ class Faults:
     """What a session of faults is made of: a seed for its choices, and how many kills.
 
     Attributes:
-        seed: Of all choices, given by ``QDEXP_FAULT_SEED`` or drawn.
+        seed: Of all choices: ``QDEXP_FAULT_SEED``, drawn by the session where it is not given.
         mark: In the environment of every process that is started.
         num_kills_at_writes: Kills of an inline driver at kinds of write.
         num_kills_at_moments: Kills of an inline driver at random moments.
@@ -22,7 +22,7 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        self.seed = int(os.environ.get("QDEXP_FAULT_SEED") or random.SystemRandom().getrandbits(32))
+        self.seed = int(os.environ["QDEXP_FAULT_SEED"])
         self.mark = uuid.uuid4().hex
         num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 56)
         self.num_kills_of_ray = max(6, num_kills // 16)
