@@ -52,9 +52,8 @@ def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: fl
     Returns:
         The number, or None if it is above `MOST_SEEDS`.
     """
-    num_seeds, num_clips = differences.shape
-    df = num_seeds - 1
-    variance = float(differences.mean(axis=1).var(ddof=1)) * df / float(special.chdtri(df, 0.8))
+    num_clips = differences.shape[1]
+    variance = upper_variance(differences)
     own, rest = clip_variances(differences)
 
     def suffices(number: int) -> bool:
@@ -70,6 +69,12 @@ def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: fl
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle) else (middle, high)
     return high
+
+
+def upper_variance(differences: Float[np.ndarray, "s c"]) -> float:
+    """Returns the upper 80 % limit of the variance between seeds (chi-square)."""
+    df = len(differences) - 1
+    return float(differences.mean(axis=1).var(ddof=1)) * df / float(special.chdtri(df, 0.8))
 
 
 def clips_suffice(differences: Float[np.ndarray, "s c"], effect: float, level: float) -> bool:
