@@ -103,9 +103,7 @@ def estimate(differences: Float[np.ndarray, "s c"]) -> Estimate:
     )
 
 
-def estimate_unpaired(
-    one: Float[np.ndarray, "s c"], other: Float[np.ndarray, "r c"]
-) -> Estimate:
+def estimate_unpaired(one: Float[np.ndarray, "s c"], other: Float[np.ndarray, "r c"]) -> Estimate:
     """Returns the difference of the means of two groups of seeds, on the same clips (Welch, 1947).
 
     Seeds are independent draws here, clips are still shared.

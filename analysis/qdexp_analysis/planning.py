@@ -2,8 +2,6 @@
 
 import math
 
-import math
-
 import numpy as np
 from jaxtyping import Float
 from scipy import optimize, special, stats

@@ -1,8 +1,9 @@
 """The interval that goes with a verdict: for all contrasts of a family at once.
 
-Each interval has Bonferroni's level, so that together they cover at 95 %. Holm's correction decides
-more than they show. What it has decided cuts them (Guilbaud, 2008; Strassburger and Bretz, 2008), so
-that an interval never contradicts its verdict.
+Each interval has Bonferroni's level, so that together they cover at 95 %. Holm's correction
+decides more than they show: what it has decided cuts them (as in Guilbaud, 2008, and Strassburger
+and Bretz, 2008), so that an interval never contradicts its verdict. Cut ones cover together at 95 %
+where no condition has an effect, and at no less than 90 % anywhere (decision 19).
 """
 
 Limits = tuple[float, float]

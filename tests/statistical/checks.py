@@ -141,7 +141,9 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "'better' or 'worse' for the one without an effect: at most 5 %": _all(
         false_verdicts, (LARGE_BUT_ONE,), (0.0, 0.05)
     ),
-    "a contrast's own 95 % interval covers: 94 to 96 %": _all(coverage, COVERED, (0.94, 0.96), 5000),
+    "a contrast's own 95 % interval covers: 94 to 96 %": _all(
+        coverage, COVERED, (0.94, 0.96), 5000
+    ),
     "simultaneous 95 % intervals all cover, without any effect: at least 95 %": _all(
         joint_coverage, (*NULLS[2:4], *NULLS[7:9], *NULLS[-2:]), (0.95, 1.0)
     ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +35,9 @@ class Mutant:
 
 
 def _z_for_t(patch: pytest.MonkeyPatch) -> None:
-    def interval(error: StandardError, mean: float, confidence: float = 0.95) -> tuple[float, float]:
+    def interval(
+        error: StandardError, mean: float, confidence: float = 0.95
+    ) -> tuple[float, float]:
         half = float(special.ndtri((1 + confidence) / 2)) * error.value
         return mean - half, mean + half
 
@@ -94,9 +95,7 @@ def _pooled(patch: pytest.MonkeyPatch) -> None:
 
 
 def _dropped_divergences(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        Scores, "informatively_missing", lambda scores, baseline: np.zeros_like(scores.diverged)
-    )
+    patch.setattr(Scores, "informatively_missing", lambda scores, _: np.zeros_like(scores.diverged))
 
 
 def _no_clip_error(patch: pytest.MonkeyPatch) -> None:
@@ -107,14 +106,14 @@ def _no_clip_error(patch: pytest.MonkeyPatch) -> None:
 
 
 def _rest_counted_twice(patch: pytest.MonkeyPatch) -> None:
-    def no_rest(values: Any) -> float:
+    def no_rest(values: np.ndarray) -> float:
         return 0.0 * len(values)
 
     patch.setattr("qdexp_analysis.intervals.rest_of_mean", no_rest)
 
 
 def _always_undecided(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(contrasts, "_verdict", lambda contrast, direction: "undecided")
+    patch.setattr(contrasts, "_verdict", lambda *_: "undecided")
 
 
 def _p_always_1(patch: pytest.MonkeyPatch) -> None:
