@@ -1,5 +1,6 @@
 """What an experiment found: everything that words, tables and figures say, computed once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -145,7 +146,6 @@ def find(experiment: Experiment) -> Findings:
         contrasts = judge(primary, experiment.baseline, margin)
     measured = sorted(set(experiment.measurements["metric"]))
     refusals = {name: refusal(experiment, name) for name in measured}
-    shown = {n: refusals[n] is None or _is_shown_anyway(experiment, n) for n in measured}
     return Findings(
         experiment=experiment,
         scores=primary,
@@ -162,7 +162,7 @@ def find(experiment: Experiment) -> Findings:
         step_times=step_times(experiment),
         secondary=secondary_metrics(
             experiment,
-            [name for name in _in_order(experiment, measured) if shown[name]],
+            _shown(experiment, refusals),
             ranked=[name for name, reason in refusals.items() if reason is None],
         ),
         not_comparable=tuple(
@@ -178,6 +178,15 @@ def _is_listed_only(experiment: Experiment, name: str) -> bool:
     """Tells whether a metric is never meant to be ranked, so that it needs no reason."""
     declared = experiment.declared.find(name)
     return name.startswith(COST) or (declared is not None and declared.is_reference)
+
+
+def _shown(experiment: Experiment, refusals: Mapping[str, str | None]) -> list[str]:
+    """Returns the metrics beside the primary one that are shown, in a report's order."""
+    return [
+        name
+        for name in _in_order(experiment, list(refusals))
+        if refusals[name] is None or _is_shown_anyway(experiment, name)
+    ]
 
 
 def _is_shown_anyway(experiment: Experiment, name: str) -> bool:

@@ -39,4 +39,4 @@ def depends_p(lost: Sequence[int], done: Sequence[int]) -> float | None:
     """
     if not any(lost) or min(a + b for a, b in zip(lost, done, strict=True)) == 0:
         return None
-    return float(stats.fisher_exact([list(lost), list(done)]).pvalue)
+    return float(stats.fisher_exact([list(lost), list(done)])[1])

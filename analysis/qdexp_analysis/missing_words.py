@@ -16,9 +16,10 @@ def rate_sentences(findings: Findings) -> list[str]:
         if rate.interval is None:
             continue
         low, high = (number(100 * limit, 2) for limit in rate.interval)
+        share = number(100 * rate.count / rate.total, 2)
         sentences.append(
             f"{labels.short(position)}: {rate.count} of {rate.total} ended trials diverged "
-            f"({number(100 * rate.count / rate.total, 2)} %, exact 95 % interval {low} to {high} %)."
+            f"({share} %, exact 95 % interval {low} to {high} %)."
         )
     return sentences
 
