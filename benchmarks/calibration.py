@@ -1,4 +1,4 @@
-"""How often verdicts are wrong: every figure that the statistical tests hold, over more experiments.
+"""How often verdicts are wrong: what the statistical tests hold, over more experiments.
 
     PYTHONPATH=tests/statistical .venv/bin/python benchmarks/calibration.py [TIMES]
 

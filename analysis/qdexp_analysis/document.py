@@ -254,7 +254,7 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
         f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of "
         f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
         for c in findings.contrasts
-        if len(c.seeds) < planned
+        if len(c.seeds) < planned and c.is_paired
     ]
 
 

@@ -15,8 +15,8 @@ def rate_sentences(findings: Findings) -> list[str]:
     for position, rate in enumerate(findings.diverged_rates):
         if rate.interval is None:
             continue
-        low, high = (number(100 * limit, 2) for limit in rate.interval)
-        share = number(100 * rate.count / rate.total, 2)
+        low, high = (number(100 * limit) for limit in rate.interval)
+        share = number(100 * rate.count / rate.total)
         sentences.append(
             f"{labels.short(position)}: {rate.count} of {rate.total} ended trials diverged "
             f"({share} %, exact 95 % interval {low} to {high} %)."

@@ -44,7 +44,8 @@ def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect)
     subject = f"{against(findings, contrast.condition)}: {findings.primary.in_words}"
     estimate = contrast.estimate
     if estimate is None:
-        return f"{subject} undecided: {doubt_text(findings, contrast)}."
+        sentence = f"{subject} undecided: {doubt_text(findings, contrast)}."
+        return _with_notes(findings, contrast, sentence)
     write = Differences(contrast)
     if contrast.simultaneous is None:
         verdict = contrast.verdict

@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
 
-from qdexp.config.metric import Direction
-
 
 @st.composite
 def experiments(draw: st.DrawFn) -> Scores:
@@ -24,9 +22,13 @@ def experiments(draw: st.DrawFn) -> Scores:
     values += 0.3 * random.normal(size=(1, s, 1))
     lost = random.choice(3, size=(k, s), p=draw(st.sampled_from([(1, 0, 0), (0.6, 0.2, 0.2)])))
     values[lost > 0] = np.nan
-    directions: tuple[Direction, ...] = ("lower", "higher")
-    direction = draw(st.sampled_from(directions))
-    return Scores(values=values, diverged=lost == 1, failed=lost == 2, direction=direction)
+    is_lower_better = draw(st.booleans())
+    return Scores(
+        values=values,
+        diverged=lost == 1,
+        failed=lost == 2,
+        direction="lower" if is_lower_better else "higher",
+    )
 
 
 margins = st.none() | st.builds(
