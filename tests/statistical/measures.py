@@ -70,7 +70,8 @@ def joint_coverage(world: World, number: int, draw: np.random.Generator) -> Figu
 
 
 def _is_in(interval: tuple[float, float] | None, effect: float) -> bool:
-    return interval is None or interval[0] <= effect <= interval[1]
+    # An interval that is cut at 0 says that 0 is not it: its ends do not count.
+    return interval is None or interval[0] < effect < interval[1]
 
 
 def wrong_equivalence(margin: Margin) -> Measure:
