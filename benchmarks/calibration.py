@@ -27,9 +27,10 @@ judged by the function that writes a report's verdicts, and the mistakes counted
 the same figures over fewer experiments. +- is one standard error of the simulation; a figure holds
 if it is inside its limits or {quantile} of them beyond.
 
-With clips the degrees of freedom are Satterthwaite's, an approximation: the error of a family can be
-some tenths of a point above 5 % there. Intervals cut by Holm's correction cannot also cover together
-at 95 % whatever is true ([decision 19](decisions/0019-intervals-that-agree-with-verdicts.md)).
+With clips the degrees of freedom are Satterthwaite's, an approximation: the error of a family can
+be some tenths of a point above 5 % there. Intervals cut by Holm's correction cannot also cover
+together at 95 % whatever is true
+([decision 19](decisions/0019-intervals-that-agree-with-verdicts.md)).
 """
 
 MISTAKES = """\
