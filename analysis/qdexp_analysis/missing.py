@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import stats
 
 from qdexp_analysis.intervals import CONFIDENCE
@@ -39,4 +40,5 @@ def depends_p(lost: Sequence[int], done: Sequence[int]) -> float | None:
     """
     if not any(lost) or min(a + b for a, b in zip(lost, done, strict=True)) == 0:
         return None
-    return float(stats.fisher_exact([list(lost), list(done)])[1])
+    _, p = np.asarray(stats.fisher_exact([list(lost), list(done)]))
+    return float(p)

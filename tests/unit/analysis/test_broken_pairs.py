@@ -9,6 +9,11 @@ from qdexp_analysis.missing import depends_p, rate
 from scipy import stats
 
 
+def _p(result: object) -> float:
+    """Returns the p value of a test of SciPy's: its stubs do not know it."""
+    return float(np.asarray(result)[1])
+
+
 def _disjoint(effect: float = 0.0, clips: int = 1, shared: int = 0) -> Scores:
     """Returns a baseline of seeds 0 to 3, and a condition of seeds 4 to 8 and `shared` of those."""
     values = 10 + np.random.default_rng(1).normal(size=(2, 9, clips))
@@ -25,7 +30,7 @@ def test_seeds_that_do_not_match_are_compared_by_welchs_test_as_scipy_has_it() -
     assert not contrast.is_paired
     assert contrast.estimate is not None
     assert contrast.estimate.num_seeds == 4
-    assert contrast.p == pytest.approx(expected[1])
+    assert contrast.p == pytest.approx(_p(expected))
     assert contrast.estimate.interval == pytest.approx((limits.low, limits.high))
 
 
@@ -35,7 +40,7 @@ def test_equivalence_of_unpaired_seeds_is_two_of_scipys_one_sided_tests() -> Non
     one, control = scores.values[1, 4:, 0], scores.values[0, :4, 0]
     above = stats.ttest_ind(one, 0.8 * control, equal_var=False, alternative="greater")
     below = stats.ttest_ind(one, 1.2 * control, equal_var=False, alternative="less")
-    assert contrast.p_equivalent == pytest.approx(max(above[1], below[1]))
+    assert contrast.p_equivalent == pytest.approx(max(_p(above), _p(below)))
 
 
 def test_clips_are_still_shared_where_seeds_are_not() -> None:
@@ -59,7 +64,7 @@ def test_failures_that_depend_on_the_condition_count_as_the_worst_value() -> Non
     failed[1, :6] = True
     values[failed] = np.nan
     scores = Scores(values=values, diverged=np.zeros_like(failed), failed=failed, direction="lower")
-    p = stats.fisher_exact([[6, 0], [6, 12]])[1]
+    p = _p(stats.fisher_exact([[6, 0], [6, 12]]))
     assert scores.p_depends(1, 0) == pytest.approx(p)
     assert p < 0.05
     assert [c.doubt for c in judge(scores, 0, None)] == ["diverged", None]

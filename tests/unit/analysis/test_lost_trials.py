@@ -83,6 +83,7 @@ def test_exploratory_metrics_have_q_values_where_seeds_differ(
 def test_q_values_agree_with_statsmodels_and_missing_ones_count_not() -> None:
     p = [0.001, 0.04, 0.03, 0.9]
     expected = multipletests(p, method="fdr_bh")[1]
+    assert expected is not None
     assert q_values([p[0], None, *p[1:]]) == [
         pytest.approx(expected[0]),
         None,
