@@ -72,7 +72,7 @@ DIVERGING = (
     _null("three of ten diverge, the worst", 5, 10, diverging=0.3),
 )
 LARGE_BUT_ONE = World(
-    name="eight conditions with large effects, one without, 5 seeds",
+    name="seven conditions with large effects, one without, 5 seeds",
     effects=(-30.0,) * 4 + (30.0,) * 3 + (0.0,),
 )
 COVERED = (
