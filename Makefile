@@ -10,12 +10,13 @@ FAULTS ?= 200
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults check format clean
+.PHONY: help install demo test faults calibration check format clean
 
 help:
 	@echo "make demo     run $(SPEC) and write its report"
 	@echo "make test     run the tests"
 	@echo "make faults   kill it $(FAULTS) times at every kind of write, through Ray too"
+	@echo "make calibration  simulate how often verdicts are wrong, into docs/calibration.md"
 	@echo "make check    lint, types, layers"
 	@echo "make install  only set up $(VENV)"
 
@@ -38,6 +39,9 @@ test: install
 
 faults: install
 	QDEXP_FAULT_KILLS=$(FAULTS) $(BIN)/python -m pytest tests/faults
+
+calibration: install
+	PYTHONPATH=tests/statistical $(BIN)/python benchmarks/calibration.py
 
 check: install
 	$(BIN)/ruff check .

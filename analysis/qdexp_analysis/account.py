@@ -33,7 +33,7 @@ def unfinished(findings: Findings) -> str:
         "verdict may still change. The same command again runs what is missing."
     )
     num_contrasts = len(findings.contrasts)
-    if num_contrasts < 2 or all(contrast.seeds for contrast in findings.contrasts):
+    if num_contrasts < 2 or all(contrast.estimate for contrast in findings.contrasts):
         return text
     return (
         f"{text} Holm's correction and the detectable differences already count all "

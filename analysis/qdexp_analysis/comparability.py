@@ -103,9 +103,10 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     Clips of one video are no independent draws: where they were recorded, the videos are the clips.
     """
     shape = (len(experiment.conditions), len(experiment.seeds))
-    diverged = np.zeros(shape, dtype=bool)
+    diverged, failed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for record in experiment.records:
         diverged[experiment.place(record)] = status_of(record) == "diverged"
+        failed[experiment.place(record)] = status_of(record) == "failed"
     values = _by_clip(experiment, metric)
     sources = clip_sources(experiment)
     if values is None:
@@ -113,7 +114,7 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     elif sources is not None and len(sources) == values.shape[2]:
         values = _by_source(values, sources)
     direction = experiment.metric(metric).direction
-    return Scores(values=values, diverged=diverged, direction=direction)
+    return Scores(values=values, diverged=diverged, direction=direction, failed=failed)
 
 
 def clip_sources(experiment: Experiment) -> Float[np.ndarray, " c"] | None:

@@ -1,4 +1,4 @@
-"""Conditions against the baseline, paired by seed, judged as one family.
+"""Conditions against the baseline, judged as one family: paired by seed where there are pairs.
 
 Axes: k conditions, s seeds, c clips.
 """
@@ -8,50 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from qdexp.config.metric import Direction
-from qdexp_analysis.intervals import ALPHA, Estimate, estimate
+from qdexp_analysis.intervals import ALPHA, Estimate, estimate, estimate_unpaired
+from qdexp_analysis.planning import family_level
+from qdexp_analysis.scores import Scores
+from qdexp_analysis.simultaneous import Limits, hull, in_agreement
+
+__all__ = ["Contrast", "Doubt", "Margin", "Scores", "Verdict", "holm", "judge", "paired"]
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Doubt = Literal["no_pairs", "one_seed", "no_variance", "diverged", "noise"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """One metric of every trial of an experiment.
-
-    Args:
-        values: The metric by condition, seed and clip; nan where a trial did not complete. One
-            column where only the mean over clips is known.
-        diverged: The trials that diverged, by condition and seed.
-        direction: Which values are good.
-    """
-
-    values: Float[np.ndarray, "k s c"]
-    diverged: Bool[np.ndarray, "k s"]
-    direction: Direction
-
-    @property
-    def is_complete(self) -> Bool[np.ndarray, "k s"]:
-        """Tells which trials have a value."""
-        return np.asarray(np.isfinite(self.values).all(axis=2))
-
-    @property
-    def means(self) -> Float[np.ndarray, "k s"]:
-        """The metric by condition and seed; nan where a trial did not complete."""
-        return self.values.mean(axis=2)
-
-    def with_worst_for_diverged(self) -> "Scores":
-        """Returns the same with every diverged trial given the worst completed trial's values."""
-        completed = self.values[self.is_complete]
-        if not len(completed):
-            return self
-        means = completed.mean(axis=1)
-        worst = completed[means.argmin() if self.direction == "higher" else means.argmax()]
-        values = self.values.copy()
-        values[self.diverged] = worst
-        return replace(self, values=values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +29,29 @@ class Margin:
     value: float
     is_relative: bool
 
+    def around(self, baseline_mean: float) -> float:
+        """Returns it as a difference."""
+        return self.value * abs(baseline_mean) if self.is_relative else self.value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """The paired difference between a condition and the baseline, with its verdict.
+    """The difference between a condition and the baseline, with its verdict.
 
     Args:
         condition: Position of the condition.
-        baseline_mean: Mean of the baseline over the pairs; 0 without pairs.
+        baseline_mean: Mean of the baseline over the seeds that enter; 0 without any.
         estimate: The difference, condition minus baseline; None without pairs.
-        differences: It by seed and clip, seeds in the order of `seeds`.
+        differences: It by seed and clip, seeds in the order of `seeds`; no rows if not paired.
         seeds: Positions of the seeds that have both.
         p: The p value of no difference, after Holm; None if it cannot be had.
         p_equivalent: The p value of a difference beyond the margin, after Holm; None likewise.
         verdict: What follows.
         doubt: Why it is undecided, if it is.
+        is_paired: Whether conditions are compared within seeds; if not, by Welch's test.
+        simultaneous: The interval that goes with the verdict: with all others of its family it
+            covers at 95 %, and it never contradicts the verdict; None if it cannot be had. The
+            interval of `estimate` is this contrast's alone.
     """
 
     condition: int
@@ -87,27 +63,26 @@ class Contrast:
     p_equivalent: float | None = None
     verdict: Verdict = "undecided"
     doubt: Doubt | None = None
+    is_paired: bool = True
+    simultaneous: Limits | None = None
 
 
 def judge(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contrast, ...]:
     """Returns every other condition's contrast with the baseline, in the conditions' order.
 
-    A verdict is stated only if it also holds with the worst value for every diverged trial.
+    A verdict is stated only if it also holds with the worst value for every diverged trial, and
+    for every failed one where failures depend on the condition.
     """
     observed = _family(scores, baseline, margin)
-    if not scores.diverged.any():
+    missing = scores.informatively_missing(baseline)
+    if not missing.any():
         return observed
-    pessimistic = _family(scores.with_worst_for_diverged(), baseline, margin)
-    return tuple(
-        contrast
-        if contrast.verdict in ("undecided", other.verdict)
-        else replace(contrast, verdict="undecided", doubt="diverged")
-        for contrast, other in zip(observed, pessimistic, strict=True)
-    )
+    pessimistic = _family(scores.with_worst_for(missing), baseline, margin)
+    return tuple(map(_surviving, observed, pessimistic))
 
 
 def paired(scores: Scores, condition: int, baseline: int) -> Contrast:
-    """Returns a contrast that is not judged yet."""
+    """Returns a contrast that is not judged yet, of the seeds that have both."""
     both = scores.is_complete[condition] & scores.is_complete[baseline]
     seeds = tuple(int(seed) for seed in np.flatnonzero(both))
     control = scores.values[baseline][both]
@@ -121,17 +96,39 @@ def paired(scores: Scores, condition: int, baseline: int) -> Contrast:
     )
 
 
+def _unpaired(scores: Scores, condition: int, baseline: int) -> Contrast | None:
+    """Returns a contrast of all seeds that have either; None if fewer than two have one of them."""
+    one, control = scores.completed(condition), scores.completed(baseline)
+    if min(len(one), len(control)) < 2:
+        return None
+    return Contrast(
+        condition=condition,
+        baseline_mean=float(control.mean()),
+        estimate=estimate_unpaired(one, control),
+        differences=one[:0],
+        seeds=(),
+        is_paired=False,
+    )
+
+
+def _contrast(scores: Scores, condition: int, baseline: int) -> Contrast:
+    """Returns the paired contrast, or the unpaired one where fewer than two pairs are complete."""
+    pairs = paired(scores, condition, baseline)
+    return pairs if len(pairs.seeds) > 1 else _unpaired(scores, condition, baseline) or pairs
+
+
 def _family(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contrast, ...]:
     """Judges all contrasts; one that has no p value still counts in its family."""
     others = [k for k in range(len(scores.values)) if k != baseline]
-    contrasts = [paired(scores, condition, baseline) for condition in others]
+    contrasts = [_contrast(scores, condition, baseline) for condition in others]
     p = holm([c.estimate.p_two_sided if c.estimate else None for c in contrasts])
     p_equivalent = holm(
         [_p_equivalent(contrast, scores, baseline, margin) for contrast in contrasts]
     )
+    level = family_level(len(contrasts))
     return tuple(
-        _judged(replace(contrast, p=different, p_equivalent=equivalent), scores.direction)
-        for contrast, different, equivalent in zip(contrasts, p, p_equivalent, strict=True)
+        _judged(replace(c, p=different, p_equivalent=same), scores.direction, margin, level)
+        for c, different, same in zip(contrasts, p, p_equivalent, strict=True)
     )
 
 
@@ -156,19 +153,43 @@ def _p_equivalent(
     """
     if margin is None or contrast.estimate is None:
         return None
-    control = scores.values[baseline][list(contrast.seeds)]
-    limit = np.full_like(control, margin.value)
-    if margin.is_relative:
-        limit = margin.value * control * np.sign(contrast.baseline_mean)
-    above = estimate(limit + contrast.differences).p_greater
-    below = estimate(limit - contrast.differences).p_greater
-    return None if above is None or below is None else max(above, below)
+    if contrast.is_paired:
+        control = scores.values[baseline][list(contrast.seeds)]
+        limit = _limit(margin, control)
+        above = estimate(limit + contrast.differences)
+        below = estimate(limit - contrast.differences)
+    else:
+        one, control = scores.completed(contrast.condition), scores.completed(baseline)
+        limit = _limit(margin, control)
+        above = estimate_unpaired(one, control - limit)
+        below = estimate_unpaired(control + limit, one)
+    if above.p_greater is None or below.p_greater is None:
+        return None
+    return max(above.p_greater, below.p_greater)
 
 
-def _judged(contrast: Contrast, direction: Direction) -> Contrast:
+def _limit(margin: Margin, control: Float[np.ndarray, "s c"]) -> Float[np.ndarray, "s c"]:
+    """Returns the margin as a difference from each of the baseline's values."""
+    if not margin.is_relative:
+        return np.full_like(control, margin.value)
+    return margin.value * control * np.sign(control.mean())
+
+
+def _judged(
+    contrast: Contrast, direction: Direction, margin: Margin | None, level: float
+) -> Contrast:
     verdict = _verdict(contrast, direction)
     doubt = _doubt(contrast) if verdict == "undecided" else None
-    return replace(contrast, verdict=verdict, doubt=doubt)
+    interval = None
+    if contrast.estimate is not None and contrast.p is not None:
+        interval = in_agreement(
+            contrast.estimate.interval_at(1 - level),
+            mean=contrast.estimate.mean,
+            excludes_zero=contrast.p <= ALPHA,
+            within=margin.around(contrast.baseline_mean) if margin else None,
+            is_within=contrast.p_equivalent is not None and contrast.p_equivalent <= ALPHA,
+        )
+    return replace(contrast, verdict=verdict, doubt=doubt, simultaneous=interval)
 
 
 def _verdict(contrast: Contrast, direction: Direction) -> Verdict:
@@ -188,3 +209,14 @@ def _doubt(contrast: Contrast) -> Doubt:
     if contrast.estimate.num_seeds < 2:
         return "one_seed"
     return "no_variance" if contrast.estimate.interval is None else "noise"
+
+
+def _surviving(observed: Contrast, pessimistic: Contrast) -> Contrast:
+    """Returns a contrast undecided if its verdict does not hold with the worst values.
+
+    Its interval then reaches over both ways to see it, and over 0.
+    """
+    if observed.verdict in ("undecided", pessimistic.verdict):
+        return observed
+    interval = hull(observed.simultaneous, pessimistic.simultaneous, (0.0, 0.0))
+    return replace(observed, verdict="undecided", doubt="diverged", simultaneous=interval)

@@ -121,9 +121,10 @@ def _left_out(findings: Findings, contrast: Contrast) -> str:
         return f"{subject} undecided, since no seed has both it and the full condition completed."
     write = Differences(contrast)
     change = f"differs by {write.text(estimate.mean)}"
-    if estimate.interval is None:
+    if contrast.simultaneous is None:
         return f"{subject} {change}: {contrast.verdict}."
     p = contrast.p_equivalent if contrast.verdict == "equivalent" else contrast.p
-    interval = write.interval(estimate.interval)
-    limits = f"95 % interval {interval}, p {p_after(p)} after Holm"
+    interval = write.interval(contrast.simultaneous)
+    name = "95 % interval" if len(findings.left_out) < 2 else "simultaneous 95 % interval"
+    limits = f"{name} {interval}, p {p_after(p)} after Holm"
     return f"{subject} {change} ({limits}): {contrast.verdict}."

@@ -24,6 +24,7 @@ from qdexp_analysis.design_words import (
     left_out_sentences,
 )
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.missing_words import rate_sentences
 from qdexp_analysis.quantities import (
     NONE,
     Differences,
@@ -34,7 +35,7 @@ from qdexp_analysis.quantities import (
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.words import answer, margin_text, verdict_sentence
+from qdexp_analysis.words import answer, interval_words, margin_text, verdict_sentence
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
 
@@ -76,6 +77,8 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        "interval_words": interval_words(findings),
+        "diverged_rates": rate_sentences(findings),
     }
 
 
@@ -121,12 +124,12 @@ def _judged(contrast: Contrast, span: tuple[float, float]) -> Row:
     is_equivalent = contrast.verdict == "equivalent"
     row |= {
         "difference": write.text(contrast.estimate.mean),
-        "interval": write.interval(contrast.estimate.interval),
+        "interval": write.interval(contrast.simultaneous),
         "p": p_text(contrast.p_equivalent if is_equivalent else contrast.p),
     }
-    if contrast.estimate.interval is None:
+    if contrast.simultaneous is None:
         return row
-    low, high = (_place(x * write.scale, span) for x in contrast.estimate.interval)
+    low, high = (_place(x * write.scale, span) for x in contrast.simultaneous)
     middle = _place(contrast.estimate.mean * write.scale, span)
     bar = {"left": low, "width": max(high - low, 0.8), "point": middle, "zero": _place(0, span)}
     return row | {"bar": {name: f"{value:.2f}" for name, value in bar.items()}}
@@ -136,8 +139,8 @@ def _span(findings: Findings) -> tuple[float, float]:
     """Returns the limits of the table's small bars: all intervals, and 0."""
     ends = [0.0]
     for contrast in findings.contrasts:
-        if contrast.estimate is not None and contrast.estimate.interval is not None:
-            ends += [x * Differences(contrast).scale for x in contrast.estimate.interval]
+        if contrast.simultaneous is not None:
+            ends += [x * Differences(contrast).scale for x in contrast.simultaneous]
     return min(ends), max(ends)
 
 
@@ -193,13 +196,14 @@ def _secondary(findings: Findings) -> dict[str, Any]:
 
 def _cell(findings: Findings, metric: SecondaryMetric, position: int) -> Row:
     mean = float(means_over_seeds(metric.scores)[position])
-    estimate = metric.estimates[position]
+    estimate, q = metric.estimates[position], metric.q[position]
     difference = ""
     if estimate is not None and np.isfinite(mean) and mean - estimate.mean > 0:
         difference = f"{signed(100 * estimate.mean / (mean - estimate.mean), 2)} %"
     return {
         "mean": measured(mean, findings.experiment.metric(metric.name)),
         "difference": difference,
+        "q": "" if q is None else p_text(q),
     }
 
 
@@ -250,7 +254,7 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
         f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of "
         f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
         for c in findings.contrasts
-        if len(c.seeds) < planned
+        if len(c.seeds) < planned and c.is_paired
     ]
 
 

@@ -34,8 +34,8 @@ def forest(
             continue
         look = looks[contrast.condition]
         scale = 100 / contrast.baseline_mean
-        if contrast.estimate.interval is not None:
-            low, high = contrast.estimate.interval
+        if contrast.simultaneous is not None:
+            low, high = contrast.simultaneous
             axes.plot([low * scale, high * scale], [row, row], color=look.colour, linewidth=2.2)
         mean = contrast.estimate.mean * scale
         axes.plot(mean, row, marker=look.marker, color=look.colour, markersize=6)

@@ -1,5 +1,6 @@
 """What an experiment found: everything that words, tables and figures say, computed once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +15,12 @@ from qdexp_analysis.comparability import (
     scores,
     shared_levels,
 )
-from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
+from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
 from qdexp_analysis.declared import COST
 from qdexp_analysis.effects import Effect, factorial_effects
-from qdexp_analysis.intervals import Estimate
+from qdexp_analysis.exploratory import SecondaryMetric, secondary_metrics
 from qdexp_analysis.left_out import left_out
+from qdexp_analysis.missing import Rate, rate
 from qdexp_analysis.planning import (
     clips_suffice,
     family_level,
@@ -45,15 +47,6 @@ class Prospect:
     minimum_detectable: float | None = None
     seeds_needed: int | None = None
     obstacle: Literal["seeds", "clips"] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecondaryMetric:
-    """A metric shown without verdicts: exploratory, or a cost."""
-
-    name: str
-    scores: Scores
-    estimates: tuple[Estimate | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +85,13 @@ class Findings:
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
+
+    @property
+    def diverged_rates(self) -> tuple[Rate, ...]:
+        """How often trials diverged, for each condition."""
+        diverged = self.scores.diverged.sum(axis=1).tolist()
+        ended = (self.scores.is_lost | self.scores.is_complete).sum(axis=1).tolist()
+        return tuple(rate(count, total) for count, total in zip(diverged, ended, strict=True))
 
     @property
     def clips_and_videos(self) -> tuple[int, int]:
@@ -160,10 +160,10 @@ def find(experiment: Experiment) -> Findings:
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),
-        secondary=tuple(
-            _secondary(experiment, name)
-            for name in _in_order(experiment, measured)
-            if refusals[name] is None or _is_shown_anyway(experiment, name)
+        secondary=secondary_metrics(
+            experiment,
+            _shown(experiment, refusals),
+            ranked=[name for name, reason in refusals.items() if reason is None],
         ),
         not_comparable=tuple(
             (name, reason)
@@ -178,6 +178,15 @@ def _is_listed_only(experiment: Experiment, name: str) -> bool:
     """Tells whether a metric is never meant to be ranked, so that it needs no reason."""
     declared = experiment.declared.find(name)
     return name.startswith(COST) or (declared is not None and declared.is_reference)
+
+
+def _shown(experiment: Experiment, refusals: Mapping[str, str | None]) -> list[str]:
+    """Returns the metrics beside the primary one that are shown, in a report's order."""
+    return [
+        name
+        for name in _in_order(experiment, list(refusals))
+        if refusals[name] is None or _is_shown_anyway(experiment, name)
+    ]
 
 
 def _is_shown_anyway(experiment: Experiment, name: str) -> bool:
@@ -196,10 +205,9 @@ def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> 
         return Prospect()
     level = family_level(num_contrasts)
     detectable = max(minimum_detectable(error, level) for error in contrast.estimate.errors)
-    if margin is None or contrast.verdict != "undecided":
+    if margin is None or contrast.verdict != "undecided" or not contrast.is_paired:
         return Prospect(minimum_detectable=detectable)
-    scale = abs(contrast.baseline_mean) if margin.is_relative else 1.0
-    effect = margin.value * scale
+    effect = margin.around(contrast.baseline_mean)
     if not clips_suffice(contrast.differences, effect, level):
         return Prospect(minimum_detectable=detectable, obstacle="clips")
     needed = seeds_needed(contrast.differences, effect, level)
@@ -211,23 +219,6 @@ def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
     """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
     order = dict.fromkeys((*experiment.secondary, *experiment.declared.in_order(measured)))
     return [name for name in order if name in measured and name != experiment.primary]
-
-
-def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
-    values = scores(experiment, name)
-    declared = experiment.declared.find(name)
-    # What others are read against differs between conditions by nothing that they do, and of what
-    # nobody declared it is not known what a difference means.
-    is_compared = declared is not None and not declared.is_reference
-    baseline = experiment.baseline if is_compared else None
-    others = range(len(experiment.conditions))
-    return SecondaryMetric(
-        name=name,
-        scores=values,
-        estimates=tuple(
-            None if baseline in (None, k) else paired(values, k, baseline).estimate for k in others
-        ),
-    )
 
 
 def _mixed(experiment: Experiment) -> dict[str, tuple[str, ...]]:

@@ -15,8 +15,7 @@ def left_out(scores: Scores, design: Design, margin: Margin | None) -> tuple[Con
     if design.full is None:
         return ()
     positions = [design.full, *design.set_back]
-    family = replace(scores, values=scores.values[positions], diverged=scores.diverged[positions])
     return tuple(
         replace(contrast, condition=positions[contrast.condition])
-        for contrast in judge(family, 0, margin)
+        for contrast in judge(scores.at(positions), 0, margin)
     )

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
-from qdexp_analysis.intervals import ALPHA, StandardError, crossed_error
+from qdexp_analysis.intervals import ALPHA, StandardError, crossed_error, rest_of_mean
 
 POWER = 0.8
 MOST_SEEDS = 100
@@ -20,7 +20,7 @@ def family_level(num_contrasts: int) -> float:
 
 def power(error: StandardError, effect: float, level: float) -> float:
     """Returns the chance that a two-sided t test finds a true difference of `effect`."""
-    critical = float(stats.t.ppf(1 - level / 2, error.df))
+    critical = float(special.stdtrit(error.df, 1 - level / 2))
     # Beyond a noncentrality of 30 the power is 1, and SciPy's series slow and inexact.
     noncentrality = min(abs(effect) / error.value, critical + 30)
     return float(stats.nct.sf(critical, error.df, noncentrality))
@@ -28,7 +28,7 @@ def power(error: StandardError, effect: float, level: float) -> float:
 
 def minimum_detectable(error: StandardError, level: float) -> float:
     """Returns the true difference that would be found with power `POWER`."""
-    most = 6 * float(stats.t.ppf(1 - level / 2, error.df)) * error.value
+    most = 6 * float(special.stdtrit(error.df, 1 - level / 2)) * error.value
 
     def shortfall(effect: float) -> float:
         return power(error, effect, level) - POWER
@@ -50,15 +50,14 @@ def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: fl
     Returns:
         The number, or None if it is above `MOST_SEEDS`.
     """
-    num_seeds, num_clips = differences.shape
-    df = num_seeds - 1
-    variance = float(differences.mean(axis=1).var(ddof=1)) * df / float(stats.chi2.ppf(0.2, df))
+    num_clips = differences.shape[1]
+    variance = upper_variance(differences)
     own, rest = clip_variances(differences)
 
     def suffices(number: int) -> bool:
-        by_seed, by_clip = variance / number, (own + rest / number) / num_clips
-        same = StandardError(value=math.sqrt(by_seed), df=number - 1)
-        new = crossed_error(by_seed, number, by_clip, max(num_clips, 2))
+        of_rest = rest / number / num_clips
+        same = StandardError(value=math.sqrt(variance / number), df=number - 1)
+        new = crossed_error(same, own / num_clips + of_rest, max(num_clips, 2), of_rest)
         return all(power(error, effect, level) >= POWER for error in (same, new))
 
     low, high = 1, MOST_SEEDS
@@ -68,6 +67,12 @@ def seeds_needed(differences: Float[np.ndarray, "s c"], effect: float, level: fl
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle) else (middle, high)
     return high
+
+
+def upper_variance(differences: Float[np.ndarray, "s c"]) -> float:
+    """Returns the upper 80 % limit of the variance between seeds (chi-square)."""
+    df = len(differences) - 1
+    return float(differences.mean(axis=1).var(ddof=1)) * df / float(special.chdtri(df, 0.8))
 
 
 def clips_suffice(differences: Float[np.ndarray, "s c"], effect: float, level: float) -> bool:
@@ -88,7 +93,6 @@ def clip_variances(differences: Float[np.ndarray, "s c"]) -> tuple[float, float]
     num_seeds, num_clips = differences.shape
     if num_clips < 2:
         return 0.0, 0.0
-    by_clip = differences.mean(axis=0)
-    residuals = differences - by_clip - differences.mean(axis=1, keepdims=True) + by_clip.mean()
-    rest = float((residuals**2).sum()) / ((num_seeds - 1) * (num_clips - 1))
-    return max(float(by_clip.var(ddof=1)) - rest / num_seeds, 0.0), rest
+    rest = rest_of_mean(differences) * num_seeds * num_clips
+    by_clip = float(differences.mean(axis=0).var(ddof=1))
+    return max(by_clip - rest / num_seeds, 0.0), rest

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
+from qdexp_analysis.missing_words import missing_text, pairing_text
 from qdexp_analysis.planning import MOST_SEEDS
 from qdexp_analysis.quantities import Differences, measured, number, p_after
 from qdexp_analysis.standing import status_of
@@ -43,28 +44,41 @@ def verdict_sentence(findings: Findings, contrast: Contrast, prospect: Prospect)
     subject = f"{against(findings, contrast.condition)}: {findings.primary.in_words}"
     estimate = contrast.estimate
     if estimate is None:
-        return f"{subject} undecided: {doubt_text(findings, contrast)}."
+        sentence = f"{subject} undecided: {doubt_text(findings, contrast)}."
+        return _with_notes(findings, contrast, sentence)
     write = Differences(contrast)
-    if estimate.interval is None:
+    if contrast.simultaneous is None:
         verdict = contrast.verdict
         if verdict == "undecided":
             verdict = f"undecided ({doubt_text(findings, contrast)})"
-        return f"{subject} differs by {write.text(estimate.mean)}: {verdict}."
-    low, high = estimate.interval
-    if low <= 0 <= high or contrast.verdict in ("equivalent", "undecided"):
-        change = f"differs by {write.text(estimate.mean)}"
-        interval = write.interval(estimate.interval)
-    else:
+        sentence = f"{subject} differs by {write.text(estimate.mean)}: {verdict}."
+        return _with_notes(findings, contrast, sentence)
+    is_decided = contrast.verdict in ("better", "worse")
+    interval = write.interval(contrast.simultaneous, is_unsigned=is_decided)
+    change = f"differs by {write.text(estimate.mean)}"
+    if is_decided:
         change = f"{'lower' if estimate.mean < 0 else 'higher'} by {write.size(estimate.mean)}"
-        interval = write.interval(estimate.interval, is_unsigned=True)
     p, claim = contrast.p, contrast.verdict
     if contrast.verdict == "equivalent":
         p, claim = contrast.p_equivalent, f"equivalent within {margin_text(findings)}"
-    sentence = f"{subject} {change} (95 % interval {interval}, p {p_after(p)} after Holm): {claim}"
+    limits = f"{interval_words(findings)} {interval}, p {p_after(p)} after Holm"
+    sentence = f"{subject} {change} ({limits}): {claim}"
     if contrast.verdict != "undecided":
-        return sentence + "."
+        return _with_notes(findings, contrast, sentence + ".")
     needed = prospect_text(findings, contrast, prospect)
-    return f"{sentence} ({doubt_text(findings, contrast)}). {needed}"
+    sentence = f"{sentence} ({doubt_text(findings, contrast)}). {needed}"
+    return _with_notes(findings, contrast, sentence)
+
+
+def interval_words(findings: Findings) -> str:
+    """Returns what the interval beside a verdict is called."""
+    return "95 % interval" if len(findings.contrasts) < 2 else "simultaneous 95 % interval"
+
+
+def _with_notes(findings: Findings, contrast: Contrast, sentence: str) -> str:
+    """Returns a verdict's sentence with what else its reader has to know."""
+    notes = (pairing_text(contrast), missing_text(findings, contrast))
+    return " ".join((sentence, *filter(None, notes)))
 
 
 def doubt_text(findings: Findings, contrast: Contrast) -> str:
@@ -74,16 +88,24 @@ def doubt_text(findings: Findings, contrast: Contrast) -> str:
         statuses = {status_of(record) for record in experiment.records_at(contrast.condition)}
         if statuses == {"diverged"}:
             return "every one of its trials diverged"
+        if experiment.baseline is not None and {
+            status_of(record) for record in experiment.records_at(experiment.baseline)
+        } == {"diverged"}:
+            return "every trial of the baseline diverged"
         return "no seed has both it and the baseline completed"
     if contrast.doubt == "one_seed":
         return "one seed: no uncertainty can be stated"
     if contrast.doubt == "no_variance":
         return "every seed gave the same difference: no uncertainty can be stated"
     if contrast.doubt == "diverged":
-        return "the verdict would not hold if the diverged trials had the experiment's worst value"
+        has_failed = (findings.scores.is_lost & ~findings.scores.diverged).any()
+        lost = "the diverged and failed" if has_failed else "the diverged"
+        return f"the verdict would not hold if {lost} trials had the experiment's worst value"
     limits = contrast.estimate.interval if contrast.estimate else None
     if limits is not None and not limits[0] <= 0 <= limits[1]:
-        return f"the interval alone excludes 0, but {len(findings.contrasts)} contrasts were made"
+        return (
+            f"its own 95 % interval excludes 0, but {len(findings.contrasts)} contrasts were made"
+        )
     return f"{findings.noise} could explain it"
 
 
@@ -91,6 +113,12 @@ def prospect_text(findings: Findings, contrast: Contrast, prospect: Prospect) ->
     """Returns what it would take to decide an undecided contrast: more seeds where they are few."""
     if prospect.minimum_detectable is None:
         return "More seeds are needed."
+    if not contrast.is_paired:
+        detectable = Differences(contrast).size(prospect.minimum_detectable)
+        return (
+            "Completing the same seeds for both comes first: pairs find smaller differences than "
+            f"the {detectable} that is found four times in five without them."
+        )
     num_seeds, num_units = contrast.differences.shape
     clips, videos = findings.clips_and_videos
     more = "videos: hold out more" if videos < clips else "clips: raise evaluation.num_clips"
@@ -237,24 +265,25 @@ def _decided(findings: Findings, contrast: Contrast) -> str:
     condition = findings.experiment.labels.text(contrast.condition)
     estimate = contrast.estimate
     name = findings.primary.in_words
-    if estimate is None or estimate.interval is None:
+    if estimate is None or contrast.simultaneous is None:
         return f"{condition} is {contrast.verdict} than {_base(findings)}."
     write = Differences(contrast)
     return (
         f"{condition} is {contrast.verdict} than {_base(findings)}: {name} "
         f"{'lower' if estimate.mean < 0 else 'higher'} by {write.size(estimate.mean)} "
-        f"(95 % interval {write.interval(estimate.interval, is_unsigned=True)})."
+        f"({interval_words(findings)} "
+        f"{write.interval(contrast.simultaneous, is_unsigned=True)})."
     )
 
 
 def _brief(findings: Findings, contrast: Contrast) -> str:
     """Returns a contrast as ``16384 (-0.10 %, 95 % interval -0.21 to +0.01 %)``."""
     label = _label(findings, contrast)
-    if contrast.estimate is None or contrast.estimate.interval is None:
+    if contrast.estimate is None or contrast.simultaneous is None:
         return f"{label} (the same in every seed)"
     write = Differences(contrast)
-    interval = write.interval(contrast.estimate.interval)
-    return f"{label} ({write.text(contrast.estimate.mean)}, 95 % interval {interval})"
+    interval = f"{interval_words(findings)} {write.interval(contrast.simultaneous)}"
+    return f"{label} ({write.text(contrast.estimate.mean)}, {interval})"
 
 
 def _label(findings: Findings, of: Contrast | StepRatio) -> str:

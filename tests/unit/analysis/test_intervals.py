@@ -31,10 +31,11 @@ def test_interval_on_new_clips_agrees_with_a_sum_done_by_hand() -> None:
     differences = np.array([[1.0, 3.0], [2.0, 6.0]])
     found = estimate(differences)
     # Seed means 2 and 4: s^2 = 2, /2 seeds = 1. Clip means 1.5 and 4.5: s^2 = 4.5, /2 clips = 2.25.
+    # The rest is +-0.5 four times: 1 / 1 degree of freedom, /4 values = 0.25.
     assert found.new_clips is not None
     assert found.mean == 3.0
-    assert found.new_clips.value == pytest.approx(np.sqrt(3.25))
-    assert found.new_clips.df == pytest.approx(3.25**2 / (1**2 / 1 + 2.25**2 / 1))
+    assert found.new_clips.value == pytest.approx(np.sqrt(1 + 2.25 - 0.25))
+    assert found.new_clips.df == pytest.approx(3**2 / (1**2 / 1 + 2 * 2.25 / 1))
 
 
 def test_verdicts_use_the_wider_interval_and_the_larger_p_value() -> None:
