@@ -23,6 +23,7 @@ from qdexp_analysis.design_words import (
     effects_note,
     left_out_sentences,
 )
+from qdexp_analysis.factor_words import factor_content
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.quantities import (
     NONE,
@@ -76,6 +77,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        "factors": factor_content(findings),
     }
 
 

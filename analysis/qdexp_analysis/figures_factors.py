@@ -1,0 +1,63 @@
+"""Figures of factors: every function takes Axes and data, and returns the Axes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from qdexp_analysis.appearance import COLOURS, MUTED, RULE
+from qdexp_analysis.quantities import NONE, signed
+
+STRONGEST = 0.55
+"""Opacity of the cell that differs most: its number stays readable in the dark and the light."""
+
+BETTER, WORSE = COLOURS[0], COLOURS[1]
+
+
+def interaction(
+    axes: Axes,
+    values: Float[np.ndarray, "a b"],
+    levels: tuple[Sequence[str], Sequence[str]],
+    *,
+    is_lower_better: bool,
+    most: float,
+) -> Axes:
+    """Draws a heat map of two factors, each cell with its number; an empty one with a dash.
+
+    Better is one colour and worse another, both over the page's own, and the sign is in the number
+    for those who cannot tell them apart.
+
+    Args:
+        axes: Where to draw.
+        values: Differences, by level of the factor that goes downwards and of that to the right.
+        levels: Their names, likewise.
+        is_lower_better: Whether negative values are the better ones.
+        most: The value that is drawn strongest.
+    """
+    for row, column in np.ndindex(*values.shape):
+        value = float(values[row, column])
+        is_better = (value < 0) == is_lower_better
+        axes.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5),
+                1,
+                1,
+                facecolor=BETTER if is_better else WORSE,
+                alpha=STRONGEST * min(abs(value) / most, 1) if np.isfinite(value) and most else 0,
+                linewidth=0,
+            )
+        )
+        text = signed(value) if np.isfinite(value) else NONE
+        axes.text(column, row, text, ha="center", va="center")
+    for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
+        ticks(range(len(names)), list(names))
+    axes.set_xlim(-0.5, len(levels[1]) - 0.5)
+    axes.set_ylim(len(levels[0]) - 0.5, -0.5)
+    for edge in axes.spines.values():
+        edge.set_visible(True)
+        edge.set_color(RULE)
+    axes.grid(visible=False)
+    axes.tick_params(colors=MUTED)
+    return axes
