@@ -158,9 +158,22 @@ def _decided(findings: Findings, effect: Effect) -> str:
     aliased = _aliased(effect.aliases)
     if not effect.is_interaction:
         start = f"{ends[0]} is {contrast.verdict} over all levels of the others"
-        return f"{start}: {much}{aliased}."
+        return f"{start}: {much}{aliased}.{_depends(findings, effect)}"
     both = " and ".join(ends)
     return f"{both} are together {contrast.verdict} than they add up to: {much}{aliased}."
+
+
+def _depends(findings: Findings, effect: Effect) -> str:
+    """Returns what else decides a factor's effect, so that nobody takes a mean for a rule."""
+    (axis,) = effect.term
+    others = {
+        other.name: None
+        for interaction in findings.effects
+        if interaction.is_interaction and interaction.holds and not interaction.aliases
+        for other in interaction.term
+        if axis in interaction.term and other != axis
+    }
+    return f" How much depends on {', '.join(others)}." if others else ""
 
 
 def _name(effect: Effect) -> str:

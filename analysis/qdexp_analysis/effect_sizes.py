@@ -71,7 +71,8 @@ def noncentral_cdf(t: float, df: int, noncentrality: float) -> float:
     """Returns the share of a noncentral t distribution below `t`.
 
     For t = (z + noncentrality) / s it is the integral over z of the chance that s is large enough.
-    SciPy's series is nan or loses all digits at the large t that pairs of little noise have.
+    SciPy's series is nan for a noncentrality far on the other side of 0, and slow and then nan at
+    the large t that pairs of little noise have; elsewhere the two agree to ten digits.
     """
     if t < 0:
         return 1 - noncentral_cdf(-t, df, -noncentrality)

@@ -1,5 +1,6 @@
 """Figures of factors: every function takes Axes and data, and returns the Axes."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from qdexp_analysis.appearance import COLOURS, MUTED, RULE
-from qdexp_analysis.quantities import NONE, signed
+from qdexp_analysis.quantities import MINUS, NONE
 
 STRONGEST = 0.55
 """Opacity of the cell that differs most: its number stays readable in the dark and the light."""
@@ -49,8 +50,7 @@ def interaction(
                 linewidth=0,
             )
         )
-        text = signed(value) if np.isfinite(value) else NONE
-        axes.text(column, row, text, ha="center", va="center")
+        axes.text(column, row, _number(value, most), ha="center", va="center")
     for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
         ticks(range(len(names)), list(names))
     axes.set_xlim(-0.5, len(levels[1]) - 0.5)
@@ -61,3 +61,12 @@ def interaction(
     axes.grid(visible=False)
     axes.tick_params(colors=MUTED)
     return axes
+
+
+def _number(value: float, most: float) -> str:
+    """Returns a value with its sign, all to the second digit of the largest; 0 has no sign."""
+    if not math.isfinite(value):
+        return NONE
+    decimals = min(max(1 - math.floor(math.log10(most)), 0), 9) if most else 0
+    text = f"{value:+,.{decimals}f}"
+    return text[1:] if float(text.replace(",", "")) == 0 else text.replace("-", MINUS)
