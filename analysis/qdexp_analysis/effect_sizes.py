@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.intervals import CONFIDENCE
@@ -78,7 +78,7 @@ def noncentral_cdf(t: float, df: int, noncentrality: float) -> float:
         return 1 - noncentral_cdf(-t, df, -noncentrality)
     below = float(special.ndtr(-noncentrality))
     low = max(-noncentrality, -_FAR)
-    high = min(_FAR, -noncentrality + t * math.sqrt(float(stats.chi2.isf(1e-16, df)) / df))
+    high = min(_FAR, -noncentrality + t * math.sqrt(float(special.chdtri(df, 1e-16)) / df))
     if high <= low:
         return below
     z = low + (high - low) * (1 + _NODES) / 2
