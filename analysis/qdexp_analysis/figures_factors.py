@@ -40,16 +40,8 @@ def interaction(
     for row, column in np.ndindex(*values.shape):
         value = float(values[row, column])
         is_better = (value < 0) == is_lower_better
-        axes.add_patch(
-            Rectangle(
-                (column - 0.5, row - 0.5),
-                1,
-                1,
-                facecolor=BETTER if is_better else WORSE,
-                alpha=STRONGEST * min(abs(value) / most, 1) if np.isfinite(value) and most else 0,
-                linewidth=0,
-            )
-        )
+        share = min(abs(value) / most, 1) if math.isfinite(value) and most else 0
+        axes.add_patch(_cell(row, column, BETTER if is_better else WORSE, STRONGEST * share))
         axes.text(column, row, _number(value, most), ha="center", va="center")
     for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
         ticks(range(len(names)), list(names))
@@ -61,6 +53,11 @@ def interaction(
     axes.grid(visible=False)
     axes.tick_params(colors=MUTED)
     return axes
+
+
+def _cell(row: int, column: int, colour: str, opacity: float) -> Rectangle:
+    corner = (column - 0.5, row - 0.5)
+    return Rectangle(corner, 1, 1, facecolor=colour, alpha=opacity, linewidth=0)
 
 
 def _number(value: float, most: float) -> str:

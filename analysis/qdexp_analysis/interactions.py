@@ -181,8 +181,8 @@ def _cells(
         there = [by_condition[k] for k in _at(conditions, design, at)]
         return float(np.mean(there)) if there else np.nan
 
-    shares = np.array([[mean(a | b) for b in levels[1]] for a in levels[0]])
-    shares = shares - mean(axes[0].baseline | axes[1].baseline)
+    shares = np.array([[mean({**a, **b}) for b in levels[1]] for a in levels[0]])
+    shares = shares - mean({**axes[0].baseline, **axes[1].baseline})
     beyond = None
     if np.isfinite(shares).all():
         beyond = shares - shares.mean(axis=0) - shares.mean(axis=1, keepdims=True) + shares.mean()

@@ -192,7 +192,7 @@ def test_a_true_effect_size_is_covered_and_not_biased() -> None:
         covered.append(size.interval[0] <= 0.8 <= size.interval[1])
         sizes.append(size.g_z)
     assert 0.933 <= np.mean(covered) <= 0.967
-    assert np.mean(sizes) == pytest.approx(0.8, abs=2.5 * np.std(sizes) / math.sqrt(1000))
+    assert np.mean(sizes) == pytest.approx(0.8, abs=float(2.5 * np.std(sizes) / math.sqrt(1000)))
 
 
 def test_experiments_without_any_effect_rarely_state_one_in_the_primary_family() -> None:
@@ -330,7 +330,7 @@ def test_the_map_has_the_numbers_of_the_table_and_of_the_sentence(
     by_condition = {c.condition: c for c in findings.contrasts}
     for row, a in enumerate(table.levels[0]):
         for column, b in enumerate(table.levels[1]):
-            position = findings.experiment.conditions.index(a | b)
+            position = findings.experiment.conditions.index({**a, **b})
             if position == findings.experiment.baseline:
                 assert table.shares[row, column] == 0
                 continue
