@@ -93,7 +93,7 @@ def is_poolable(task: Task) -> bool:
 
 def interquartile_mean(runs: Runs) -> float:
     """Returns the mean of all runs on all tasks without the lowest and highest quarter."""
-    return float(stats.trim_mean(runs, proportiontocut=0.25, axis=None))
+    return float(stats.trim_mean(runs.ravel(), proportiontocut=0.25))
 
 
 def probability_of_improvement(runs: Runs, others: Runs) -> float:

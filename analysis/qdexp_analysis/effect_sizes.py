@@ -96,4 +96,4 @@ def _noncentrality(t: float, df: int, share: float) -> float:
     reach = 2.0
     while excess(t - reach) < 0 or excess(t + reach) > 0:
         reach *= 2
-    return float(optimize.brentq(excess, t - reach, t + reach, rtol=1e-10))
+    return optimize.root_scalar(excess, bracket=(t - reach, t + reach), rtol=1e-10).root
