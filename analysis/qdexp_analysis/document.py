@@ -23,6 +23,7 @@ from qdexp_analysis.design_words import (
     effects_note,
     left_out_sentences,
 )
+from qdexp_analysis.factor_words import factor_content
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.missing_words import rate_sentences
 from qdexp_analysis.quantities import (
@@ -79,6 +80,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "settings": settings_text(experiment.spec),
         "interval_words": interval_words(findings),
         "diverged_rates": rate_sentences(findings),
+        "factors": factor_content(findings),
     }
 
 

@@ -17,8 +17,9 @@ from qdexp_analysis.comparability import (
 )
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
 from qdexp_analysis.declared import COST
-from qdexp_analysis.effects import Effect, factorial_effects
+from qdexp_analysis.effects import Effect
 from qdexp_analysis.exploratory import SecondaryMetric, secondary_metrics
+from qdexp_analysis.factor_findings import FactorFindings, factor_findings, no_factors
 from qdexp_analysis.left_out import left_out
 from qdexp_analysis.missing import Rate, rate
 from qdexp_analysis.planning import (
@@ -60,7 +61,6 @@ class Findings:
         margin: The smallest effect of interest, or None.
         contrasts: The judged family; empty if refused, or without a baseline.
         prospects: What more trials could decide, for each contrast.
-        effects: Factorial effects, for several factors, where the design has them.
         left_out: The full condition without each factor, against it; a family of its own.
         by_level: The metric that is shown by noise level: the primary one if it is a mean over
             levels, or the first of the others that is; None without any.
@@ -69,6 +69,7 @@ class Findings:
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
         mixed: Provenance that differs between trials, by key.
+        factors: What the factors do, beside the contrasts: effects, dose responses.
     """
 
     experiment: Experiment
@@ -77,7 +78,6 @@ class Findings:
     margin: Margin | None
     contrasts: tuple[Contrast, ...]
     prospects: tuple[Prospect, ...]
-    effects: tuple[Effect, ...]
     left_out: tuple[Contrast, ...]
     by_level: str | None
     levels: Levels | None
@@ -85,6 +85,7 @@ class Findings:
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
+    factors: FactorFindings
 
     @property
     def diverged_rates(self) -> tuple[Rate, ...]:
@@ -101,6 +102,11 @@ class Findings:
         if sources is not None and columns == len(set(sources.tolist())):
             return (len(sources), columns) if self.experiment.primary in CLIP_ERRORS else (0, 0)
         return (columns, columns) if columns > 1 else (0, 0)
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """Factorial effects, for several factors, where the design has them."""
+        return self.factors.effects
 
     @property
     def primary(self) -> Metric:
@@ -153,9 +159,6 @@ def find(experiment: Experiment) -> Findings:
         margin=margin,
         contrasts=contrasts,
         prospects=tuple(_prospect(c, margin, len(contrasts)) for c in contrasts),
-        effects=()
-        if refused
-        else factorial_effects(primary, experiment.conditions, experiment.design),
         left_out=() if refused else left_out(primary, experiment.design, margin),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
@@ -171,6 +174,9 @@ def find(experiment: Experiment) -> Findings:
             if reason is not None and not _is_listed_only(experiment, name)
         ),
         mixed=_mixed(experiment),
+        factors=no_factors(experiment)
+        if refused
+        else factor_findings(experiment, primary, margin, contrasts),
     )
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
+from qdexp_analysis.factor_maps import factor_maps
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.quantities import sentence_case
 from qdexp_analysis.words import margin_text
@@ -40,6 +41,7 @@ def pictures(findings: Findings) -> tuple[Picture, ...]:
         drawn = [
             _forest(findings, look),
             _paired(findings, look),
+            *(Picture(section="verdicts", **drawn) for drawn in factor_maps(findings)),
             *_curves(findings, look),
             _codebook(findings, look),
             _curve(findings, look, "train.perplexity", "on training batches"),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.design_words import primary_sentences
 from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
 from qdexp_analysis.missing_words import missing_text, pairing_text
 from qdexp_analysis.planning import MOST_SEEDS
@@ -227,7 +228,9 @@ def answer(findings: Findings) -> list[str]:
         return ["No condition has every factor at its baseline, so nothing can be compared."]
     if not findings.contrasts:
         return ["There is one condition only, so nothing can be compared."]
-    return [*_by_verdict(findings), *usage_sentences(findings), *cost_sentences(findings)]
+    primary = primary_sentences(findings, margin_text(findings))
+    contrasts = _by_verdict(findings)
+    return [*primary, *contrasts, *usage_sentences(findings), *cost_sentences(findings)]
 
 
 def _by_verdict(findings: Findings) -> list[str]:

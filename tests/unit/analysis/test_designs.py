@@ -125,7 +125,7 @@ def test_a_fraction_is_told_with_its_aliases(tmp_path: Path) -> None:
     runs = made(tmp_path, f"{ALL}design: fractional_factorial\n", additive)
     findings = find(load("d", runs))
     said = effect_sentences(findings)
-    assert said[0].startswith("num_embeddings 64 to 256, over all levels of the others: +3.9 % (95")
+    assert said[0].startswith("num_embeddings 64 to 256, over all levels of the others: +3.99")
     assert said[0].endswith("; aliased with ema_decay x dead_code_threshold x learning_rate.")
     assert said[1].startswith("ema_decay 0.99 to 0.9, over")
     assert said[4].startswith(

@@ -1,0 +1,76 @@
+"""Heat maps of two factors, each with its caption: what is drawn from which findings."""
+
+from typing import TypedDict
+
+import numpy as np
+
+from qdexp.experiment.trial import Condition
+from qdexp_analysis import figures_factors
+from qdexp_analysis.appearance import MUTED, draw, svg
+from qdexp_analysis.design_words import change_text
+from qdexp_analysis.factor import Axis
+from qdexp_analysis.findings import Findings
+from qdexp_analysis.interactions import Cells
+
+MOST_MAPS = 3
+"""Pairs of factors that are drawn, the clearest interactions first."""
+
+
+class Drawn(TypedDict):
+    """A figure as inline SVG, with what it shows and how to read it."""
+
+    title: str
+    caption: str
+    svg: str
+
+
+def factor_maps(findings: Findings) -> list[Drawn]:
+    """Draws the cells of two factors, and beside them what the two do not add up to."""
+    return [_drawn(findings, table) for table in findings.factors.cells[:MOST_MAPS]]
+
+
+def _drawn(findings: Findings, table: Cells) -> Drawn:
+    panels = [table.shares] if table.beyond is None else [table.shares, table.beyond]
+    scale = 100.0 if table.is_relative else 1.0
+    names = (_names(table.axes[0], table.levels[0]), _names(table.axes[1], table.levels[1]))
+    is_wide = len(names[1]) > 3 or max(map(len, names[1])) * len(names[1]) > 18
+    shape = (len(panels), 1) if is_wide else (1, len(panels))
+    height = (0.75 + 0.4 * len(names[0])) * shape[0] + 0.3
+    figure, axes = draw(height, num_rows=shape[0], num_columns=shape[1])
+    most = scale * max(float(np.nanmax(np.abs(panel))) for panel in panels)
+    for panel, values in zip(axes, panels, strict=True):
+        figures_factors.interaction(
+            panel, scale * values, names,
+            is_lower_better=findings.direction == "lower", most=most,
+        )  # fmt: skip
+        panel.set_xlabel(table.axes[1].name)
+    unit = ", %" if table.is_relative else ""
+    axes[0].set_ylabel(table.axes[0].name)
+    axes[0].set_title(f"from the baseline{unit}", color=MUTED, weight="normal")
+    if table.beyond is not None:
+        axes[1].set_title(f"beyond both effects{unit}", color=MUTED, weight="normal")
+        axes[1].tick_params(labelleft=is_wide)
+    pair = f"{table.axes[0].name} and {table.axes[1].name}"
+    title = f"{findings.primary.in_words} by {pair}: differences from the baseline"
+    title = title[:1].upper() + title[1:]
+    return Drawn(title=title, caption=_caption(findings, table), svg=svg(figure, title))
+
+
+def _names(axis: Axis, levels: tuple[Condition, ...]) -> list[str]:
+    return [" with ".join(str(each[factor.field]) for factor in axis.factors) for each in levels]
+
+
+def _caption(findings: Findings, table: Cells) -> str:
+    others = len(findings.experiment.design.axes) > 2
+    text = "Blue is better, orange worse" + (", over all levels of the others." if others else ".")
+    if table.beyond is not None:
+        text += " On the right, or below: what is left when both factors' mean effects are taken "
+        text += "away; all 0 would mean that they add up."
+    told = [effect for effect in table.effects if effect.estimate.interval is not None]
+    if len(told) == 1:
+        held = "holds" if told[0].holds else "is not clear"
+        text += f" The interaction {held}: {change_text(told[0].contrast)}."
+    elif told:
+        number = sum(effect.holds for effect in told)
+        text += f" {number} of {len(told)} interactions of their levels hold."
+    return text
