@@ -9,6 +9,7 @@ from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
 from qdexp_analysis.findings import Findings
+from qdexp_analysis.histories import MOST_DRAWN
 from qdexp_analysis.quantities import sentence_case
 from qdexp_analysis.words import margin_text
 
@@ -89,7 +90,7 @@ def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
     if findings.experiment.is_own:
-        own = findings.experiment.declared.in_order(set(findings.experiment.histories["metric"]))
+        own = findings.experiment.declared.in_order(findings.experiment.history_names)
         return [_curve(findings, look, name, "while training") for name in own[:MOST_CURVES]]
     return [
         _curve(findings, look, "eval.curve_denoising_loss", "on a held-out subset"),
@@ -98,8 +99,8 @@ def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
 
 
 def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) -> Picture | None:
-    every = findings.experiment.histories
-    history = every[(every["metric"] == metric) & np.isfinite(every["value"].astype(float))]
+    history = findings.experiment.history(metric, MOST_DRAWN)
+    history = history[np.isfinite(history["value"].astype(float))]
     if history.empty:
         return None
     figure, (axes,) = draw(2.5)

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import zlib
 from array import array
+from typing import cast
 
 from qdexp.errors import LedgerError
 from qdexp.results.outcome import Array, Series
@@ -164,6 +165,18 @@ def block_from_series(series: Series) -> bytes:
     return _pack(array("q", series.steps)) + _pack(array("d", series.values))
 
 
+def numbers_from_block(block: bytes) -> "tuple[array[int], array[float]]":
+    """Unpacks the steps, or the shape, and the values of a block without making objects of them.
+
+    Raises:
+        ValueError: The block is damaged.
+        zlib.error: Likewise.
+    """
+    first, rest = _unpack("q", block)
+    values, _ = _unpack("d", rest)
+    return cast("array[int]", first), cast("array[float]", values)
+
+
 def series_from_block(block: bytes) -> Series:
     """Unpacks what `block_from_series` packed.
 
@@ -171,8 +184,7 @@ def series_from_block(block: bytes) -> Series:
         ValueError: The block is damaged.
         zlib.error: Likewise.
     """
-    steps, rest = _unpack("q", block)
-    values, _ = _unpack("d", rest)
+    steps, values = numbers_from_block(block)
     return Series(steps=tuple(map(int, steps)), values=tuple(values))
 
 
@@ -188,8 +200,7 @@ def array_from_block(block: bytes) -> Array:
         ValueError: The block is damaged.
         zlib.error: Likewise.
     """
-    shape, rest = _unpack("q", block)
-    values, _ = _unpack("d", rest)
+    shape, values = numbers_from_block(block)
     return Array(shape=tuple(map(int, shape)), values=tuple(values))
 
 
