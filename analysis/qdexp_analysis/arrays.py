@@ -31,8 +31,8 @@ def read_arrays(ledger: Ledger, trial_ids: Sequence[str]) -> dict[str, Arrays]:
     Raises:
         LedgerError: The ledger cannot be read.
     """
-    found: dict[str, dict[str, Float[np.ndarray, "..."]]] = {each: {} for each in trial_ids}
-    shared: dict[tuple[str, bytes], Float[np.ndarray, "..."]] = {}
+    found: dict[str, dict[str, Float[np.ndarray, ...]]] = {each: {} for each in trial_ids}
+    shared: dict[tuple[str, bytes], Float[np.ndarray, ...]] = {}
     for trial_id, name, shape, values in numbers(ledger, "array", trial_ids, ARRAYS):
         array = np.asarray(values, dtype=float).reshape(tuple(shape))
         if name in _SHARED:

@@ -93,6 +93,12 @@ class Findings:
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
 
+    def _repr_html_(self) -> str:
+        """Shows the answer and the verdicts in a notebook."""
+        from qdexp_analysis.notebook import experiment_html  # noqa: PLC0415 - it needs this module
+
+        return experiment_html(self)
+
     @property
     def clips_and_videos(self) -> tuple[int, int]:
         """How many clips the primary metric is a mean over, and from how many videos; or zeros."""

@@ -1,6 +1,6 @@
 """The figures of a report, each with its caption: what is drawn from which findings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
+from qdexp_analysis.fewer import drawn, drawn_text, of_conditions
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.histories import MOST_DRAWN
 from qdexp_analysis.quantities import sentence_case
@@ -35,10 +36,14 @@ class Picture:
 
 
 def pictures(findings: Findings) -> tuple[Picture, ...]:
-    """Draws every figure that the measurements allow."""
-    look = looks(findings.experiment)
+    """Draws every figure that the measurements allow, of as many conditions as it can show."""
+    positions = drawn(findings)
+    which = drawn_text(findings, positions)
+    every = looks(findings.experiment)
+    look = tuple(every[position] for position in positions)
+    findings = of_conditions(findings, positions)
     with styled():
-        drawn = [
+        made = [
             _forest(findings, look),
             _paired(findings, look),
             *_curves(findings, look),
@@ -47,7 +52,11 @@ def pictures(findings: Findings) -> tuple[Picture, ...]:
             _levels(findings, look),
             _cost(findings, look),
         ]
-    return tuple(picture for picture in drawn if picture is not None)
+    return tuple(
+        replace(picture, caption=f"{picture.caption} {which}".strip())
+        for picture in made
+        if picture is not None
+    )
 
 
 def _num_completed(findings: Findings) -> int:

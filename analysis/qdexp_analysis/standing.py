@@ -32,9 +32,7 @@ def counted(record: TrialRecord) -> TrialRecord:
     return replace(record, outcome=record.counted)
 
 
-def other_results(
-    ledger: Ledger, records: Sequence[TrialRecord]
-) -> dict[str, tuple[str, ...]]:
+def other_results(ledger: Ledger, records: Sequence[TrialRecord]) -> dict[str, tuple[str, ...]]:
     """Returns, in words by trial id, where else a trial has another result than the one counted."""
     known = {each for (each,) in ledger.rows("SELECT DISTINCT trial_id FROM disagreements")}
     return {

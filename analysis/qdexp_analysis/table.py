@@ -92,7 +92,7 @@ class Experiment:
             teachers=tuple(record for record in asked if not record.condition),
             trials=pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *(f.field for f in factors)]),
             measurements=_measurements(done, places, declared),
-            arrays=dict.fromkeys(ids, {}) if declared.is_own else read_arrays(ledger, ids),
+            arrays={key: {} for key in ids} if declared.is_own else read_arrays(ledger, ids),
             declared=declared,
             others=other_results(ledger, asked),
             file=ledger.file,
@@ -212,14 +212,14 @@ class Experiment:
         return self._by_condition[condition]
 
 
-def load(name: str, runs: Path) -> Experiment:
+def read(name: str, runs: Path) -> Experiment:
     """Reads an experiment from the ledger of a runs folder.
 
     Raises:
         NotFoundError: The ledger has no experiment of this name.
         LedgerError: The ledger cannot be read.
     """
-    with Ledger(runs) as ledger:
+    with Ledger(runs) as ledger, ledger.snapshot():
         return Experiment.from_ledger(ledger, name)
 
 

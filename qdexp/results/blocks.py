@@ -2,12 +2,15 @@
 
 import json
 import zlib
-from array import array
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from qdexp.results import schema
 from qdexp.results.ledger import Ledger
 from qdexp.results.troubles import trouble
+
+if TYPE_CHECKING:
+    from array import array
 
 _TOGETHER = 100
 """Trials whose blocks are in memory at once."""
@@ -42,11 +45,14 @@ def numbers(
         LedgerError: The ledger cannot be read.
     """
     query, rest = (_ALL, ()) if names is None else (_NAMED, (json.dumps(list(names)),))
+    firsts: dict[bytes, array[int]] = {}
     for start in range(0, len(trial_ids), _TOGETHER):
         together = json.dumps(list(trial_ids[start : start + _TOGETHER]))
         for trial_id, name, block in ledger.rows(query, together, kind, *rest):
             try:
-                first, values = schema.numbers_from_block(block)
+                packed, values = schema.parts_of_block(block)
+                if packed not in firsts:  # most trials share their steps, and shapes are few
+                    firsts[packed] = schema.integers_from_part(packed)
+                yield trial_id, name, firsts[packed], schema.floats_from_part(values)
             except (ValueError, zlib.error) as error:
                 raise trouble(ledger.file, "a readable ledger", error) from error
-            yield trial_id, name, first, values

@@ -165,16 +165,30 @@ def block_from_series(series: Series) -> bytes:
     return _pack(array("q", series.steps)) + _pack(array("d", series.values))
 
 
-def numbers_from_block(block: bytes) -> "tuple[array[int], array[float]]":
-    """Unpacks the steps, or the shape, and the values of a block without making objects of them.
+def parts_of_block(block: bytes) -> tuple[bytes, bytes]:
+    """Returns the two parts of a block, still packed: steps or a shape, and values."""
+    end = 8 + int.from_bytes(block[:8], "little")
+    return block[:end], block[end:]
+
+
+def integers_from_part(part: bytes) -> "array[int]":
+    """Unpacks the first part of a block without making objects of its numbers.
 
     Raises:
-        ValueError: The block is damaged.
+        ValueError: The part is damaged.
         zlib.error: Likewise.
     """
-    first, rest = _unpack("q", block)
-    values, _ = _unpack("d", rest)
-    return cast("array[int]", first), cast("array[float]", values)
+    return cast("array[int]", _unpack("q", part)[0])
+
+
+def floats_from_part(part: bytes) -> "array[float]":
+    """Unpacks the second part of a block without making objects of its numbers.
+
+    Raises:
+        ValueError: The part is damaged.
+        zlib.error: Likewise.
+    """
+    return cast("array[float]", _unpack("d", part)[0])
 
 
 def series_from_block(block: bytes) -> Series:
@@ -184,7 +198,8 @@ def series_from_block(block: bytes) -> Series:
         ValueError: The block is damaged.
         zlib.error: Likewise.
     """
-    steps, values = numbers_from_block(block)
+    steps, rest = _unpack("q", block)
+    values, _ = _unpack("d", rest)
     return Series(steps=tuple(map(int, steps)), values=tuple(values))
 
 
@@ -200,7 +215,8 @@ def array_from_block(block: bytes) -> Array:
         ValueError: The block is damaged.
         zlib.error: Likewise.
     """
-    shape, values = numbers_from_block(block)
+    shape, rest = _unpack("q", block)
+    values, _ = _unpack("d", rest)
     return Array(shape=tuple(map(int, shape)), values=tuple(values))
 
 
