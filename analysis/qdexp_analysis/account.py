@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdexp.results.ledger import TrialRecord
-from qdexp_analysis.findings import Findings, flat
+from qdexp_analysis.findings import Findings
 from qdexp_analysis.labels import condition_text
+from qdexp_analysis.mixing import flat
 from qdexp_analysis.quantities import NONE, measured
 from qdexp_analysis.standing import INVALIDATED, MISSING, reason_of, status_of
 from qdexp_analysis.table import Experiment

@@ -24,6 +24,7 @@ from qdexp_analysis.design_words import (
     left_out_sentences,
 )
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.mixing_words import mixing_sentences
 from qdexp_analysis.quantities import (
     NONE,
     Differences,
@@ -76,6 +77,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        "mixed": mixing_sentences(findings),
     }
 
 

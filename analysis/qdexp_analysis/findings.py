@@ -19,6 +19,7 @@ from qdexp_analysis.declared import COST
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.intervals import Estimate
 from qdexp_analysis.left_out import left_out
+from qdexp_analysis.mixing import Mixture, mixtures
 from qdexp_analysis.planning import (
     clips_suffice,
     family_level,
@@ -27,8 +28,6 @@ from qdexp_analysis.planning import (
 )
 from qdexp_analysis.step_times import StepTimes, step_times
 from qdexp_analysis.table import Experiment
-
-PROVENANCE_KEYS = ("commit", "dirty", "versions", "hardware", "host", "device", "num_threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +74,8 @@ class Findings:
         step_times: The times of training steps, or None where they were not measured.
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
-        mixed: Provenance that differs between trials, by key.
+        mixed: What differs between trials of machines, code and data, by key.
+        mixtures: The same, with whether every condition has its share.
     """
 
     experiment: Experiment
@@ -92,6 +92,7 @@ class Findings:
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
+    mixtures: tuple[Mixture, ...]
 
     def _repr_html_(self) -> str:
         """Shows the answer and the verdicts in a notebook."""
@@ -152,6 +153,7 @@ def find(experiment: Experiment) -> Findings:
         contrasts = judge(primary, experiment.baseline, margin)
     measured = sorted(set(experiment.measurements["metric"]))
     refusals = {name: refusal(experiment, name) for name in measured}
+    mixed = mixtures(experiment)
     return Findings(
         experiment=experiment,
         scores=primary,
@@ -176,7 +178,8 @@ def find(experiment: Experiment) -> Findings:
             for name, reason in refusals.items()
             if reason is not None and not _is_listed_only(experiment, name)
         ),
-        mixed=_mixed(experiment),
+        mixed={each.key: each.values for each in mixed},
+        mixtures=mixed,
     )
 
 
@@ -234,23 +237,6 @@ def _secondary(experiment: Experiment, name: str) -> SecondaryMetric:
             None if baseline in (None, k) else paired(values, k, baseline).estimate for k in others
         ),
     )
-
-
-def _mixed(experiment: Experiment) -> dict[str, tuple[str, ...]]:
-    outcomes = [record.outcome for record in experiment.records if record.outcome is not None]
-    found: dict[str, tuple[str, ...]] = {}
-    for key in PROVENANCE_KEYS:
-        values = {flat(o.provenance[key]) for o in outcomes if key in o.provenance}
-        if len(values) > 1:
-            found[key] = tuple(sorted(values))
-    return found
-
-
-def flat(value: object) -> str:
-    """Returns a value of provenance in one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in sorted(value.items()))
-    return str(value)
 
 
 def means_over_seeds(values: Scores) -> np.ndarray:

@@ -138,6 +138,8 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
         experiment.records_at(k)[0].trial.ours for k in range(len(experiment.conditions))
     ]
     tokens = [c.evaluation.codebook_tokens for c in configurations]
+    if len(set(tokens)) > 1:  # both are bounded by what was counted
+        return None
     codes = np.array([c.model.num_embeddings for c in configurations], dtype=float)
     bounds = np.minimum(codes, tokens)
     figure, (left, right) = draw(0.9 + 0.3 * len(look), num_columns=2)
@@ -149,7 +151,7 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     right.set_title("Perplexity, codes", color=INK)
     right.tick_params(labelleft=False)
     title = "Codebook usage and perplexity against their bound"
-    counted = " or ".join(f"{count:,}" for count in sorted(set(tokens)))
+    counted = f"{tokens[0]:,}"
     caption = (
         f"By {_factors(findings)}. Dots are trials, the bar their mean, the tick the most that is "
         f"possible: the smaller of the codebook's size and the {counted} held-out tokens counted."

@@ -22,7 +22,7 @@ from qdexp_analysis.gallery import pictures
 from qdexp_analysis.latex import latex_lines, latex_text
 from qdexp_analysis.report_json import json_text
 from qdexp_analysis.spreadsheet import csv_text, trial_rows
-from qdexp_analysis.table import read
+from qdexp_analysis.table import load
 from qdexp_analysis.words import answer
 from qdexp_analysis.written import ReportFiles, keep, key_of, report_files
 
@@ -44,7 +44,7 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
         RequestError: The folder cannot be written.
     """
     key = key_of(name, runs)
-    findings = find(read(name, runs))
+    findings = find(load(name, runs))
     if not out_folder and (
         Path(name).name != name or name == ".."
     ):  # from a ledger that no spec was read for
@@ -80,7 +80,7 @@ def render(name: str, runs: Path, format_: str) -> str:
     """
     for known in get_args(Format):
         if format_ == known:
-            return _rendered(find(read(name, runs)), known, runs)
+            return _rendered(find(load(name, runs)), known, runs)
     raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
 
 

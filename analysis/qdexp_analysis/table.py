@@ -212,7 +212,7 @@ class Experiment:
         return self._by_condition[condition]
 
 
-def read(name: str, runs: Path) -> Experiment:
+def load(name: str, runs: Path) -> Experiment:
     """Reads an experiment from the ledger of a runs folder.
 
     Raises:
