@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from qdexp.errors import NotFoundError
+from qdexp.experiment.trial import Condition
 from qdexp_analysis.comparability import CLIP_ERRORS, refusal, scores, shared_levels
 from qdexp_analysis.contrasts import Contrast, Scores, paired
 from qdexp_analysis.definitions import differing, meaning
@@ -106,11 +107,11 @@ def _side(asked: str, runs: Path | str | None) -> _Side:
     experiment = load(name, runs)
     if not levels:
         return _Side(experiment=experiment, positions=tuple(range(len(experiment.conditions))))
-    wanted = dict(each.partition("=")[::2] for each in levels.split(","))
+    wanted = [each.partition("=") for each in levels.split(",")]
     found = [
         position
         for position, condition in enumerate(experiment.conditions)
-        if all(_has(condition, field.strip(), text.strip()) for field, text in wanted.items())
+        if all(_has(condition, field.strip(), text.strip()) for field, _, text in wanted)
     ]
     if len(found) != 1:
         known = "; ".join(
@@ -123,9 +124,8 @@ def _side(asked: str, runs: Path | str | None) -> _Side:
     return _Side(experiment=experiment, positions=(found[0],))
 
 
-def _has(condition: object, field: str, text: str) -> bool:
-    levels = dict(condition)  # type: ignore[call-overload]
-    named = [value for name, value in levels.items() if field in (name, name.rpartition(".")[2])]
+def _has(condition: Condition, field: str, text: str) -> bool:
+    named = [value for name, value in condition.items() if field in (name, name.rpartition(".")[2])]
     return any(str(value) == text for value in named)
 
 
@@ -175,7 +175,7 @@ def _same_levels(one: Experiment, other: Experiment) -> bool:
     if levels[0] is None or levels[1] is None:
         return levels[0] is levels[1]
     shown = [each.log_snr[each.is_shared] for each in levels if each is not None]
-    return shown[0].shape == shown[1].shape and bool(np.allclose(*shown))
+    return shown[0].shape == shown[1].shape and bool(np.allclose(shown[0], shown[1]))
 
 
 def _compared(

@@ -95,7 +95,8 @@ def load(name_or_path: str | Path, runs: Path | str | None = None) -> LoadedExpe
             f"expected one experiment, found {len(found)} in {name_or_path}: {names}; name one "
             "with load(NAME, PATH), or take all of them with load_all(PATH)"
         )
-    return found[0]
+    (experiment,) = found
+    return experiment
 
 
 def load_all(*names_or_paths: str | Path, runs: Path | str | None = None) -> LoadedExperiments:
@@ -140,10 +141,11 @@ def _defined(experiment: LoadedExperiment) -> pd.DataFrame:
     definitions = {
         name: meaning_digest(experiment.metric(name), firsts) for name in frame["metric"].unique()
     }
-    return frame.assign(definition=frame["metric"].map(definitions))
+    meanings = [definitions[name] for name in frame["metric"]]
+    return frame.assign(definition=meanings)
 
 
 def _together(named: Sequence[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
     frames = [frame.assign(experiment=name) for name, frame in named]
     whole = pd.concat(frames, ignore_index=True)
-    return whole[["experiment", *(name for name in whole.columns if name != "experiment")]]
+    return whole.reindex(columns=["experiment", *whole.columns.drop("experiment")])

@@ -85,7 +85,7 @@ def _row(ledger: Ledger, name: str) -> dict[str, object]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: ReportsServer
+    server: ReportsServer  # pyright: ignore[reportIncompatibleVariableOverride]
     server_version = "qdexp"
 
     def do_GET(self) -> None:

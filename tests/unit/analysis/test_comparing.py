@@ -84,7 +84,7 @@ def test_figures_of_many_conditions_show_the_baseline_and_the_extremes(
     effects = {(level,): 0.01 * k for k, level in enumerate(levels)}
     runs = make_ledger(
         made(factors={"model.num_embeddings": levels}, baseline=(levels[15],), effects=effects,
-             seeds=(0, 1))
+             seeds=(0, 1, 2))
     )  # fmt: skip
     findings = find(load("codebook_size", runs))
     positions = drawn(findings)

@@ -19,7 +19,7 @@ from qdexp_analysis.words import verdict_sentence
 
 Make = Callable[[Any], Path]
 STATUSES = {((16384,), 0): "diverged", ((4096,), 1): "failed", ((4096,), 2): "missing"}
-HOSTILE = '=1+1 \\input{x} $x$ 100% #1 & ~^ `a\' "q" <b>{no}</b> | ² – 中 \x07'
+HOSTILE = '=1+1 \\input{x} $x$ 100% #1 & ~^ `a\' "q" <b>{no}</b> | ² \N{EN DASH} 中'
 CASES: list[dict[str, Any]] = [
     {},
     {"statuses": STATUSES},
