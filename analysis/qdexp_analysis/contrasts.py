@@ -5,6 +5,7 @@ Axes: k conditions, s seeds, c clips.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -32,12 +33,12 @@ class Scores:
     diverged: Bool[np.ndarray, "k s"]
     direction: Direction
 
-    @property
+    @cached_property
     def is_complete(self) -> Bool[np.ndarray, "k s"]:
         """Tells which trials have a value."""
         return np.asarray(np.isfinite(self.values).all(axis=2))
 
-    @property
+    @cached_property
     def means(self) -> Float[np.ndarray, "k s"]:
         """The metric by condition and seed; nan where a trial did not complete."""
         return self.values.mean(axis=2)

@@ -88,15 +88,14 @@ def load(name_or_path: str | Path, runs: Path | str | None = None) -> LoadedExpe
         RequestError: The path has several experiments.
         LedgerError: The ledger cannot be read.
     """
-    found = load_all(name_or_path, runs=runs).experiments
+    found = list(load_all(name_or_path, runs=runs).experiments)
     if len(found) > 1:
         names = ", ".join(each.name for each in found)
         raise RequestError(
             f"expected one experiment, found {len(found)} in {name_or_path}: {names}; name one "
             "with load(NAME, PATH), or take all of them with load_all(PATH)"
         )
-    (experiment,) = found
-    return experiment
+    return found[0]
 
 
 def load_all(*names_or_paths: str | Path, runs: Path | str | None = None) -> LoadedExperiments:
