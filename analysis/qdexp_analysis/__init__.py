@@ -7,17 +7,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qdexp_analysis.comparing import compare
+    from qdexp_analysis.findings import Findings, find
+    from qdexp_analysis.loading import LoadedExperiment, LoadedExperiments, load, load_all
     from qdexp_analysis.report import render, write_report
-    from qdexp_analysis.table import Experiment, load
+    from qdexp_analysis.table import Experiment
     from qdexp_analysis.written import ReportFiles, current
 
-__all__ = ["Experiment", "ReportFiles", "current", "load", "render", "write_report"]
+__all__ = [
+    "Experiment",
+    "Findings",
+    "LoadedExperiment",
+    "LoadedExperiments",
+    "ReportFiles",
+    "compare",
+    "current",
+    "find",
+    "load",
+    "load_all",
+    "render",
+    "write_report",
+]
 
 _HOMES = {
     "Experiment": "table",
     "ReportFiles": "written",
+    "Findings": "findings",
+    "LoadedExperiment": "loading",
+    "LoadedExperiments": "loading",
+    "compare": "comparing",
     "current": "written",
-    "load": "table",
+    "find": "findings",
+    "load": "loading",
+    "load_all": "loading",
     "render": "report",
     "write_report": "report",
 }

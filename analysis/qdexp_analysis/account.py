@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdexp.results.ledger import TrialRecord
-from qdexp_analysis.findings import Findings, flat
+from qdexp_analysis.findings import Findings
 from qdexp_analysis.labels import condition_text
+from qdexp_analysis.mixing import flat
 from qdexp_analysis.quantities import NONE, measured
 from qdexp_analysis.standing import INVALIDATED, MISSING, reason_of, status_of
 from qdexp_analysis.table import Experiment
@@ -135,19 +136,20 @@ def _shown(recorded: Mapping[str, Any]) -> dict[str, str]:
 def trial_table(findings: Findings) -> list[Row]:
     """Returns every planned trial by condition and seed, with its value and id."""
     experiment = findings.experiment
+    means, metric = findings.scores.means, experiment.metric(experiment.primary)
     rows: list[Row] = []
     for position in range(len(experiment.conditions)):
         by_seed = {record.trial.seed: record for record in experiment.records_at(position)}
         cells: list[Row | None] = []
         for column, seed in enumerate(experiment.seeds):
             record = by_seed.get(seed)
-            value = float(findings.scores.means[position, column])
+            value = float(means[position, column])
             cells.append(
                 record
                 and {
                     "trial_id": record.trial_id,
                     "status": status_of(record),
-                    "value": measured(value, experiment.metric(experiment.primary)),
+                    "value": measured(value, metric),
                 }
             )
         rows.append({"label": experiment.labels.text(position), "cells": cells})

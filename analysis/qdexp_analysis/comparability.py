@@ -89,10 +89,9 @@ def shared_levels(experiment: Experiment) -> Levels | None:
     if log_snr is None:
         return None
     is_shared = np.ones(log_snr.shape, dtype=bool)
-    for record in experiment.records:
-        if _schedule(record) in timesteps:
-            steps, trained = timesteps[_schedule(record)], record.trial.ours.diffusion
-            is_shared &= (steps >= trained.min_step) & (steps <= trained.max_step)
+    for schedule, low, high in {_trained(record) for record in experiment.records}:
+        if schedule in timesteps:
+            is_shared &= (timesteps[schedule] >= low) & (timesteps[schedule] <= high)
     rows = np.stack(list(timesteps.values()))
     return Levels(log_snr=log_snr, timesteps=rows, is_shared=is_shared)
 
@@ -136,6 +135,12 @@ def level_errors(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s 
 def _schedule(record: TrialRecord) -> tuple[str, int]:
     diffusion = record.trial.ours.diffusion
     return diffusion.beta_schedule, diffusion.num_train_timesteps
+
+
+def _trained(record: TrialRecord) -> tuple[tuple[str, int], int, int]:
+    """Returns a trial's noise schedule, and the range of its timesteps that it is trained on."""
+    diffusion = record.trial.ours.diffusion
+    return _schedule(record), diffusion.min_step, diffusion.max_step
 
 
 def _by_clip(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s c"] | None:
@@ -185,7 +190,7 @@ def _by_trial(experiment: Experiment, metric: str) -> Float[np.ndarray, "k s 1"]
 
 
 def _same(one: Float[np.ndarray, "..."], other: Float[np.ndarray, "..."]) -> bool:
-    return one.shape == other.shape and bool(np.allclose(one, other))
+    return one is other or (one.shape == other.shape and bool(np.allclose(one, other)))
 
 
 def _is_weight(fields: list[str]) -> bool:

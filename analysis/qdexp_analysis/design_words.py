@@ -60,7 +60,7 @@ def effect_sentences(findings: Findings) -> list[str]:
     if num_diverged and has_effects(design):
         trials = "trial" if num_diverged == 1 else "trials"
         return [f"Not estimated: {num_diverged} {trials} diverged, and the others would mislead."]
-    return [_effect(findings, effect) for effect in findings.effects]
+    return [effect_sentence(findings, effect) for effect in findings.effects]
 
 
 def effects_note(findings: Findings) -> str:
@@ -111,7 +111,8 @@ def left_out_sentences(findings: Findings) -> list[str]:
     return [_left_out(findings, contrast) for contrast in findings.left_out]
 
 
-def _effect(findings: Findings, effect: Effect) -> str:
+def effect_sentence(findings: Findings, effect: Effect) -> str:
+    """Returns what an effect is, and what follows from it."""
     ends = ends_texts(effect)
     change = f"{change_text(effect.contrast)}: {_claim(findings, effect)}"
     aliased = _aliased(effect.aliases)

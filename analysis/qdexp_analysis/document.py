@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from qdexp.config.metric import Metric
 from qdexp_analysis.account import (
     Row,
     completion,
@@ -25,18 +24,19 @@ from qdexp_analysis.design_words import (
 )
 from qdexp_analysis.factor_words import factor_content
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.measurement_words import definitions, measurement
 from qdexp_analysis.missing_words import rate_sentences
+from qdexp_analysis.mixing_words import mixing_sentences
 from qdexp_analysis.quantities import (
     NONE,
     Differences,
     measured,
     number,
     p_text,
-    sentence_case,
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.words import answer, interval_words, margin_text, verdict_sentence
+from qdexp_analysis.words import answer, interval_words, verdict_sentence
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
 
@@ -68,8 +68,20 @@ def document(findings: Findings) -> dict[str, Any]:
         "incomplete_pairs": _incomplete_pairs(findings),
         "failures": failures(experiment),
         "warnings": warnings(experiment),
-        "measurement": _measurement(findings),
-        "definitions": _definitions(findings),
+        "measurement": measurement(findings),
+        "definitions": definitions(findings),
+        "interval_words": interval_words(findings),
+        "diverged_rates": rate_sentences(findings),
+        "factors": factor_content(findings),
+        "mixed": mixing_sentences(findings),
+        **_origin(findings),
+    }
+
+
+def _origin(findings: Findings) -> dict[str, Any]:
+    """Returns what a report is made from, and how to make it again."""
+    experiment = findings.experiment
+    return {
         "provenance": provenance(findings),
         "is_own": experiment.is_own,
         "seeds": experiment.seeds,
@@ -78,9 +90,6 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
-        "interval_words": interval_words(findings),
-        "diverged_rates": rate_sentences(findings),
-        "factors": factor_content(findings),
     }
 
 
@@ -258,45 +267,3 @@ def _incomplete_pairs(findings: Findings) -> list[str]:
         for c in findings.contrasts
         if len(c.seeds) < planned and c.is_paired
     ]
-
-
-def _measurement(findings: Findings) -> Row:
-    experiment = findings.experiment
-    clips, videos = findings.clips_and_videos
-    levels = findings.levels if findings.by_level == experiment.primary else None
-    return {
-        "seeds": ", ".join(str(seed) for seed in experiment.seeds),
-        "clips": str(clips) if clips else "",
-        "videos": str(videos) if videos < clips else "",
-        "levels": "" if levels is None else str(int(levels.is_shared.sum())),
-        "margin": margin_text(findings),
-        "is_same_wider": any(_is_same_wider(contrast) for contrast in findings.contrasts),
-        "most_pairs": max((len(contrast.seeds) for contrast in findings.contrasts), default=0),
-    }
-
-
-def _is_same_wider(contrast: Contrast) -> bool:
-    """Tells whether the interval that leaves the clips out is the wider of the two."""
-    errors = contrast.estimate.errors if contrast.estimate else ()
-    widths = [high - low for low, high in (error.interval(0.0) for error in errors)]
-    return len(widths) == 2 and widths[0] > widths[1]
-
-
-def _definitions(findings: Findings) -> list[tuple[str, str]]:
-    names = [findings.experiment.primary, *(metric.name for metric in findings.secondary)]
-    declared = ((name, findings.experiment.declared.find(name)) for name in names)
-    write = _own_definition if findings.experiment.is_own else _description
-    return [(name, write(metric)) for name, metric in declared if metric]
-
-
-def _description(metric: Metric) -> str:
-    return metric.description
-
-
-def _own_definition(metric: Metric) -> str:
-    """Returns what a user declared of a metric, in words."""
-    unit = f", in {metric.unit}" if metric.unit else ""
-    good = {"lower": "lower is better", "higher": "higher is better"}
-    way = f"{good.get(metric.direction, 'neither way is better')}{unit}."
-    fields = f" Not comparable across {', '.join(metric.defined_by)}." if metric.defined_by else ""
-    return f"{metric.description} {sentence_case(way)}{fields}".strip()

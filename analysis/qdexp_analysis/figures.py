@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -82,13 +81,13 @@ def learning_curves(axes: Axes, history: pd.DataFrame, looks: Sequence[Look], un
         rows = history[history["condition"] == position]
         if not len(rows):
             continue
-        by_seed = rows.pivot_table(index="step", columns="seed", values="value")
+        by_seed = rows.set_index(["step", "seed"])["value"].unstack()
         steps, values = by_seed.index.to_numpy(dtype=float), by_seed.to_numpy(dtype=float)
         low, high, mean = (of(values, axis=1) for of in (np.nanmin, np.nanmax, np.nanmean))
         axes.fill_between(steps, low, high, color=look.colour, alpha=0.16, linewidth=0)
         marker = look.marker if len(steps) == 1 else None  # a line of one point is invisible
         line = {"color": look.colour, "linestyle": look.dash, "marker": marker}
-        sns.lineplot(x=steps, y=mean, ax=axes, **line)
+        axes.plot(steps, mean, **line)
         ends.append((float(steps[-1]), float(mean[-1]), look))
     _label_ends(axes, ends)
     axes.set_xlabel("optimizer step")

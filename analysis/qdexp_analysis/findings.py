@@ -22,6 +22,7 @@ from qdexp_analysis.exploratory import SecondaryMetric, secondary_metrics
 from qdexp_analysis.factor_findings import FactorFindings, factor_findings, no_factors
 from qdexp_analysis.left_out import left_out
 from qdexp_analysis.missing import Rate, rate
+from qdexp_analysis.mixing import Mixture, mixtures
 from qdexp_analysis.planning import (
     clips_suffice,
     family_level,
@@ -30,8 +31,6 @@ from qdexp_analysis.planning import (
 )
 from qdexp_analysis.step_times import StepTimes, step_times
 from qdexp_analysis.table import Experiment
-
-PROVENANCE_KEYS = ("commit", "dirty", "versions", "hardware", "host", "device", "num_threads")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,8 @@ class Findings:
         step_times: The times of training steps, or None where they were not measured.
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
-        mixed: Provenance that differs between trials, by key.
+        mixed: What differs between trials of machines, code and data, by key.
+        mixtures: The same, with whether every condition has its share.
         factors: What the factors do, beside the contrasts: effects, dose responses.
     """
 
@@ -86,6 +86,13 @@ class Findings:
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
     factors: FactorFindings
+    mixtures: tuple[Mixture, ...]
+
+    def _repr_html_(self) -> str:
+        """Shows the answer and the verdicts in a notebook."""
+        from qdexp_analysis.notebook import experiment_html  # noqa: PLC0415 - it needs this module
+
+        return experiment_html(self)
 
     @property
     def diverged_rates(self) -> tuple[Rate, ...]:
@@ -143,15 +150,13 @@ def find(experiment: Experiment) -> Findings:
     primary = scores(experiment, experiment.primary)
     refused = refusal(experiment, experiment.primary)
     margin = _margin(experiment)
-    asked = (experiment.primary, *experiment.secondary)
-    by_level = next((name for name in asked if name in CLIP_ERRORS), None)
-    if experiment.is_own:
-        by_level = None
+    by_level = _by_level(experiment)
     contrasts: tuple[Contrast, ...] = ()
     if refused is None and experiment.baseline is not None:
         contrasts = judge(primary, experiment.baseline, margin)
     measured = sorted(set(experiment.measurements["metric"]))
     refusals = {name: refusal(experiment, name) for name in measured}
+    mixed = mixtures(experiment)
     return Findings(
         experiment=experiment,
         scores=primary,
@@ -173,11 +178,20 @@ def find(experiment: Experiment) -> Findings:
             for name, reason in refusals.items()
             if reason is not None and not _is_listed_only(experiment, name)
         ),
-        mixed=_mixed(experiment),
+        mixed={each.key: each.values for each in mixed},
         factors=no_factors(experiment)
         if refused
         else factor_findings(experiment, primary, margin, contrasts),
+        mixtures=mixed,
     )
+
+
+def _by_level(experiment: Experiment) -> str | None:
+    """Returns the metric that is shown by noise level, if there is one."""
+    if experiment.is_own:
+        return None
+    asked = (experiment.primary, *experiment.secondary)
+    return next((name for name in asked if name in CLIP_ERRORS), None)
 
 
 def _is_listed_only(experiment: Experiment, name: str) -> bool:
@@ -225,23 +239,6 @@ def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:
     """Returns metrics as reports list them: the spec's, then as declared, the primary left out."""
     order = dict.fromkeys((*experiment.secondary, *experiment.declared.in_order(measured)))
     return [name for name in order if name in measured and name != experiment.primary]
-
-
-def _mixed(experiment: Experiment) -> dict[str, tuple[str, ...]]:
-    outcomes = [record.outcome for record in experiment.records if record.outcome is not None]
-    found: dict[str, tuple[str, ...]] = {}
-    for key in PROVENANCE_KEYS:
-        values = {flat(o.provenance[key]) for o in outcomes if key in o.provenance}
-        if len(values) > 1:
-            found[key] = tuple(sorted(values))
-    return found
-
-
-def flat(value: object) -> str:
-    """Returns a value of provenance in one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in sorted(value.items()))
-    return str(value)
 
 
 def means_over_seeds(values: Scores) -> np.ndarray:

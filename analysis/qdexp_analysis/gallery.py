@@ -1,6 +1,6 @@
 """The figures of a report, each with its caption: what is drawn from which findings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,9 @@ from qdexp_analysis import figures
 from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
 from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
 from qdexp_analysis.factor_maps import factor_maps
+from qdexp_analysis.fewer import drawn, drawn_text, of_conditions
 from qdexp_analysis.findings import Findings
+from qdexp_analysis.histories import MOST_DRAWN
 from qdexp_analysis.quantities import sentence_case
 from qdexp_analysis.words import margin_text
 
@@ -35,20 +37,29 @@ class Picture:
 
 
 def pictures(findings: Findings) -> tuple[Picture, ...]:
-    """Draws every figure that the measurements allow."""
-    look = looks(findings.experiment)
+    """Draws every figure that the measurements allow, of as many conditions as it can show."""
+    positions = drawn(findings)
+    which = drawn_text(findings, positions)
+    every = looks(findings.experiment)
+    look = tuple(every[position] for position in positions)
     with styled():
-        drawn = [
+        maps = factor_maps(findings)  # they are of levels, all of them
+        findings = of_conditions(findings, positions)
+        made = [
             _forest(findings, look),
             _paired(findings, look),
-            *(Picture(section="verdicts", **drawn) for drawn in factor_maps(findings)),
+            *(Picture(section="verdicts", **each) for each in maps),
             *_curves(findings, look),
             _codebook(findings, look),
             _curve(findings, look, "train.perplexity", "on training batches"),
             _levels(findings, look),
             _cost(findings, look),
         ]
-    return tuple(picture for picture in drawn if picture is not None)
+    return tuple(
+        replace(picture, caption=f"{picture.caption} {which}".strip())
+        for picture in made
+        if picture is not None
+    )
 
 
 def _num_completed(findings: Findings) -> int:
@@ -91,7 +102,7 @@ def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
 
 def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
     if findings.experiment.is_own:
-        own = findings.experiment.declared.in_order(set(findings.experiment.histories["metric"]))
+        own = findings.experiment.declared.in_order(findings.experiment.history_names)
         return [_curve(findings, look, name, "while training") for name in own[:MOST_CURVES]]
     return [
         _curve(findings, look, "eval.curve_denoising_loss", "on a held-out subset"),
@@ -100,8 +111,8 @@ def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
 
 
 def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) -> Picture | None:
-    every = findings.experiment.histories
-    history = every[(every["metric"] == metric) & np.isfinite(every["value"].astype(float))]
+    history = findings.experiment.history(metric, MOST_DRAWN)
+    history = history[np.isfinite(history["value"].astype(float))]
     if history.empty:
         return None
     figure, (axes,) = draw(2.5)
@@ -130,6 +141,8 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
         experiment.records_at(k)[0].trial.ours for k in range(len(experiment.conditions))
     ]
     tokens = [c.evaluation.codebook_tokens for c in configurations]
+    if len(set(tokens)) > 1:  # both are bounded by what was counted
+        return None
     codes = np.array([c.model.num_embeddings for c in configurations], dtype=float)
     bounds = np.minimum(codes, tokens)
     figure, (left, right) = draw(0.9 + 0.3 * len(look), num_columns=2)
@@ -141,7 +154,7 @@ def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
     right.set_title("Perplexity, codes", color=INK)
     right.tick_params(labelleft=False)
     title = "Codebook usage and perplexity against their bound"
-    counted = " or ".join(f"{count:,}" for count in sorted(set(tokens)))
+    counted = f"{tokens[0]:,}"
     caption = (
         f"By {_factors(findings)}. Dots are trials, the bar their mean, the tick the most that is "
         f"possible: the smaller of the codebook's size and the {counted} held-out tokens counted."

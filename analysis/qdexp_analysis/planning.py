@@ -1,12 +1,14 @@
 """What more trials could decide: the detectable difference, and what to add."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from qdexp_analysis.intervals import ALPHA, StandardError, crossed_error, rest_of_mean
+from qdexp_analysis.noncentral import noncentral_cdf
 
 POWER = 0.8
 MOST_SEEDS = 100
@@ -21,17 +23,22 @@ def family_level(num_contrasts: int) -> float:
 def power(error: StandardError, effect: float, level: float) -> float:
     """Returns the chance that a two-sided t test finds a true difference of `effect`."""
     critical = float(special.stdtrit(error.df, 1 - level / 2))
-    # Beyond a noncentrality of 30 the power is 1, and SciPy's series slow and inexact.
-    noncentrality = min(abs(effect) / error.value, critical + 30)
-    return float(stats.nct.sf(critical, error.df, noncentrality))
+    return 1 - noncentral_cdf(critical, error.df, abs(effect) / error.value)
 
 
 def minimum_detectable(error: StandardError, level: float) -> float:
     """Returns the true difference that would be found with power `POWER`."""
-    most = 6 * float(special.stdtrit(error.df, 1 - level / 2)) * error.value
+    return _detectable_errors(error.df, level) * error.value
+
+
+@lru_cache(maxsize=4096)
+def _detectable_errors(df: float, level: float) -> float:
+    """Returns the true difference that would be found with power `POWER`, in standard errors."""
+    most = 6 * float(special.stdtrit(df, 1 - level / 2))
+    one = StandardError(value=1.0, df=df)
 
     def shortfall(effect: float) -> float:
-        return power(error, effect, level) - POWER
+        return power(one, effect, level) - POWER
 
     return optimize.root_scalar(shortfall, bracket=(0.0, most), rtol=1e-4).root
 

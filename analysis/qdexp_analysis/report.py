@@ -1,10 +1,7 @@
-"""One experiment's report: HTML in one self-contained file, Markdown, and CSV."""
+"""One experiment's report: one self-contained page, Markdown, LaTeX, tables, and data."""
 
 import contextlib
-import csv
 import fcntl
-import io
-import math
 import os
 import re
 from collections.abc import Generator
@@ -20,18 +17,21 @@ from qdexp_analysis.account import unfinished
 from qdexp_analysis.clips import clips
 from qdexp_analysis.document import document, sentences
 from qdexp_analysis.findings import Findings, find
+from qdexp_analysis.frames import contrast_frame
 from qdexp_analysis.gallery import pictures
-from qdexp_analysis.table import Experiment, load
+from qdexp_analysis.latex import latex_lines, latex_text
+from qdexp_analysis.report_json import json_text
+from qdexp_analysis.spreadsheet import csv_text, trial_rows
+from qdexp_analysis.table import load
 from qdexp_analysis.words import answer
 from qdexp_analysis.written import ReportFiles, keep, key_of, report_files
 
-Format = Literal["html", "md", "csv"]
-
-_FILES: dict[Format, str] = {"html": "report.html", "md": "report.md", "csv": "trials.csv"}
+Format = Literal["html", "md", "latex", "csv", "contrasts", "json"]
+"""How a report can be written: ``csv`` is one row a trial and metric, ``contrasts`` one each."""
 
 
 def write_report(name: str, runs: Path, out_folder: Path | None = None) -> ReportFiles:
-    """Writes an experiment's report as HTML, Markdown and CSV.
+    """Writes an experiment's report in every format.
 
     Args:
         name: The experiment.
@@ -53,12 +53,11 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
             "with --out"
         )
     folder = out_folder or runs / "reports" / name
-    paths = {format_: folder / file for format_, file in _FILES.items()}
     files = report_files(folder, _summary(findings))
-    texts = {format_: _rendered(findings, format_, runs) for format_ in _FILES}
+    texts = {format_: _rendered(findings, format_, runs) for format_ in get_args(Format)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for format_, path in paths.items():
+        for format_, path in files.by_format.items():
             _write(path, texts[format_])
         if out_folder is None:
             keep(files, key)
@@ -72,7 +71,7 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
 
 
 def render(name: str, runs: Path, format_: str) -> str:
-    """Returns an experiment's report as ``html``, ``md`` or ``csv``.
+    """Returns an experiment's report in one of the formats in `Format`.
 
     Raises:
         RequestError: There is no such format.
@@ -87,8 +86,14 @@ def render(name: str, runs: Path, format_: str) -> str:
 
 def _rendered(findings: Findings, format_: Format, runs: Path) -> str:
     if format_ == "csv":
-        return _csv(findings.experiment)
+        return csv_text(trial_rows(findings.experiment))
+    if format_ == "contrasts":
+        return csv_text(contrast_frame(findings))
+    if format_ == "json":
+        return json_text(findings)
     content: dict[str, Any] = document(findings)
+    if format_ == "latex":
+        return _latex().get_template("report.tex.j2").render(content)
     for exact in ("command", "spec_text"):  # to be copied: _unbroken leaves Markup as it is
         content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
     content["clips"] = clips(findings.experiment, runs)
@@ -121,6 +126,25 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def _latex() -> jinja2.Environment:
+    """Returns an environment in which everything that a template inserts is text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("qdexp_analysis"),
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else latex_text(_unbroken(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["lines"] = latex_lines
+    return environment
+
+
 def _unbroken(value: object) -> object:
     """Returns text in which a number stays on one line with what belongs to it."""
     if type(value) is not str:
@@ -133,33 +157,6 @@ def _unbroken(value: object) -> object:
 def _markdown_text(value: object) -> str:
     """Returns a value in one line as Markdown text: nothing in it is markup."""
     return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(value).split()))
-
-
-def _csv(experiment: Experiment) -> str:
-    """Returns one row for each trial and metric; a trial without any has one row too."""
-    keys = [
-        "trial_id",
-        "seed",
-        "status",
-        *(factor.field for factor in experiment.factors),
-        "reason",
-    ]
-    values = experiment.measurements[["trial_id", "metric", "value", "unit", "direction"]]
-    rows = experiment.trials[keys].merge(values, on="trial_id", how="left")
-    rows.insert(0, "experiment", experiment.name)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(rows.columns)
-    for row in rows.itertuples(index=False):
-        writer.writerow([_csv_cell(value) for value in row])
-    return buffer.getvalue()
-
-
-def _csv_cell(value: object) -> object:
-    """Returns a value that no spreadsheet takes for a formula; what is missing is empty."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if isinstance(value, float) and math.isnan(value) else value
 
 
 def _summary(findings: Findings) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Axes: k conditions, s seeds, c clips.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -31,12 +32,12 @@ class Scores:
     direction: Direction
     failed: Bool[np.ndarray, "k s"] | None = None
 
-    @property
+    @cached_property
     def is_complete(self) -> Bool[np.ndarray, "k s"]:
         """Tells which trials have a value."""
         return np.asarray(np.isfinite(self.values).all(axis=2))
 
-    @property
+    @cached_property
     def means(self) -> Float[np.ndarray, "k s"]:
         """The metric by condition and seed; nan where a trial did not complete."""
         return self.values.mean(axis=2)

@@ -1,5 +1,6 @@
 """How a planned trial stands: what its last outcome says, if that counts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from qdexp.results.ledger import Ledger, TrialRecord
@@ -31,8 +32,16 @@ def counted(record: TrialRecord) -> TrialRecord:
     return replace(record, outcome=record.counted)
 
 
-def other_results(ledger: Ledger, record: TrialRecord) -> tuple[str, ...]:
-    """Returns, in words, where else a trial has another result than the one that counts."""
+def other_results(ledger: Ledger, records: Sequence[TrialRecord]) -> dict[str, tuple[str, ...]]:
+    """Returns, in words by trial id, where else a trial has another result than the one counted."""
+    known = {each for (each,) in ledger.rows("SELECT DISTINCT trial_id FROM disagreements")}
+    return {
+        record.trial_id: _others(ledger, record) if record.trial_id in known else ()
+        for record in records
+    }
+
+
+def _others(ledger: Ledger, record: TrialRecord) -> tuple[str, ...]:
     return tuple(
         f"another result, imported from {other.origin}, differs in {_what(other)}: this one counts"
         for other in ledger.others(record)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,10 +12,11 @@ import pandas as pd
 from qdexp.config.metric import Metric
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
-from qdexp_analysis.arrays import Arrays, arrays_of
+from qdexp_analysis.arrays import Arrays, read_arrays
 from qdexp_analysis.declared import Declared, declared_in
 from qdexp_analysis.design import Design, in_order, read_design
 from qdexp_analysis.factor import Factor, read_factors
+from qdexp_analysis.histories import history_names, read_histories
 from qdexp_analysis.labels import Labels, condition_text
 from qdexp_analysis.standing import counted, other_results, reason_of, status_of
 
@@ -37,11 +39,10 @@ class Experiment:
             act.
         measurements: One row for each number: condition, label, seed, trial_id, metric, value,
             unit, direction.
-        histories: One row for each point of a history: condition, seed, trial_id, metric, step,
-            value.
         arrays: The arrays that the analysis reads and that were recorded, by trial id and name.
         declared: What its metrics are.
         others: Where results were imported from that are not those of their trials, by trial id.
+        file: The ledger's file, which histories are read from when they are asked for.
     """
 
     name: str
@@ -54,10 +55,10 @@ class Experiment:
     teachers: tuple[TrialRecord, ...]
     trials: pd.DataFrame
     measurements: pd.DataFrame
-    histories: pd.DataFrame
     arrays: Mapping[str, Arrays]
     declared: Declared
     others: Mapping[str, tuple[str, ...]]
+    file: Path
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -73,10 +74,13 @@ class Experiment:
         factors = read_factors(spec.definition)
         distinct = {_key(record.condition): record.condition for record in records}
         conditions = in_order(list(distinct.values()), factors, spec.definition)
+        positions = {_key(condition): k for k, condition in enumerate(conditions)}
+        places = {r.trial_id: positions[_key(r.condition)] for r in records}
         done = [record for record in records if record.outcome is not None]
         idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
-        rows = [idle | _row(record, conditions) for record in records]
+        rows = [idle | _row(record, places[record.trial_id]) for record in records]
         declared = declared_in(spec)
+        ids = [record.trial_id for record in done]
         return cls(
             name=name,
             spec=spec,
@@ -87,15 +91,72 @@ class Experiment:
             records=records,
             teachers=tuple(record for record in asked if not record.condition),
             trials=pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *(f.field for f in factors)]),
-            measurements=_measurements(done, conditions, declared),
-            histories=_histories(ledger, done, conditions),
-            arrays={
-                record.trial_id: {} if declared.is_own else arrays_of(ledger, record.trial_id)
-                for record in done
-            },
+            measurements=_measurements(done, places, declared),
+            arrays={key: {} for key in ids} if declared.is_own else read_arrays(ledger, ids),
             declared=declared,
-            others={record.trial_id: other_results(ledger, record) for record in asked},
+            others=other_results(ledger, asked),
+            file=ledger.file,
         )
+
+    @cached_property
+    def histories(self) -> pd.DataFrame:
+        """One row for each point of every history: condition, seed, trial_id, metric, step, value.
+
+        Of many long trials that is much: `history` reads one metric's.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with Ledger(self.file) as ledger:
+            return read_histories(ledger, self._measured)
+
+    @cached_property
+    def history_names(self) -> frozenset[str]:
+        """The metrics that have a history in one of its trials.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with Ledger(self.file) as ledger:
+            return frozenset(history_names(ledger, self._measured))
+
+    def history(self, metric: str, most_points: int | None = None) -> pd.DataFrame:
+        """Returns the rows of `histories` of one metric, perhaps thinned.
+
+        Args:
+            metric: Its name.
+            most_points: About how many points of each trial are wanted; all unless given.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        with Ledger(self.file) as ledger:
+            return read_histories(ledger, self._measured, [metric], most_points)
+
+    @cached_property
+    def _measured(self) -> dict[str, tuple[int, int]]:
+        """The condition's position and the seed of every trial that has an outcome, by id."""
+        return {
+            record.trial_id: (self._places[record.trial_id][0], record.trial.seed)
+            for record in self.records
+            if record.outcome is not None
+        }
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[int, int]]:
+        positions = {_key(condition): k for k, condition in enumerate(self.conditions)}
+        columns = {seed: column for column, seed in enumerate(self.seeds)}
+        return {
+            record.trial_id: (positions[_key(record.condition)], columns[record.trial.seed])
+            for record in self.records
+        }
+
+    @cached_property
+    def _by_condition(self) -> tuple[tuple[TrialRecord, ...], ...]:
+        found: list[list[TrialRecord]] = [[] for _ in self.conditions]
+        for record in sorted(self.records, key=lambda record: record.trial.seed):
+            found[self._places[record.trial_id][0]].append(record)
+        return tuple(map(tuple, found))
 
     @property
     def is_own(self) -> bool:
@@ -144,13 +205,11 @@ class Experiment:
 
     def place(self, record: TrialRecord) -> tuple[int, int]:
         """Returns a trial's positions among the conditions and the seeds."""
-        return _position(record, self.conditions), self.seeds.index(record.trial.seed)
+        return self._places[record.trial_id]
 
     def records_at(self, condition: int) -> tuple[TrialRecord, ...]:
         """Returns the trials of a condition, by seed."""
-        key = _key(self.conditions[condition])
-        records = (record for record in self.records if _key(record.condition) == key)
-        return tuple(sorted(records, key=lambda record: record.trial.seed))
+        return self._by_condition[condition]
 
 
 def load(name: str, runs: Path) -> Experiment:
@@ -160,7 +219,7 @@ def load(name: str, runs: Path) -> Experiment:
         NotFoundError: The ledger has no experiment of this name.
         LedgerError: The ledger cannot be read.
     """
-    with Ledger(runs) as ledger:
+    with Ledger(runs) as ledger, ledger.snapshot():
         return Experiment.from_ledger(ledger, name)
 
 
@@ -184,23 +243,18 @@ _MEASUREMENT_COLUMNS = (
     "unit",
     "direction",
 )
-_HISTORY_COLUMNS = ("condition", "seed", "trial_id", "metric", "step", "value")
 
 
 def _key(condition: Condition) -> str:
     return json.dumps(dict(condition), sort_keys=True)
 
 
-def _position(record: TrialRecord, conditions: Sequence[Condition]) -> int:
-    return list(conditions).index(record.condition)
-
-
-def _row(record: TrialRecord, conditions: Sequence[Condition]) -> dict[str, Any]:
+def _row(record: TrialRecord, position: int) -> dict[str, Any]:
     outcome = record.outcome
     failure = outcome.failure if outcome else None
     return {
         "trial_id": record.trial_id,
-        "condition": _position(record, conditions),
+        "condition": position,
         "label": condition_text(record.condition),
         "seed": record.trial.seed,
         "status": status_of(record),
@@ -212,42 +266,23 @@ def _row(record: TrialRecord, conditions: Sequence[Condition]) -> dict[str, Any]
 
 
 def _measurements(
-    records: Sequence[TrialRecord], conditions: Sequence[Condition], declared: Declared
+    records: Sequence[TrialRecord], places: Mapping[str, int], declared: Declared
 ) -> pd.DataFrame:
+    names = {name for r in records if r.outcome is not None for name in r.outcome.measurements}
+    metrics = {name: declared.metric(name) for name in names}
     rows = [
-        {
-            "condition": _position(record, conditions),
-            "label": condition_text(record.condition),
-            "seed": record.trial.seed,
-            "trial_id": record.trial_id,
-            "metric": name,
-            "value": value,
-            "unit": declared.metric(name).unit,
-            "direction": declared.metric(name).direction,
-        }
+        (
+            places[record.trial_id],
+            condition_text(record.condition),
+            record.trial.seed,
+            record.trial_id,
+            name,
+            value,
+            metrics[name].unit,
+            metrics[name].direction,
+        )
         for record in records
         if record.outcome is not None
         for name, value in record.outcome.measurements.items()
     ]
     return pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))
-
-
-def _histories(
-    ledger: Ledger, records: Sequence[TrialRecord], conditions: Sequence[Condition]
-) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame(
-            {
-                "condition": _position(record, conditions),
-                "seed": record.trial.seed,
-                "trial_id": record.trial_id,
-                "metric": metric,
-                "step": series.steps,
-                "value": series.values,
-            }
-        )
-        for record in records
-        for metric, series in ledger.history(record.trial_id).items()
-        if series.steps
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_HISTORY_COLUMNS)

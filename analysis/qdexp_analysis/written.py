@@ -6,6 +6,7 @@ the report, with its summary and the hashes of its files. Importing this loads n
 """
 
 import hashlib
+import html
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ class ReportFiles:
         html: The page.
         markdown: The same as Markdown.
         csv: Every trial and metric.
+        latex: The same as LaTeX, to be compiled.
+        contrasts: Every contrast, as CSV.
+        json: The numbers and the words, of a documented form.
         summary_lines: The answer and the verdicts, for a terminal.
     """
 
@@ -58,6 +62,27 @@ class ReportFiles:
     markdown: Path
     csv: Path
     summary_lines: tuple[str, ...]
+    latex: Path
+    contrasts: Path
+    json: Path
+
+    @property
+    def by_format(self) -> dict[str, Path]:
+        """The files by the name of their format."""
+        return {
+            "html": self.html,
+            "md": self.markdown,
+            "latex": self.latex,
+            "csv": self.csv,
+            "contrasts": self.contrasts,
+            "json": self.json,
+        }
+
+    def _repr_html_(self) -> str:
+        """Shows what the report says, and where its page is, in a notebook."""
+        said = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary_lines)
+        page = html.escape(self.html.absolute().as_uri(), quote=True)
+        return f'{said}<p><a href="{page}">{html.escape(str(self.html))}</a></p>'
 
 
 def report_files(folder: Path, summary_lines: tuple[str, ...]) -> ReportFiles:
@@ -66,6 +91,9 @@ def report_files(folder: Path, summary_lines: tuple[str, ...]) -> ReportFiles:
         html=folder / "report.html",
         markdown=folder / "report.md",
         csv=folder / "trials.csv",
+        latex=folder / "report.tex",
+        contrasts=folder / "contrasts.csv",
+        json=folder / "report.json",
         summary_lines=summary_lines,
     )
 
@@ -117,7 +145,7 @@ def current(name: str, runs: Path) -> ReportFiles | None:
 
 
 def _hashes(files: ReportFiles) -> dict[str, str]:
-    paths = (files.html, files.markdown, files.csv)
+    paths = files.by_format.values()
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
@@ -128,7 +156,7 @@ def _code() -> Iterator[list[str]]:
     for root in (here, *(package / part for part in _CODE)):
         found = [root] if root.is_file() else sorted(root.rglob("*"))
         for path in found:
-            if path.suffix in (".py", ".j2", ".css", ".js"):
+            if path.suffix in (".py", ".j2", ".css", ".js", ".json"):
                 yield [path.name, hashlib.sha256(path.read_bytes()).hexdigest()]
 
 

@@ -1,6 +1,8 @@
 """Signals that stop a run so that it can go on later."""
 
+import _thread
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -10,6 +12,9 @@ from typing import NoReturn
 from qdexp.errors import InterruptedRunError
 
 Hear = Callable[[int, FrameType | None], None]
+
+AGAIN_SECONDS = 0.05
+"""How long after an interruption that got lost it comes again."""
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -32,13 +37,69 @@ def signals_interrupt(
         InterruptedRunError: One came.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    former = {each: signal.signal(each, hear) for each in (signals if is_main else ())}
     try:
-        yield
+        if is_main:
+            with _handled(_Insistent(hear, signals[0]), signals):
+                yield
+        else:
+            yield
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "stopped: what is finished is kept, and the same command goes on from there"
         ) from None
+
+
+@contextmanager
+def _handled(by: "_Insistent", signals: Sequence[signal.Signals]) -> Generator[None]:
+    former = {each: signal.signal(each, by.hear) for each in signals}
+    sys.unraisablehook = by.notice
+    try:
+        yield
     finally:
+        by.rest()
+        sys.unraisablehook = by.former_hook
         for each, handler in former.items():
             signal.signal(each, handler)
+
+
+class _Insistent:
+    """Interrupts again where Python has thrown an interruption away.
+
+    It does so with whatever a handler raises in a destructor or in a weak reference's callback.
+
+    Args:
+        hear: Handles a signal that somebody sent.
+        signal_: What this one sends.
+    """
+
+    def __init__(self, hear: Hear, signal_: signal.Signals) -> None:
+        self.former_hook = sys.unraisablehook
+        self._hear = hear
+        self._signal = signal_
+        self._again: threading.Timer | None = None
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal.
+
+        Raises:
+            KeyboardInterrupt: It interrupts.
+        """
+        if self._again is not None:
+            self.rest()
+            raise KeyboardInterrupt
+        self._hear(number, frame)
+
+    def notice(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        """Hears of an exception that nobody can catch."""
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            self.former_hook(unraisable)
+            return
+        self._again = threading.Timer(AGAIN_SECONDS, _thread.interrupt_main, [self._signal])
+        self._again.daemon = True
+        self._again.start()
+
+    def rest(self) -> None:
+        """Sends nothing any more."""
+        if self._again is not None:
+            self._again.cancel()
+        self._again = None

@@ -53,6 +53,7 @@ for _command in (
     experiment_commands.status,
     experiment_commands.show,
     experiment_commands.report,
+    experiment_commands.compare,
     experiment_commands.ui,
     ledger_commands.bundle,
     ledger_commands.invalidate,

@@ -124,20 +124,52 @@ def show(
 
 
 def report(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The experiment.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The experiment; all of them in --serve.")
+    ] = None,
     format: Annotated[
-        Literal["html", "md", "csv"] | None,
+        Literal["html", "md", "latex", "csv", "contrasts", "json"] | None,
         typer.Option("--format", help="Print one format to stdout, or write it to --out."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PATH", help="Where to write it.")
     ] = None,
     runs: Runs = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of --format json.")
+    ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show all reports in a browser, on 127.0.0.1.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port of --serve; 0 takes a free one.")
+    ] = 8642,
 ) -> None:
     """Write an experiment's report from the ledger, finished or not."""
     from qdexp.cli import report_command
 
-    report_command.write(name, runs=runs, form=format, out=out)
+    if serve:
+        raise typer.Exit(report_command.serve(port, runs=runs))
+    if schema:
+        report_command.show_schema()
+    elif name is None:
+        raise typer.BadParameter("expected the name of an experiment", param_hint="NAME")
+    else:
+        report_command.write(name, runs=runs, form=format, out=out)
+
+
+def compare(
+    one: Annotated[
+        str, typer.Argument(metavar="A", help="An experiment, or NAME:FIELD=LEVEL,... of one.")
+    ],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Compare two experiments, or two conditions: what differs, and by how much."""
+    from qdexp.cli import compare_command
+
+    compare_command.compare(one, other, runs=runs, as_json=json)
 
 
 def ui(

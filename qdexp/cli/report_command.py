@@ -1,7 +1,6 @@
 """`qdexp report`: the analysis of an experiment, as files or on stdout."""
 
 from pathlib import Path
-from typing import Literal
 
 import typer
 
@@ -11,9 +10,7 @@ from qdexp.errors import RequestError
 from qdexp.results.folders import runs_folder
 
 
-def write(
-    name: str, *, runs: Path | None, form: Literal["html", "md", "csv"] | None, out: Path | None
-) -> None:
+def write(name: str, *, runs: Path | None, form: str | None, out: Path | None) -> None:
     """Writes all formats into the runs folder, or one where it is asked for.
 
     Raises:
@@ -39,3 +36,31 @@ def write(
             f"--out: expected a file that can be written, found {out}: {error.strerror}"
         ) from None
     typer.echo(out)
+
+
+def show_schema() -> None:
+    """Prints the JSON Schema of a report."""
+    import json
+
+    from qdexp_analysis.report_json import schema
+
+    typer.echo(json.dumps(schema(), indent=1))
+
+
+def serve(port: int, *, runs: Path | None) -> int:
+    """Serves the reports of a runs folder until it is stopped, and returns the exit code.
+
+    Raises:
+        RequestError: The port is taken.
+    """
+    from qdexp_analysis.serving import reports_server
+
+    server = reports_server(runs_folder(runs), port)
+    with server:
+        typer.echo(f"http://127.0.0.1:{server.server_port}/", err=False)
+        typer.echo("reports are made when they are asked for; Ctrl-C ends it", err=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 0
+    return 0

@@ -37,15 +37,16 @@ class Ledger:
     """Reads the ledger of a runs folder; a folder without one reads as empty.
 
     Args:
-        runs: The runs folder.
+        runs: The runs folder, or a ledger's file, whatever its name.
 
     Raises:
         LedgerError: The file is no ledger, or one of another version.
     """
 
     def __init__(self, runs: Path) -> None:
-        self.runs = runs
-        self._connection = opened(runs / schema.LEDGER_FILE)
+        self.file = runs if runs.is_file() else runs / schema.LEDGER_FILE
+        self.runs = self.file.parent
+        self._connection = opened(self.file)
 
     def __enter__(self) -> Self:
         return self
@@ -284,4 +285,4 @@ class Ledger:
             raise self._trouble(error) from error
 
     def _trouble(self, error: Exception) -> LedgerError:
-        return trouble(self.runs / schema.LEDGER_FILE, "a readable ledger", error)
+        return trouble(self.file, "a readable ledger", error)

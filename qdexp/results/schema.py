@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import zlib
 from array import array
+from typing import cast
 
 from qdexp.errors import LedgerError
 from qdexp.results.outcome import Array, Series
@@ -162,6 +163,32 @@ def upgrade(connection: sqlite3.Connection, path: str) -> None:
 def block_from_series(series: Series) -> bytes:
     """Packs a history: little-endian 64-bit steps, then values, compressed."""
     return _pack(array("q", series.steps)) + _pack(array("d", series.values))
+
+
+def parts_of_block(block: bytes) -> tuple[bytes, bytes]:
+    """Returns the two parts of a block, still packed: steps or a shape, and values."""
+    end = 8 + int.from_bytes(block[:8], "little")
+    return block[:end], block[end:]
+
+
+def integers_from_part(part: bytes) -> "array[int]":
+    """Unpacks the first part of a block without making objects of its numbers.
+
+    Raises:
+        ValueError: The part is damaged.
+        zlib.error: Likewise.
+    """
+    return cast("array[int]", _unpack("q", part)[0])
+
+
+def floats_from_part(part: bytes) -> "array[float]":
+    """Unpacks the second part of a block without making objects of its numbers.
+
+    Raises:
+        ValueError: The part is damaged.
+        zlib.error: Likewise.
+    """
+    return cast("array[float]", _unpack("d", part)[0])
 
 
 def series_from_block(block: bytes) -> Series:

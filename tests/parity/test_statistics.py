@@ -12,10 +12,11 @@ import pytest
 from qdexp_analysis.aggregates import interquartile_mean, probability_of_improvement
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
 from qdexp_analysis.design import read_design
-from qdexp_analysis.effect_sizes import effect_size, hedges_correction, noncentral_cdf
+from qdexp_analysis.effect_sizes import effect_size, hedges_correction
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.factor import read_factors
 from qdexp_analysis.intervals import StandardError, estimate
+from qdexp_analysis.noncentral import noncentral_cdf
 from qdexp_analysis.planning import power
 from qdexp_analysis.slopes import DoseResponse, dose_responses
 from scipy import special, stats

@@ -59,7 +59,7 @@ def test_page_loads_nothing_and_every_figure_has_a_text(make_ledger: Make, made:
 
 def test_same_ledger_gives_the_same_bytes(make_ledger: Make, made: type[Any]) -> None:
     runs = make_ledger(made(statuses=STATUSES))
-    for format_ in ("html", "md", "csv"):
+    for format_ in ("html", "md", "csv", "latex", "contrasts", "json"):
         assert render("codebook_size", runs, format_) == render("codebook_size", runs, format_)
 
 
@@ -84,7 +84,7 @@ def test_no_number_is_ever_nan_or_infinite(
     make_ledger: Make, made: type[Any], changes: dict[str, Any]
 ) -> None:
     runs = make_ledger(made(**changes))
-    for format_ in ("html", "md", "csv"):
+    for format_ in ("html", "md", "csv", "latex", "contrasts"):
         text = render("codebook_size", runs, format_).replace("loss is nan at step 31", "")
         assert not re.search(r"\b(nan|inf|None)\b", text)
         assert "-0.0 " not in text
@@ -136,8 +136,11 @@ def test_report_is_written_under_the_runs_folder_and_nothing_else_is(
     folder = runs / "reports" / "codebook_size"
     assert sorted(path.name for path in folder.iterdir()) == [
         ".written.json",
+        "contrasts.csv",
         "report.html",
+        "report.json",
         "report.md",
+        "report.tex",
         "trials.csv",
     ]
     assert files.html == folder / "report.html"

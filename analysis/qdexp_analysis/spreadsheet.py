@@ -1,0 +1,42 @@
+"""Tidy tables as CSV that no spreadsheet takes for formulas."""
+
+import csv
+import io
+import math
+
+import pandas as pd
+
+from qdexp_analysis.table import Experiment
+
+
+def trial_rows(experiment: Experiment) -> pd.DataFrame:
+    """Returns one row for each trial and metric; a trial without any has one row too."""
+    keys = [
+        "trial_id",
+        "seed",
+        "status",
+        *(factor.field for factor in experiment.factors),
+        "reason",
+    ]
+    values = experiment.measurements[["trial_id", "metric", "value", "unit", "direction"]]
+    rows = experiment.trials[keys].merge(values, on="trial_id", how="left")
+    rows.insert(0, "experiment", experiment.name)
+    return rows
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """Returns a frame as CSV; what is missing is empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([_cell(str(name)) for name in frame.columns])
+    columns = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
+    writer.writerows(zip(*columns, strict=True))
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Returns a value that no spreadsheet takes for a formula."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    is_missing = value is None or (isinstance(value, float) and not math.isfinite(value))
+    return "" if is_missing else value

@@ -1,0 +1,58 @@
+"""Histories and arrays of many trials, read as they are needed: never all of them at once."""
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from qdexp.results import schema
+from qdexp.results.ledger import Ledger
+from qdexp.results.troubles import trouble
+
+if TYPE_CHECKING:
+    from array import array
+
+_TOGETHER = 100
+"""Trials whose blocks are in memory at once."""
+
+_NAMED = """
+SELECT o.trial_id, b.name, b.block FROM json_each(?1) wanted
+JOIN outcomes o ON o.outcome_id =
+    (SELECT max(outcome_id) FROM outcomes x WHERE x.trial_id = wanted.value)
+JOIN blocks b ON b.outcome_id = o.outcome_id AND b.kind = ?2
+WHERE b.name IN (SELECT value FROM json_each(?3))
+ORDER BY wanted.key, b.name
+"""
+_ALL = _NAMED.replace("WHERE b.name IN (SELECT value FROM json_each(?3))", "")
+
+
+Numbers = tuple[str, str, "array[int]", "array[float]"]
+"""A trial's id, a name, steps or a shape, and values."""
+
+
+def numbers(
+    ledger: Ledger, kind: str, trial_ids: Sequence[str], names: Sequence[str] | None = None
+) -> Iterator[Numbers]:
+    """Yields the histories or arrays of trials' last outcomes.
+
+    Args:
+        ledger: Where they are.
+        kind: ``history`` or ``array``.
+        trial_ids: Whose, in the order in which they come.
+        names: Which; all unless given.
+
+    Raises:
+        LedgerError: The ledger cannot be read.
+    """
+    query, rest = (_ALL, ()) if names is None else (_NAMED, (json.dumps(list(names)),))
+    firsts: dict[bytes, array[int]] = {}
+    for start in range(0, len(trial_ids), _TOGETHER):
+        together = json.dumps(list(trial_ids[start : start + _TOGETHER]))
+        for trial_id, name, block in ledger.rows(query, together, kind, *rest):
+            try:
+                packed, values = schema.parts_of_block(block)
+                if packed not in firsts:  # most trials share their steps, and shapes are few
+                    firsts[packed] = schema.integers_from_part(packed)
+                yield trial_id, name, firsts[packed], schema.floats_from_part(values)
+            except (ValueError, zlib.error) as error:
+                raise trouble(ledger.file, "a readable ledger", error) from error

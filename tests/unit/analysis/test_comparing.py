@@ -1,0 +1,102 @@
+"""Two experiments beside each other, and what may not be subtracted; mixed machines."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qdexp_analysis import compare, find, load, render
+from qdexp_analysis.fewer import MOST_CONDITIONS, drawn, of_conditions
+
+from qdexp.errors import NotFoundError
+
+Make = Callable[[Any], Path]
+TOKENS = "evaluation.codebook_tokens"
+
+
+def test_two_conditions_of_one_give_the_contrast_of_the_report(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    runs = make_ledger(made())
+    found = compare("codebook_size:num_embeddings=8192", "codebook_size:num_embeddings=16384", runs)
+    row = next(row for row in found.rows if row.metric == "eval.denoising_loss")
+    contrasts = find(load("codebook_size", runs)).contrasts
+    expected = next(c for c in contrasts if c.condition == 2)
+    assert row.contrast.estimate == expected.estimate
+    assert found.fields == (("model.num_embeddings", "8192", "16384"),)
+    assert found.num_shared_trials == 0
+
+
+def test_experiments_that_share_trials_differ_by_nothing(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    runs = make_ledger(made())
+    make_ledger(made(name="again"))
+    found = compare("codebook_size", "again", runs)
+    assert found.num_shared_trials == 9
+    assert found.fields == ()
+    losses = [row for row in found.rows if row.metric == "eval.denoising_loss"]
+    assert [row.contrast.estimate.mean for row in losses if row.contrast.estimate] == [0, 0, 0]
+
+
+def test_other_token_budgets_are_never_subtracted(make_ledger: Make, made: type[Any]) -> None:
+    runs = make_ledger(made(factors={TOKENS: (100, 200)}, baseline=(100,)))
+    found = compare("codebook_size:codebook_tokens=100", "codebook_size:codebook_tokens=200", runs)
+    refused = dict(found.not_comparable)
+    assert refused["eval.codebook_usage"] == f"its meaning differs ({TOKENS}: 100 and 200)"
+    assert "eval.perplexity" in refused
+    assert {row.metric for row in found.rows}.isdisjoint(refused)
+    assert "eval.denoising_loss" in {row.metric for row in found.rows}
+    page = render("codebook_size", runs, "html")
+    assert "Codebook usage and perplexity against their bound" not in page
+
+
+def test_unknown_condition_is_answered_with_those_there_are(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    with pytest.raises(NotFoundError, match="found 0 for 'num_embeddings=1'; it has: num_embed"):
+        compare("codebook_size:num_embeddings=1", "codebook_size", make_ledger(made()))
+
+
+def test_machines_that_conditions_share_unequally_are_flagged_beside_the_costs(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    runs = make_ledger(made(ran={(16384,): {"host": "other", "commit": "ffff"}}))
+    (machine, code) = find(load("codebook_size", runs)).mixtures[::-1]
+    assert (machine.key, machine.is_balanced) == ("host", False)
+    assert code.values == ("b5d9bd8f00", "ffff")
+    for format_ in ("html", "md", "latex"):
+        text = render("codebook_size", runs, format_)
+        place = text.index("Other measurements")
+        assert text.index("Mixed machines (host: builder, other)") > place
+        assert "conditions are not alike in it" in text
+
+
+def test_same_machine_for_all_is_not_flagged(make_ledger: Make, made: type[Any]) -> None:
+    assert find(load("codebook_size", make_ledger(made()))).mixtures == ()
+
+
+def test_figures_of_many_conditions_show_the_baseline_and_the_extremes(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    levels = tuple(range(4096, 4096 + 64 * 30, 64))
+    effects = {(level,): 0.01 * k for k, level in enumerate(levels)}
+    runs = make_ledger(
+        made(factors={"model.num_embeddings": levels}, baseline=(levels[15],), effects=effects,
+             seeds=(0, 1, 2))
+    )  # fmt: skip
+    findings = find(load("codebook_size", runs))
+    positions = drawn(findings)
+    assert len(positions) == MOST_CONDITIONS
+    assert {0, 15, 29} <= set(positions)
+    assert not {12, 13, 17, 18} & set(positions)
+    few = of_conditions(findings, positions)
+    assert few.experiment.baseline == positions.index(15)
+    for contrast in few.contrasts:
+        old = next(c for c in findings.contrasts if c.condition == positions[contrast.condition])
+        assert contrast.estimate == old.estimate
+    assert np.array_equal(few.scores.means, findings.scores.means[list(positions)])
+    page = render("codebook_size", runs, "html")
+    assert "Drawn are 24 of 30 conditions" in page
+    assert page.count('<th scope="row">') > 60
