@@ -22,7 +22,7 @@ OTHER = {
     "training.batch_size": 3, "training.gradient_accumulation_steps": 7,
     "training.learning_rate": 0.5, "training.warmup_steps": 3, "training.weight_decay": 0.5,
     "training.max_grad_norm": 0.5, "training.quantization_weight": 0.5,
-    "training.num_threads": 3, "training.log_every_steps": 3,
+    "training.num_threads": 3, "training.data_order": 1, "training.log_every_steps": 3,
     "training.checkpoint_every_steps": 3, "data.num_train_clips": 100,
     "data.num_eval_clips": 100, "data.num_frames": 21, "data.height": 72, "data.width": 72,
     "data.seed": 5, "data.kind": "video_folder", "data.path": "elsewhere", "data.fps": 12.5,
