@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from qdexp.config.metric import Direction
 from qdexp_analysis.intervals import ALPHA, Estimate, estimate
+from qdexp_analysis.looks import ONE_LOOK, Looks
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Doubt = Literal["no_pairs", "one_seed", "no_variance", "diverged", "noise"]
@@ -76,6 +77,7 @@ class Contrast:
         p_equivalent: The p value of a difference beyond the margin, after Holm; None likewise.
         verdict: What follows.
         doubt: Why it is undecided, if it is.
+        decided_at: Seeds at the look that decided it, where there are several looks.
     """
 
     condition: int
@@ -87,17 +89,20 @@ class Contrast:
     p_equivalent: float | None = None
     verdict: Verdict = "undecided"
     doubt: Doubt | None = None
+    decided_at: int | None = None
 
 
-def judge(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contrast, ...]:
+def judge(
+    scores: Scores, baseline: int, margin: Margin | None, looks: Looks = ONE_LOOK
+) -> tuple[Contrast, ...]:
     """Returns every other condition's contrast with the baseline, in the conditions' order.
 
     A verdict is stated only if it also holds with the worst value for every diverged trial.
     """
-    observed = _family(scores, baseline, margin)
+    observed = _family(scores, baseline, margin, looks)
     if not scores.diverged.any():
         return observed
-    pessimistic = _family(scores.with_worst_for_diverged(), baseline, margin)
+    pessimistic = _family(scores.with_worst_for_diverged(), baseline, margin, looks)
     return tuple(
         contrast
         if contrast.verdict in ("undecided", other.verdict)
@@ -121,14 +126,19 @@ def paired(scores: Scores, condition: int, baseline: int) -> Contrast:
     )
 
 
-def _family(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contrast, ...]:
+def _family(
+    scores: Scores, baseline: int, margin: Margin | None, looks: Looks
+) -> tuple[Contrast, ...]:
     """Judges all contrasts; one that has no p value still counts in its family."""
     others = [k for k in range(len(scores.values)) if k != baseline]
     contrasts = [paired(scores, condition, baseline) for condition in others]
-    p = holm([c.estimate.p_two_sided if c.estimate else None for c in contrasts])
+    p = holm([looks.two_sided(c.estimate.p_two_sided) if c.estimate else None for c in contrasts])
     p_equivalent = holm(
-        [_p_equivalent(contrast, scores, baseline, margin) for contrast in contrasts]
+        [looks.one_sided(_p_equivalent(c, scores, baseline, margin)) for c in contrasts]
     )
+    contrasts = [
+        replace(c, estimate=looks.at_level(c.estimate)) if c.estimate else c for c in contrasts
+    ]
     return tuple(
         _judged(replace(contrast, p=different, p_equivalent=equivalent), scores.direction)
         for contrast, different, equivalent in zip(contrasts, p, p_equivalent, strict=True)

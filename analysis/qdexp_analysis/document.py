@@ -161,9 +161,9 @@ def _intervals(findings: Findings, position: int) -> Row:
         return row
     write = Differences(contrast)
     if estimate.same_clips is not None:
-        row["same_clips"] = write.interval(estimate.same_clips.interval(estimate.mean))
+        row["same_clips"] = write.interval(estimate.same_clips.interval(estimate.mean, estimate.confidence))
     if estimate.new_clips is not None:
-        row["new_clips"] = write.interval(estimate.new_clips.interval(estimate.mean))
+        row["new_clips"] = write.interval(estimate.new_clips.interval(estimate.mean, estimate.confidence))
     if prospect.minimum_detectable is not None:
         row["detectable"] = "about " + write.size(prospect.minimum_detectable)
     return row

@@ -10,21 +10,25 @@ from qdexp_analysis.comparability import (
     CLIP_ERRORS,
     Levels,
     clip_sources,
+    ended,
     refusal,
     scores,
     shared_levels,
 )
-from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge, paired
+from qdexp_analysis.contrasts import Contrast, Margin, Scores, paired
 from qdexp_analysis.declared import COST
 from qdexp_analysis.effects import Effect, factorial_effects
+from qdexp_analysis.history import Registration, course_of, registration_of
 from qdexp_analysis.intervals import Estimate
 from qdexp_analysis.left_out import left_out
+from qdexp_analysis.looks import ONE_LOOK, Looks
 from qdexp_analysis.planning import (
     clips_suffice,
     family_level,
     minimum_detectable,
     seeds_needed,
 )
+from qdexp_analysis.sequence import Course, Judged, judge_in_course
 from qdexp_analysis.step_times import StepTimes, step_times
 from qdexp_analysis.table import Experiment
 
@@ -76,6 +80,9 @@ class Findings:
         secondary: Other metrics that can be compared.
         not_comparable: Measured metrics that cannot be, with the reason.
         mixed: Provenance that differs between trials, by key.
+        course: How the experiment is looked at.
+        seen: Seeds at each look whose trials all ended.
+        registration: What was fixed before there were results, and what changed later.
     """
 
     experiment: Experiment
@@ -92,6 +99,9 @@ class Findings:
     secondary: tuple[SecondaryMetric, ...]
     not_comparable: tuple[tuple[str, str], ...]
     mixed: dict[str, tuple[str, ...]]
+    course: Course
+    seen: tuple[int, ...]
+    registration: Registration
 
     @property
     def clips_and_videos(self) -> tuple[int, int]:
@@ -141,9 +151,9 @@ def find(experiment: Experiment) -> Findings:
     by_level = next((name for name in asked if name in CLIP_ERRORS), None)
     if experiment.is_own:
         by_level = None
-    contrasts: tuple[Contrast, ...] = ()
-    if refused is None and experiment.baseline is not None:
-        contrasts = judge(primary, experiment.baseline, margin)
+    course = course_of(experiment)
+    judged = judged_family(experiment, course) if refused is None else None
+    contrasts = judged.contrasts if judged else ()
     measured = sorted(set(experiment.measurements["metric"]))
     refusals = {name: refusal(experiment, name) for name in measured}
     return Findings(
@@ -152,11 +162,11 @@ def find(experiment: Experiment) -> Findings:
         refused=refused,
         margin=margin,
         contrasts=contrasts,
-        prospects=tuple(_prospect(c, margin, len(contrasts)) for c in contrasts),
+        prospects=tuple(_prospect(c, margin, len(contrasts), course.looks) for c in contrasts),
         effects=()
         if refused
         else factorial_effects(primary, experiment.conditions, experiment.design),
-        left_out=() if refused else left_out(primary, experiment.design, margin),
+        left_out=() if refused else left_out(primary, experiment.design, margin, course.looks),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),
@@ -171,7 +181,19 @@ def find(experiment: Experiment) -> Findings:
             if reason is not None and not _is_listed_only(experiment, name)
         ),
         mixed=_mixed(experiment),
+        course=course,
+        seen=judged.seen if judged else (),
+        registration=registration_of(experiment),
     )
+
+
+def judged_family(experiment: Experiment, course: Course) -> Judged | None:
+    """Returns the contrasts with the baseline by the last look, or None without a baseline."""
+    if experiment.baseline is None:
+        return None
+    values = scores(experiment, experiment.primary)
+    margin = _margin(experiment)
+    return judge_in_course(values, ended(experiment), experiment.baseline, margin, course)
 
 
 def _is_listed_only(experiment: Experiment, name: str) -> bool:
@@ -191,10 +213,12 @@ def _margin(experiment: Experiment) -> Margin | None:
     return Margin(**stated) if stated else None
 
 
-def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> Prospect:
+def _prospect(
+    contrast: Contrast, margin: Margin | None, num_contrasts: int, looks: Looks = ONE_LOOK
+) -> Prospect:
     if contrast.estimate is None or not contrast.estimate.errors:
         return Prospect()
-    level = family_level(num_contrasts)
+    level = looks.level(family_level(num_contrasts))
     detectable = max(minimum_detectable(error, level) for error in contrast.estimate.errors)
     if margin is None or contrast.verdict != "undecided":
         return Prospect(minimum_detectable=detectable)

@@ -47,6 +47,7 @@ class Estimate:
         num_clips: Clips in it; 1 where only the mean over clips is known.
         same_clips: Its error if trained again and measured on the same clips; None if unknown.
         new_clips: Its error if also measured on new clips; None if unknown.
+        confidence: How often `interval` covers the truth, if it is computed once.
     """
 
     mean: float
@@ -54,6 +55,7 @@ class Estimate:
     num_clips: int
     same_clips: StandardError | None
     new_clips: StandardError | None
+    confidence: float = CONFIDENCE
 
     @property
     def errors(self) -> tuple[StandardError, ...]:
@@ -62,12 +64,12 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The wider of the 95 % intervals, which verdicts use, or None.
+        """The wider of the two intervals, which verdicts use, or None.
 
         From three seeds the crossed interval alone misses the truth too often where clips differ
         little (6 to 8 % in simulation, worse in the tails that Holm uses); the wider one does not.
         """
-        intervals = [error.interval(self.mean) for error in self.errors]
+        intervals = [error.interval(self.mean, self.confidence) for error in self.errors]
         return max(intervals, key=lambda limits: limits[1] - limits[0], default=None)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Self
 import pandas as pd
 
 from qdexp.config.metric import Metric
+from qdexp.experiment.controls import control_name
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp_analysis.arrays import Arrays, arrays_of
@@ -42,6 +43,8 @@ class Experiment:
         arrays: The arrays that the analysis reads and that were recorded, by trial id and name.
         declared: What its metrics are.
         others: Where results were imported from that are not those of their trials, by trial id.
+        controls: The trials beside those that it compares: the baseline with one change.
+        specs: Every text that its spec has had, oldest first; `spec` is the last.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Experiment:
     arrays: Mapping[str, Arrays]
     declared: Declared
     others: Mapping[str, tuple[str, ...]]
+    controls: tuple[TrialRecord, ...] = ()
+    specs: tuple[SpecRecord, ...] = ()
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -67,18 +72,30 @@ class Experiment:
             NotFoundError: The ledger has no experiment of this name.
             LedgerError: The ledger cannot be read.
         """
-        spec = ledger.specs(name)[-1]
-        asked = [counted(record) for record in ledger.members(name) if record.is_asked_for]
-        records = tuple(record for record in asked if record.condition)
+        asked = [record for record in ledger.members(name) if record.is_asked_for]
+        return cls.of(ledger, ledger.specs(name), asked)
+
+    @classmethod
+    def of(cls, ledger: Ledger, specs: Sequence[SpecRecord], asked: Sequence[TrialRecord]) -> Self:
+        """Reads the experiment that the last of these specs declares, and these are the trials of.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        spec = specs[-1]
+        asked = [counted(record) for record in asked]
+        controls = tuple(record for record in asked if control_name(record.condition))
+        records = tuple(r for r in asked if r.condition and not control_name(r.condition))
         factors = read_factors(spec.definition)
         distinct = {_key(record.condition): record.condition for record in records}
         conditions = in_order(list(distinct.values()), factors, spec.definition)
         done = [record for record in records if record.outcome is not None]
+        beside = [record for record in controls if record.outcome is not None]
         idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
         rows = [idle | _row(record, conditions) for record in records]
         declared = declared_in(spec)
         return cls(
-            name=name,
+            name=spec.experiment,
             spec=spec,
             factors=factors,
             design=read_design(spec.definition, factors, conditions),
@@ -91,10 +108,12 @@ class Experiment:
             histories=_histories(ledger, done, conditions),
             arrays={
                 record.trial_id: {} if declared.is_own else arrays_of(ledger, record.trial_id)
-                for record in done
+                for record in (*done, *beside)
             },
             declared=declared,
             others={record.trial_id: other_results(ledger, record) for record in asked},
+            controls=controls,
+            specs=tuple(specs),
         )
 
     @property
@@ -108,8 +127,8 @@ class Experiment:
 
     @property
     def all_records(self) -> tuple[TrialRecord, ...]:
-        """The trials that it needs, teachers first."""
-        return self.teachers + self.records
+        """The trials that it needs, teachers first, controls last."""
+        return self.teachers + self.records + self.controls
 
     @property
     def question(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qdexp.api.composition import NOBODY, Audience, dataset_of
+from qdexp.api.judge import ReportJudge
 from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def outlook(
     spec = request.read_spec()
     dataset = dataset_of(request.runs_folder, audience)
     with Ledger(request.runs_folder) as ledger:
-        plan = plan_of(spec, ledger, dataset)
+        plan = plan_of(spec, ledger, dataset, ReportJudge())
         trials = [planned.trial for planned in plan.to_run]
         measured = measurements(ledger, trials)
         if with_probe and probe(plan, measured, ledger.runs, dataset, audience.say):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from qdexp.experiment.controls import Control
 from qdexp.config.settings import Settings
+from qdexp.experiment.controls import Control
 from qdexp.experiment.declaration import Declaration
 from qdexp.experiment.grid import Grid
 from qdexp.experiment.looks import Looks
