@@ -20,7 +20,9 @@ MOST = 20
 def main() -> None:
     """Writes the file and tells the levels of the default schedule."""
     schedules = [
-        looks_between(least, most).schedule for least in LEAST for most in range(least + 1, MOST + 1)
+        looks_between(least, most).schedule
+        for least in LEAST
+        for most in range(least + 1, MOST + 1)
     ]
     laws = simulated(schedules, NUM_DRAWS)
     content = {

@@ -27,7 +27,7 @@ def unfinished(findings: Findings) -> str:
         status in ("missing", "invalidated", "cancelled", "pruned") for status in statuses
     )
     if not open_ones:
-        return ""
+        return _waiting_for_a_look(findings)
     text = (
         f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
         "verdict may still change. The same command again runs what is missing."
@@ -41,9 +41,26 @@ def unfinished(findings: Findings) -> str:
     )
 
 
+def _waiting_for_a_look(findings: Findings) -> str:
+    """Returns a warning if a look is to come that nothing was asked for yet, or nothing."""
+    undecided = [c for c in findings.contrasts if c.verdict == "undecided"]
+    reached = findings.seen[-1] if findings.seen else 0
+    coming = [number for number in findings.course.looks.schedule if number > reached]
+    if not findings.course.is_adaptive or not undecided or not coming:
+        return ""
+    what = "1 contrast is" if len(undecided) == 1 else f"{len(undecided)} contrasts are"
+    return (
+        f"Unfinished: {what} undecided after {reached} seeds, and the next look is at {coming[0]}. "
+        "The same command again runs what is missing."
+    )
+
+
 def counts_text(experiment: Experiment) -> str:
     """Returns ``9 trials (8 completed, 1 diverged)``, and the teachers that they learn from."""
     text = f"{len(experiment.records)} trials ({_counted(experiment.records)})"
+    if experiment.controls:
+        controls = experiment.controls
+        text += f", {len(controls)} control trials ({_counted(controls)})"
     if not experiment.teachers:
         return text
     teachers = f"{len(experiment.teachers)} teacher trials ({_counted(experiment.teachers)})"

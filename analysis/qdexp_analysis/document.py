@@ -1,6 +1,5 @@
 """The content of a report, as text in tables: what every rendering shows."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,13 @@ from qdexp_analysis.design_words import (
     left_out_sentences,
 )
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.look_words import (
+    control_sentences,
+    look_sentences,
+    red_flag,
+    registration_sentences,
+    time_text,
+)
 from qdexp_analysis.quantities import (
     NONE,
     Differences,
@@ -45,7 +51,7 @@ def document(findings: Findings) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "question": experiment.question,
-        "as_of": _time(experiment.as_of),
+        "as_of": time_text(experiment.as_of),
         "metric": experiment.primary,
         "metric_words": experiment.metric(experiment.primary).in_words,
         "heading": experiment.labels.heading or "condition",
@@ -76,6 +82,10 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        "red_flag": red_flag(findings),
+        "looked": look_sentences(findings),
+        "registered": registration_sentences(findings),
+        "controls": control_sentences(findings),
     }
 
 
@@ -83,10 +93,6 @@ def sentences(findings: Findings) -> list[str]:
     """Returns the verdict of every contrast in a sentence."""
     pairs = zip(findings.contrasts, findings.prospects, strict=True)
     return [verdict_sentence(findings, contrast, prospect) for contrast, prospect in pairs]
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _verdicts(findings: Findings) -> list[Row]:
@@ -151,7 +157,7 @@ def _intervals(findings: Findings, position: int) -> Row:
     experiment = findings.experiment
     row: Row = {
         "label": experiment.labels.short(contrast.condition),
-        "pairs": f"{len(contrast.seeds)}/{len(experiment.seeds)}",
+        "pairs": f"{len(contrast.seeds)}/{_num_planned(findings, contrast)}",
         "same_clips": NONE,
         "new_clips": NONE,
         "detectable": NONE,
@@ -161,9 +167,13 @@ def _intervals(findings: Findings, position: int) -> Row:
         return row
     write = Differences(contrast)
     if estimate.same_clips is not None:
-        row["same_clips"] = write.interval(estimate.same_clips.interval(estimate.mean, estimate.confidence))
+        row["same_clips"] = write.interval(
+            estimate.same_clips.interval(estimate.mean, estimate.confidence)
+        )
     if estimate.new_clips is not None:
-        row["new_clips"] = write.interval(estimate.new_clips.interval(estimate.mean, estimate.confidence))
+        row["new_clips"] = write.interval(
+            estimate.new_clips.interval(estimate.mean, estimate.confidence)
+        )
     if prospect.minimum_detectable is not None:
         row["detectable"] = "about " + write.size(prospect.minimum_detectable)
     return row
@@ -245,13 +255,19 @@ def _not_judged(findings: Findings) -> list[str]:
 
 
 def _incomplete_pairs(findings: Findings) -> list[str]:
-    planned = len(findings.experiment.seeds)
     return [
-        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of "
-        f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
+        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of {planned} seeds have "
+        "both this condition and the baseline; the others enter no contrast."
         for c in findings.contrasts
-        if len(c.seeds) < planned
+        if len(c.seeds) < (planned := _num_planned(findings, c))
     ]
+
+
+def _num_planned(findings: Findings, contrast: Contrast) -> int:
+    """Returns the seeds for which a contrast has trials: not all where what is decided ends."""
+    if findings.course.is_adaptive:
+        return len(findings.experiment.records_at(contrast.condition))
+    return len(findings.experiment.seeds)
 
 
 def _measurement(findings: Findings) -> Row:

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from qdexp.config.metric import Metric
+from qdexp.experiment.looks import planned_schedule
 from qdexp_analysis.comparability import (
     CLIP_ERRORS,
     Levels,
@@ -16,6 +17,7 @@ from qdexp_analysis.comparability import (
     shared_levels,
 )
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, paired
+from qdexp_analysis.controls import Controls, controls_of
 from qdexp_analysis.declared import COST
 from qdexp_analysis.effects import Effect, factorial_effects
 from qdexp_analysis.history import Registration, course_of, registration_of
@@ -83,6 +85,7 @@ class Findings:
         course: How the experiment is looked at.
         seen: Seeds at each look whose trials all ended.
         registration: What was fixed before there were results, and what changed later.
+        controls: What runs beside the family.
     """
 
     experiment: Experiment
@@ -102,6 +105,7 @@ class Findings:
     course: Course
     seen: tuple[int, ...]
     registration: Registration
+    controls: Controls
 
     @property
     def clips_and_videos(self) -> tuple[int, int]:
@@ -121,6 +125,11 @@ class Findings:
     def direction(self) -> str:
         """Which values of the primary metric are good."""
         return self.scores.direction
+
+    @property
+    def planned_looks(self) -> tuple[int, ...]:
+        """Seeds at the looks that the present spec plans; none where seeds are fixed."""
+        return planned_schedule(self.experiment.spec.definition)
 
     @property
     def noise(self) -> str:
@@ -184,6 +193,7 @@ def find(experiment: Experiment) -> Findings:
         course=course,
         seen=judged.seen if judged else (),
         registration=registration_of(experiment),
+        controls=Controls() if refused else controls_of(experiment, margin),
     )
 
 

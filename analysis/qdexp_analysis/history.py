@@ -110,9 +110,7 @@ def _num_results(experiment: Experiment, at: float) -> int:
 
 def _changes(before: SpecRecord, after: SpecRecord, num_results: int) -> list[Change]:
     return [
-        Change(
-            at=after.recorded_at, what=what, before=old, after=new, num_results=num_results
-        )
+        Change(at=after.recorded_at, what=what, before=old, after=new, num_results=num_results)
         for what, part in PARTS.items()
         if (old := part(before.definition)) != (new := part(after.definition))
     ]
