@@ -6,6 +6,7 @@ It takes less than a minute, and writes the same file every time.
 """
 
 import json
+import sys
 
 import numpy as np
 from qdexp_analysis.null_law import FILE, GRID, key_of, simulated
@@ -41,7 +42,7 @@ def main() -> None:
     FILE.write_text(lines + "\n", encoding="utf-8")
     for sides, chances in laws[looks_between(3, 12).schedule].items():
         nominal = np.exp(np.interp(np.log(0.05), np.log(chances), np.log(GRID)))
-        print(f"3, 5, 8, 12 seeds, {sides}-sided: p of 0.05 is p of {nominal:.4f} at a look")
+        sys.stdout.write(f"3, 5, 8, 12 seeds, {sides}-sided: p of 0.05 is p of {nominal:.4f} at a look\n")
 
 
 if __name__ == "__main__":

@@ -150,6 +150,17 @@ def test_which_clips_are_made_is_no_part_of_a_trial_on_videos() -> None:
     assert changed("data.seed", **VIDEOS).trial_id == based_on(VIDEOS).trial_id
 
 
+def test_the_order_that_there_always_was_leaves_identities_as_they_were() -> None:
+    assert "training.data_order" not in identity.effective(TINY.fields())
+    assert "training.data_order" in identity.effective(changed("training.data_order").ours.fields())
+
+
+def test_a_twin_shares_the_teacher_of_its_seed() -> None:
+    twin, student = changed("training.data_order", **DMD), based_on(DMD)
+    assert twin.trial_id != student.trial_id
+    assert twin.teacher == student.teacher
+
+
 def test_seed_data_and_trainable_are_part_of_identity() -> None:
     ids = {
         trial().trial_id,
