@@ -42,7 +42,9 @@ def main() -> None:
     FILE.write_text(lines + "\n", encoding="utf-8")
     for sides, chances in laws[looks_between(3, 12).schedule].items():
         nominal = np.exp(np.interp(np.log(0.05), np.log(chances), np.log(GRID)))
-        sys.stdout.write(f"3, 5, 8, 12 seeds, {sides}-sided: p of 0.05 is p of {nominal:.4f} at a look\n")
+        sys.stdout.write(
+            f"3, 5, 8, 12 seeds, {sides}-sided: p of 0.05 is p of {nominal:.4f} at a look\n"
+        )
 
 
 if __name__ == "__main__":

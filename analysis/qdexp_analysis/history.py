@@ -78,14 +78,15 @@ def _num_finished(experiment: Experiment, seeds: Sequence[int], at: float) -> in
     number = 0
     for seed in experiment.seeds:
         trials = [record for record in experiment.records if record.trial.seed == seed]
-        if seed not in seeds or not all(_was_finished(record, at) for record in trials):
+        if seed not in seeds or not all(_was_known(experiment, each, at) for each in trials):
             break
         number += 1
     return number
 
 
-def _was_finished(record: TrialRecord, at: float) -> bool:
-    return record.finished_at is not None and record.finished_at <= at
+def _was_known(experiment: Experiment, record: TrialRecord, at: float) -> bool:
+    since = experiment.known_since.get(record.trial_id)
+    return since is not None and since <= at
 
 
 def registration_of(experiment: Experiment) -> Registration:
@@ -105,7 +106,7 @@ def registration_of(experiment: Experiment) -> Registration:
 
 
 def _num_results(experiment: Experiment, at: float) -> int:
-    return sum(_was_finished(record, at) for record in experiment.records)
+    return sum(_was_known(experiment, record, at) for record in experiment.records)
 
 
 def _changes(before: SpecRecord, after: SpecRecord, num_results: int) -> list[Change]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from qdexp.config.metric import Metric
 from qdexp.experiment.controls import control_name
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
+from qdexp.results.overview import first_results
 from qdexp_analysis.arrays import Arrays, arrays_of
 from qdexp_analysis.declared import Declared, declared_in
 from qdexp_analysis.design import Design, in_order, read_design
@@ -45,6 +46,7 @@ class Experiment:
         others: Where results were imported from that are not those of their trials, by trial id.
         controls: The trials beside those that it compares: the baseline with one change.
         specs: Every text that its spec has had, oldest first; `spec` is the last.
+        known_since: When each trial's first result was recorded, seconds since 1970, by trial id.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Experiment:
     others: Mapping[str, tuple[str, ...]]
     controls: tuple[TrialRecord, ...] = ()
     specs: tuple[SpecRecord, ...] = ()
+    known_since: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -114,6 +117,7 @@ class Experiment:
             others={record.trial_id: other_results(ledger, record) for record in asked},
             controls=controls,
             specs=tuple(specs),
+            known_since=first_results(ledger, [record.trial_id for record in records]),
         )
 
     @property

@@ -128,7 +128,7 @@ def _code() -> Iterator[list[str]]:
     for root in (here, *(package / part for part in _CODE)):
         found = [root] if root.is_file() else sorted(root.rglob("*"))
         for path in found:
-            if path.suffix in (".py", ".j2", ".css", ".js"):
+            if path.suffix in (".py", ".j2", ".css", ".js", ".json"):
                 yield [path.name, hashlib.sha256(path.read_bytes()).hexdigest()]
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from scipy import stats
-
-from qdexp.experiment.looks import looks_between
 from qdexp_analysis import null_law
 from qdexp_analysis.contrasts import Contrast, Margin, Scores
 from qdexp_analysis.intervals import StandardError, estimate
 from qdexp_analysis.looks import Looks
 from qdexp_analysis.planning import family_level, minimum_detectable
 from qdexp_analysis.sequence import Course, Judged, judge_in_course
+from scipy import stats
+
+from qdexp.experiment.looks import looks_between
 
 SCHEDULE = looks_between(3, 12).schedule
 ADAPTIVE = Course(looks=Looks(schedule=SCHEDULE), is_adaptive=True)
