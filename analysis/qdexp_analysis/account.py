@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdexp.results.ledger import TrialRecord
+from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings, flat
 from qdexp_analysis.labels import condition_text
 from qdexp_analysis.quantities import NONE, measured
@@ -82,6 +83,23 @@ def completion(experiment: Experiment, condition: int) -> str:
         if not others
         else f"{completed}/{completed + total} ({others})"
     )
+
+
+def incomplete_pairs(findings: Findings) -> list[str]:
+    """Returns a sentence for each contrast some of whose pairs are not complete."""
+    return [
+        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of {planned} seeds have "
+        "both this condition and the baseline; the others enter no contrast."
+        for c in findings.contrasts
+        if len(c.seeds) < (planned := num_planned(findings, c))
+    ]
+
+
+def num_planned(findings: Findings, contrast: Contrast) -> int:
+    """Returns the seeds for which a contrast has trials: not all where what is decided ends."""
+    if findings.course.is_adaptive:
+        return len(findings.experiment.records_at(contrast.condition))
+    return len(findings.experiment.seeds)
 
 
 def failures(experiment: Experiment) -> list[Row]:

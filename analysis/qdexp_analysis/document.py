@@ -10,6 +10,8 @@ from qdexp_analysis.account import (
     completion,
     counts_text,
     failures,
+    incomplete_pairs,
+    num_planned,
     provenance,
     trial_table,
     unfinished,
@@ -69,7 +71,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "not_comparable": list(findings.not_comparable),
         "left_out": _left_out(findings),
         "not_judged": _not_judged(findings),
-        "incomplete_pairs": _incomplete_pairs(findings),
+        "incomplete_pairs": incomplete_pairs(findings),
         "failures": failures(experiment),
         "warnings": warnings(experiment),
         "measurement": _measurement(findings),
@@ -157,7 +159,7 @@ def _intervals(findings: Findings, position: int) -> Row:
     experiment = findings.experiment
     row: Row = {
         "label": experiment.labels.short(contrast.condition),
-        "pairs": f"{len(contrast.seeds)}/{_num_planned(findings, contrast)}",
+        "pairs": f"{len(contrast.seeds)}/{num_planned(findings, contrast)}",
         "same_clips": NONE,
         "new_clips": NONE,
         "detectable": NONE,
@@ -252,22 +254,6 @@ def _not_judged(findings: Findings) -> list[str]:
             f"timesteps frees, not by what sampling {path} there would lose."
         )
     return sentences
-
-
-def _incomplete_pairs(findings: Findings) -> list[str]:
-    return [
-        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of {planned} seeds have "
-        "both this condition and the baseline; the others enter no contrast."
-        for c in findings.contrasts
-        if len(c.seeds) < (planned := _num_planned(findings, c))
-    ]
-
-
-def _num_planned(findings: Findings, contrast: Contrast) -> int:
-    """Returns the seeds for which a contrast has trials: not all where what is decided ends."""
-    if findings.course.is_adaptive:
-        return len(findings.experiment.records_at(contrast.condition))
-    return len(findings.experiment.seeds)
 
 
 def _measurement(findings: Findings) -> Row:

@@ -29,7 +29,8 @@ def look_sentences(findings: Findings) -> list[str]:
         _schedule(findings),
         "Each p is the chance that the smallest one over all these looks is as small where there "
         f"is no effect, and each interval has {level} at its look, so that it covers the truth in "
-        "95 % whichever look is the last.",
+        "95 % whichever look is the last. Means are over each condition's own seeds, differences "
+        "over those of both.",
         *(_decided(findings, contrast) for contrast in findings.contrasts),
     ]
 

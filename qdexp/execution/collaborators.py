@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from qdexp.execution.looking import FIRST_LOOK
-from qdexp.execution.ports import Dataset, Executor, Judge, Listener, Reported, Tracker
+from qdexp.execution.looking import FIRST_LOOK, Judge
+from qdexp.execution.ports import Dataset, Executor, Listener, Reported, Tracker
 from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome
 

@@ -1,12 +1,32 @@
 """Which seeds are asked for now: all of them, or as many as the judge has not done with."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from qdexp.execution.ports import Judge
 from qdexp.experiment.plan import Ahead
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.ledger import Ledger
+
+
+class Judge(Protocol):
+    """Says what is decided, as the report does: a port, filled at the composition root."""
+
+    def seeds_wanted(
+        self, spec: Spec, trials: Sequence[tuple[Trial, Condition]], ledger: Ledger
+    ) -> tuple[int, ...]:
+        """Returns how many seeds each condition needs by what is known of them now.
+
+        Args:
+            spec: The experiment, whose `looks` say when it is judged.
+            trials: All trials that it may ask for, controls included.
+            ledger: Their outcomes.
+
+        Returns:
+            A number for each of the spec's conditions. It is that of a look: what is undecided
+            there needs those of the next one, and so does the baseline.
+        """
+        ...
 
 
 class FirstLook:
@@ -21,7 +41,19 @@ class FirstLook:
         return (spec.looks.least,) * len(spec.grid.conditions)
 
 
-FIRST_LOOK = FirstLook()
+class LastLook:
+    """A judge that decides nothing: every condition gets the seeds of the last look."""
+
+    def seeds_wanted(
+        self, spec: Spec, trials: Sequence[tuple[Trial, Condition]], ledger: Ledger
+    ) -> tuple[int, ...]:
+        """Returns the seeds of the last look for every condition."""
+        del trials, ledger
+        assert spec.looks is not None
+        return (spec.looks.most,) * len(spec.grid.conditions)
+
+
+FIRST_LOOK, LAST_LOOK = FirstLook(), LastLook()
 
 
 def trials_wanted(
@@ -30,9 +62,6 @@ def trials_wanted(
     """Returns the trials that a spec asks for at present, in the order of a plan."""
     if spec.looks is None:
         return spec.trials(fingerprints)
-    first = spec.trials(fingerprints, (spec.looks.least,) * len(fingerprints))
-    if not ledger.has_outcomes([trial.trial_id for trial, _ in first]):
-        return first  # nobody has to be asked, which takes a while to begin
     wanted = judge.seeds_wanted(spec, spec.trials(fingerprints), ledger)
     return spec.trials(fingerprints, wanted)
 

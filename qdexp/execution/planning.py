@@ -8,8 +8,8 @@ from pathlib import Path
 from qdexp.config.configuration import Configuration
 from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.config.settings import Settings
-from qdexp.execution.looking import FIRST_LOOK, ahead_of, trials_wanted
-from qdexp.execution.ports import Dataset, Judge
+from qdexp.execution.looking import FIRST_LOOK, Judge, ahead_of, trials_wanted
+from qdexp.execution.ports import Dataset
 from qdexp.experiment.plan import Former, Known, Plan, make_plan
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial

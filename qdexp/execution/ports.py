@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from qdexp.config.data_config import DataConfig
-from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results import own_checkpoints
-from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Outcome, Progress
 
 
@@ -269,26 +267,6 @@ class Mirror(Protocol):
         self, begun: Begun, outcome: Outcome | None, files: Callable[[], Sequence[Path]]
     ) -> Checked:
         """Compares one trial; `files` draws what belongs to its outcome, if it has one."""
-        ...
-
-
-class Judge(Protocol):
-    """Says what is decided, as the report does."""
-
-    def seeds_wanted(
-        self, spec: Spec, trials: Sequence[tuple[Trial, Condition]], ledger: Ledger
-    ) -> tuple[int, ...]:
-        """Returns how many seeds each condition needs by what is known of them now.
-
-        Args:
-            spec: The experiment, whose `looks` say when it is judged.
-            trials: All trials that it may ask for, controls included.
-            ledger: Their outcomes.
-
-        Returns:
-            A number for each of the spec's conditions. It is that of a look: what is undecided
-            there needs those of the next one, and so does the baseline.
-        """
         ...
 
 

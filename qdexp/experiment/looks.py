@@ -43,7 +43,8 @@ def looks_between(least: int, most: int) -> Looks:
 
 def planned_schedule(definition: Mapping[str, Any]) -> tuple[int, ...]:
     """Returns the looks that the definition of a spec plans; none where its seeds are fixed."""
-    return tuple((definition.get("looks") or {}).get("schedule", ()))
+    looks: dict[str, Any] = definition.get("looks") or {}
+    return tuple(looks.get("schedule", ()))
 
 
 def _more(seeds: int) -> int:

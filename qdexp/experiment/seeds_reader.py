@@ -45,7 +45,7 @@ def read_seeds(document: Document, num_seeds: int | None) -> Seeds:
         return _until_decided(document)
     if type(written) is int and 1 <= written <= MAX_SEEDS:
         return Seeds(all=tuple(range(written)))
-    listed: list[Any] = written if isinstance(written, list) else []
+    listed: list[Any] = list(written) if isinstance(written, list) else []  # pyright: ignore[reportUnknownArgumentType]
     are_valid = all(type(seed) is int and seed >= 0 for seed in listed)
     if not listed or not are_valid or len(set(listed)) != len(listed):
         expected = (

@@ -1,4 +1,4 @@
-"""Reports say at which look each contrast was decided, what was registered, and what controls say."""
+"""Reports say which look decided a contrast, what was registered, and what controls say."""
 
 import json
 import sqlite3
@@ -23,7 +23,6 @@ from qdexp_analysis.table import load
 from qdexp.config.presets import preset
 from qdexp.experiment.controls import FIELD
 from qdexp.experiment.trial import Trial
-from qdexp.results.outcome import Outcome
 from qdexp.results.recorder import Recorder
 from qdexp.results.schema import LEDGER_FILE
 
@@ -159,7 +158,7 @@ def with_controls(runs: Path, *, twin: float, none: float) -> None:
     baseline = [r for r in experiment.records if r.condition == {"model.num_embeddings": 8192}]
     changes = {"twin": {"training.data_order": 1}, "none": {"model.quantizer": "none"}}
     trials = [(record.trial, record.condition) for record in experiment.records]
-    outcomes: list[Outcome] = []
+    outcomes = []
     for record in baseline:
         assert record.outcome is not None
         for name, change in {"twin": twin, "none": none}.items():

@@ -1,5 +1,6 @@
 """Seeds are added look by look; a run that was killed between looks goes on where it was."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +12,15 @@ from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted, conduct
+from qdexp.execution.looking import LAST_LOOK, Judge
 from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.planning import plan_of
-from qdexp.execution.ports import Assignment, Judge, Listener
+from qdexp.execution.ports import Assignment, Listener
 from qdexp.execution.silence import SilentDisplay
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
 from qdexp.experiment.spec import Spec
-from qdexp.experiment.trial import Condition, Trial
+from qdexp.experiment.trial import Trial
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Failure, Outcome
 
@@ -215,14 +217,18 @@ def test_more_seeds_than_before_keep_what_is_there(bench: Bench) -> None:
     assert seeds_of(later.ran, 256) == []
 
 
-def test_a_judge_is_not_asked_before_the_first_look_is_over(bench: Bench) -> None:
-    class Never:
-        def seeds_wanted(
-            self, spec: Spec, trials: Sequence[tuple[Trial, Condition]], ledger: Ledger
-        ) -> tuple[int, ...]:
-            del spec, trials, ledger
-            raise AssertionError("asked")
-
+def test_the_analysis_is_not_loaded_before_the_first_look_is_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(InterruptedRunError):
         bench.run(Executor(stop_after=11))
-    assert bench.plan(judge=Never()).counts() == {"cached": 11, "new": 1}
+    monkeypatch.setitem(sys.modules, "qdexp_analysis.judging", None)
+    assert bench.plan().counts() == {"cached": 11, "new": 1}
+
+
+def test_a_plan_of_all_looks_has_every_condition_to_the_last(bench: Bench) -> None:
+    plan = bench.plan(judge=LAST_LOOK)
+    assert len(plan.trials) == 3 * 8 + 3
+    assert plan.ahead is not None
+    assert plan.ahead.num_more == 0
+    assert plan.ahead.in_words == "up to the look at 8 seeds (of 3, 5, 8), which is the last"

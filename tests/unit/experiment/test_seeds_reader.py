@@ -19,6 +19,7 @@ seeds: {until_decided: true, min: 3, max: 12}
 controls: [twin, none]
 """
 
+# ruff: noqa: E501
 WRONG = {
     "not until decided": ("until_decided: true", "until_decided: false", "6:24", "expected true, found False"),
     "no word of until decided": ("until_decided: true, ", "", "6:8", "until_decided: expected true, found none"),
@@ -137,5 +138,5 @@ def test_controls_are_refused_for_a_training_of_ones_own(
         "factors:\n  size: {levels: [1, 2], baseline: 1}\n"
         "controls: [twin]\nmetrics: {primary: loss}\n"
     )
-    with pytest.raises(SpecError, match="6:12: .*none with a training of one's own, found twin"):
+    with pytest.raises(SpecError, match=r"6:12: .*none with a training of one's own, found twin"):
         read(tmp_path, text)
