@@ -122,8 +122,9 @@ def estimate_lines(estimate: "Estimate", plan: "Plan") -> Iterator[str]:
 
 def _at_most(found: Outlook) -> Iterator[str]:
     """Yields what all looks take if nothing is decided before the last one."""
-    seconds = found.at_most and found.at_most.wall_seconds
-    if found.plan.ahead and found.plan.ahead.num_more and seconds and not found.at_most.unknown:
+    at_most, ahead = found.at_most, found.plan.ahead
+    seconds = at_most.wall_seconds if at_most and not at_most.unknown else None
+    if ahead and ahead.num_more and seconds:
         yield f"to the last look, if nothing is decided before: {range_in_words(seconds)}"
 
 
