@@ -84,6 +84,13 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        **_conduct(findings),
+    }
+
+
+def _conduct(findings: Findings) -> dict[str, Any]:
+    """Returns what is said of looks, registration and controls."""
+    return {
         "red_flag": red_flag(findings),
         "looked": look_sentences(findings),
         "registered": registration_sentences(findings),

@@ -157,9 +157,7 @@ def find(experiment: Experiment) -> Findings:
     refused = refusal(experiment, experiment.primary)
     margin = _margin(experiment)
     asked = (experiment.primary, *experiment.secondary)
-    by_level = next((name for name in asked if name in CLIP_ERRORS), None)
-    if experiment.is_own:
-        by_level = None
+    by_level = next((n for n in asked if n in CLIP_ERRORS and not experiment.is_own), None)
     course = course_of(experiment)
     judged = judged_family(experiment, course) if refused is None else None
     contrasts = judged.contrasts if judged else ()
@@ -172,9 +170,7 @@ def find(experiment: Experiment) -> Findings:
         margin=margin,
         contrasts=contrasts,
         prospects=tuple(_prospect(c, margin, len(contrasts), course.looks) for c in contrasts),
-        effects=()
-        if refused
-        else factorial_effects(primary, experiment.conditions, experiment.design),
+        effects=() if refused else _effects(experiment, primary),
         left_out=() if refused else left_out(primary, experiment.design, margin, course.looks),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
@@ -195,6 +191,10 @@ def find(experiment: Experiment) -> Findings:
         registration=registration_of(experiment),
         controls=Controls() if refused else controls_of(experiment, margin),
     )
+
+
+def _effects(experiment: Experiment, primary: Scores) -> tuple[Effect, ...]:
+    return factorial_effects(primary, experiment.conditions, experiment.design)
 
 
 def judged_family(experiment: Experiment, course: Course) -> Judged | None:
