@@ -25,13 +25,7 @@ from qdexp_analysis.design_words import (
     left_out_sentences,
 )
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
-from qdexp_analysis.look_words import (
-    control_sentences,
-    look_sentences,
-    red_flag,
-    registration_sentences,
-    time_text,
-)
+from qdexp_analysis.look_words import conduct_words, time_text
 from qdexp_analysis.quantities import (
     NONE,
     Differences,
@@ -84,17 +78,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
-        **_conduct(findings),
-    }
-
-
-def _conduct(findings: Findings) -> dict[str, Any]:
-    """Returns what is said of looks, registration and controls."""
-    return {
-        "red_flag": red_flag(findings),
-        "looked": look_sentences(findings),
-        "registered": registration_sentences(findings),
-        "controls": control_sentences(findings),
+        **conduct_words(findings),
     }
 
 

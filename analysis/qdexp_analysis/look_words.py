@@ -19,6 +19,16 @@ MEANS = {
 }
 
 
+def conduct_words(findings: Findings) -> dict[str, Any]:
+    """Returns what is said of looks, registration and controls."""
+    return {
+        "red_flag": red_flag(findings),
+        "looked": look_sentences(findings),
+        "registered": registration_sentences(findings),
+        "controls": control_sentences(findings),
+    }
+
+
 def look_sentences(findings: Findings) -> list[str]:
     """Returns at which looks the experiment was judged, and which of them decided each contrast."""
     looks = findings.course.looks
