@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qdexp.results.ledger import TrialRecord
+from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.labels import condition_text
 from qdexp_analysis.mixing import flat
@@ -28,7 +29,7 @@ def unfinished(findings: Findings) -> str:
         status in ("missing", "invalidated", "cancelled", "pruned") for status in statuses
     )
     if not open_ones:
-        return ""
+        return _waiting_for_a_look(findings)
     text = (
         f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
         "verdict may still change. The same command again runs what is missing."
@@ -42,9 +43,26 @@ def unfinished(findings: Findings) -> str:
     )
 
 
+def _waiting_for_a_look(findings: Findings) -> str:
+    """Returns a warning if a look is to come that nothing was asked for yet, or nothing."""
+    undecided = [c for c in findings.contrasts if c.verdict == "undecided"]
+    reached = findings.seen[-1] if findings.seen else 0
+    coming = [number for number in findings.course.looks.schedule if number > reached]
+    if not findings.course.is_adaptive or not undecided or not coming:
+        return ""
+    what = "1 contrast is" if len(undecided) == 1 else f"{len(undecided)} contrasts are"
+    return (
+        f"Unfinished: {what} undecided after {reached} seeds, and the next look is at {coming[0]}. "
+        "The same command again runs what is missing."
+    )
+
+
 def counts_text(experiment: Experiment) -> str:
     """Returns ``9 trials (8 completed, 1 diverged)``, and the teachers that they learn from."""
     text = f"{len(experiment.records)} trials ({_counted(experiment.records)})"
+    if experiment.controls:
+        controls = experiment.controls
+        text += f", {len(controls)} control trials ({_counted(controls)})"
     if not experiment.teachers:
         return text
     teachers = f"{len(experiment.teachers)} teacher trials ({_counted(experiment.teachers)})"
@@ -66,6 +84,23 @@ def completion(experiment: Experiment, condition: int) -> str:
         if not others
         else f"{completed}/{completed + total} ({others})"
     )
+
+
+def incomplete_pairs(findings: Findings) -> list[str]:
+    """Returns a sentence for each contrast some of whose pairs are not complete."""
+    return [
+        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of {planned} seeds have "
+        "both this condition and the baseline; the others enter no contrast."
+        for c in findings.contrasts
+        if c.is_paired and len(c.seeds) < (planned := num_planned(findings, c))
+    ]
+
+
+def num_planned(findings: Findings, contrast: Contrast) -> int:
+    """Returns the seeds for which a contrast has trials: not all where what is decided ends."""
+    if findings.course.is_adaptive:
+        return len(findings.experiment.records_at(contrast.condition))
+    return len(findings.experiment.seeds)
 
 
 def failures(experiment: Experiment) -> list[Row]:

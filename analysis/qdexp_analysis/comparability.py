@@ -116,6 +116,14 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     return Scores(values=values, diverged=diverged, direction=direction, failed=failed)
 
 
+def ended(experiment: Experiment) -> Bool[np.ndarray, "k s"]:
+    """Tells which trials had their chance: they completed, diverged or failed."""
+    done = np.zeros((len(experiment.conditions), len(experiment.seeds)), dtype=bool)
+    for record in experiment.records:
+        done[experiment.place(record)] = status_of(record) in ("completed", "diverged", "failed")
+    return done
+
+
 def clip_sources(experiment: Experiment) -> Float[np.ndarray, " c"] | None:
     """Returns the number of the video that each clip is from, or None if not recorded alike."""
     completed = [r for r in experiment.records if status_of(r) == "completed"]

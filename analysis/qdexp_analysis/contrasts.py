@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from qdexp.config.metric import Direction
 from qdexp_analysis.intervals import ALPHA, Estimate, estimate, estimate_unpaired
+from qdexp_analysis.looks import ONE_LOOK, Looks
 from qdexp_analysis.planning import family_level
 from qdexp_analysis.scores import Scores
 from qdexp_analysis.simultaneous import Limits, hull, in_agreement
@@ -52,6 +53,7 @@ class Contrast:
         simultaneous: The interval that goes with the verdict: with all others of its family it
             covers at 95 %, and it never contradicts the verdict; None if it cannot be had. The
             interval of `estimate` is this contrast's alone.
+        decided_at: Seeds at the look that decided it, where there are several looks.
     """
 
     condition: int
@@ -65,19 +67,22 @@ class Contrast:
     doubt: Doubt | None = None
     is_paired: bool = True
     simultaneous: Limits | None = None
+    decided_at: int | None = None
 
 
-def judge(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contrast, ...]:
+def judge(
+    scores: Scores, baseline: int, margin: Margin | None, looks: Looks = ONE_LOOK
+) -> tuple[Contrast, ...]:
     """Returns every other condition's contrast with the baseline, in the conditions' order.
 
     A verdict is stated only if it also holds with the worst value for every diverged trial, and
     for every failed one where failures depend on the condition.
     """
-    observed = _family(scores, baseline, margin)
+    observed = _family(scores, baseline, margin, looks)
     missing = scores.informatively_missing(baseline)
     if not missing.any():
         return observed
-    pessimistic = _family(scores.with_worst_for(missing), baseline, margin)
+    pessimistic = _family(scores.with_worst_for(missing), baseline, margin, looks)
     return tuple(map(_surviving, observed, pessimistic))
 
 
@@ -117,15 +122,20 @@ def _contrast(scores: Scores, condition: int, baseline: int) -> Contrast:
     return pairs if len(pairs.seeds) > 1 else _unpaired(scores, condition, baseline) or pairs
 
 
-def _family(scores: Scores, baseline: int, margin: Margin | None) -> tuple[Contrast, ...]:
+def _family(
+    scores: Scores, baseline: int, margin: Margin | None, looks: Looks
+) -> tuple[Contrast, ...]:
     """Judges all contrasts; one that has no p value still counts in its family."""
     others = [k for k in range(len(scores.values)) if k != baseline]
     contrasts = [_contrast(scores, condition, baseline) for condition in others]
-    p = holm([c.estimate.p_two_sided if c.estimate else None for c in contrasts])
+    p = holm([looks.two_sided(c.estimate.p_two_sided) if c.estimate else None for c in contrasts])
     p_equivalent = holm(
-        [_p_equivalent(contrast, scores, baseline, margin) for contrast in contrasts]
+        [looks.one_sided(_p_equivalent(c, scores, baseline, margin)) for c in contrasts]
     )
-    level = family_level(len(contrasts))
+    level = looks.level(family_level(len(contrasts)))
+    contrasts = [
+        replace(c, estimate=looks.at_level(c.estimate)) if c.estimate else c for c in contrasts
+    ]
     return tuple(
         _judged(replace(c, p=different, p_equivalent=same), scores.direction, margin, level)
         for c, different, same in zip(contrasts, p, p_equivalent, strict=True)

@@ -1,6 +1,5 @@
 """The content of a report, as text in tables: what every rendering shows."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,8 @@ from qdexp_analysis.account import (
     completion,
     counts_text,
     failures,
+    incomplete_pairs,
+    num_planned,
     provenance,
     trial_table,
     unfinished,
@@ -24,6 +25,7 @@ from qdexp_analysis.design_words import (
 )
 from qdexp_analysis.factor_words import factor_content
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.look_words import conduct_words, time_text
 from qdexp_analysis.measurement_words import definitions, measurement
 from qdexp_analysis.missing_words import rate_sentences
 from qdexp_analysis.mixing_words import mixing_sentences
@@ -47,7 +49,7 @@ def document(findings: Findings) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "question": experiment.question,
-        "as_of": _time(experiment.as_of),
+        "as_of": time_text(experiment.as_of),
         "metric": experiment.primary,
         "metric_words": experiment.metric(experiment.primary).in_words,
         "heading": experiment.labels.heading or "condition",
@@ -65,7 +67,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "not_comparable": list(findings.not_comparable),
         "left_out": _left_out(findings),
         "not_judged": _not_judged(findings),
-        "incomplete_pairs": _incomplete_pairs(findings),
+        "incomplete_pairs": incomplete_pairs(findings),
         "failures": failures(experiment),
         "warnings": warnings(experiment),
         "measurement": measurement(findings),
@@ -90,6 +92,7 @@ def _origin(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        **conduct_words(findings),
     }
 
 
@@ -97,10 +100,6 @@ def sentences(findings: Findings) -> list[str]:
     """Returns the verdict of every contrast in a sentence."""
     pairs = zip(findings.contrasts, findings.prospects, strict=True)
     return [verdict_sentence(findings, contrast, prospect) for contrast, prospect in pairs]
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _verdicts(findings: Findings) -> list[Row]:
@@ -165,7 +164,7 @@ def _intervals(findings: Findings, position: int) -> Row:
     experiment = findings.experiment
     row: Row = {
         "label": experiment.labels.short(contrast.condition),
-        "pairs": f"{len(contrast.seeds)}/{len(experiment.seeds)}",
+        "pairs": f"{len(contrast.seeds)}/{num_planned(findings, contrast)}",
         "same_clips": NONE,
         "new_clips": NONE,
         "detectable": NONE,
@@ -175,9 +174,13 @@ def _intervals(findings: Findings, position: int) -> Row:
         return row
     write = Differences(contrast)
     if estimate.same_clips is not None:
-        row["same_clips"] = write.interval(estimate.same_clips.interval(estimate.mean))
+        row["same_clips"] = write.interval(
+            estimate.same_clips.interval(estimate.mean, estimate.confidence)
+        )
     if estimate.new_clips is not None:
-        row["new_clips"] = write.interval(estimate.new_clips.interval(estimate.mean))
+        row["new_clips"] = write.interval(
+            estimate.new_clips.interval(estimate.mean, estimate.confidence)
+        )
     if prospect.minimum_detectable is not None:
         row["detectable"] = "about " + write.size(prospect.minimum_detectable)
     return row

@@ -16,7 +16,6 @@ from string import ascii_lowercase
 import numpy as np
 from jaxtyping import Float
 
-from qdexp.config.metric import Direction
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
 from qdexp_analysis.design import Design, Fraction
@@ -100,7 +99,7 @@ def factorial_effects(
         return ()
     contrasts = judge_changes(
         np.einsum("ek,ksc->esc", weights, values[:, seeds]), control_of(scores, design)[seeds],
-        scores.direction, margin, np.flatnonzero(seeds).tolist(),
+        scores, margin, np.flatnonzero(seeds).tolist(),
     )  # fmt: skip
     return tuple(
         Effect(term=each.term, ends=each.ends, aliases=each.aliases, contrast=contrast)
@@ -116,7 +115,7 @@ def has_effects(design: Design) -> bool:
 def judge_changes(
     changes: Float[np.ndarray, "e s c"],
     control: Float[np.ndarray, "s c"],
-    direction: Direction,
+    scores: Scores,
     margin: Margin | None,
     seeds: Sequence[int],
 ) -> tuple[Contrast, ...]:
@@ -125,18 +124,18 @@ def judge_changes(
     Args:
         changes: Each change, by seed and clip.
         control: What a relative margin is a share of, by seed and clip.
-        direction: Which values are good.
+        scores: What they are changes of.
         margin: The smallest effect of interest, or None.
         seeds: Positions of these seeds among all.
     """
     family = Scores(
         values=np.concatenate([control[None], control + changes]),
         diverged=np.zeros((1 + len(changes), len(control)), dtype=bool),
-        direction=direction,
+        direction=scores.direction,
     )
     return tuple(
         replace(contrast, condition=place, seeds=tuple(seeds[s] for s in contrast.seeds))
-        for place, contrast in enumerate(judge(family, 0, margin))
+        for place, contrast in enumerate(judge(family, 0, margin, scores.looks))
     )
 
 

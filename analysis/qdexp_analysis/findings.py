@@ -1,26 +1,31 @@
 """What an experiment found: everything that words, tables and figures say, computed once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from qdexp.config.metric import Metric
+from qdexp.experiment.looks import planned_schedule
 from qdexp_analysis.comparability import (
     CLIP_ERRORS,
     Levels,
     clip_sources,
+    ended,
     refusal,
     scores,
     shared_levels,
 )
-from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
+from qdexp_analysis.contrasts import Contrast, Margin, Scores
+from qdexp_analysis.controls import Controls, controls_of
 from qdexp_analysis.declared import COST
 from qdexp_analysis.effects import Effect
 from qdexp_analysis.exploratory import SecondaryMetric, secondary_metrics
 from qdexp_analysis.factor_findings import FactorFindings, factor_findings, no_factors
+from qdexp_analysis.history import Registration, course_of, registration_of
 from qdexp_analysis.left_out import left_out
+from qdexp_analysis.looks import ONE_LOOK, Looks
 from qdexp_analysis.missing import Rate, rate
 from qdexp_analysis.mixing import Mixture, mixtures
 from qdexp_analysis.planning import (
@@ -29,6 +34,7 @@ from qdexp_analysis.planning import (
     minimum_detectable,
     seeds_needed,
 )
+from qdexp_analysis.sequence import Course, Judged, judge_in_course
 from qdexp_analysis.step_times import StepTimes, step_times
 from qdexp_analysis.table import Experiment
 
@@ -70,6 +76,10 @@ class Findings:
         mixed: What differs between trials of machines, code and data, by key.
         mixtures: The same, with whether every condition has its share.
         factors: What the factors do, beside the contrasts: effects, dose responses.
+        course: How the experiment is looked at.
+        seen: Seeds at each look whose trials all ended.
+        registration: What was fixed before there were results, and what changed later.
+        controls: What runs beside the family.
     """
 
     experiment: Experiment
@@ -87,6 +97,10 @@ class Findings:
     mixed: dict[str, tuple[str, ...]]
     factors: FactorFindings
     mixtures: tuple[Mixture, ...]
+    course: Course
+    seen: tuple[int, ...]
+    registration: Registration
+    controls: Controls
 
     def _repr_html_(self) -> str:
         """Shows the answer and the verdicts in a notebook."""
@@ -126,6 +140,11 @@ class Findings:
         return self.scores.direction
 
     @property
+    def planned_looks(self) -> tuple[int, ...]:
+        """Seeds at the looks that the present spec plans; none where seeds are fixed."""
+        return planned_schedule(self.experiment.spec.definition)
+
+    @property
     def noise(self) -> str:
         """What differences may be made of."""
         return "noise between seeds" + ("" if self.experiment.is_own else " and clips")
@@ -147,13 +166,13 @@ class Findings:
 
 def find(experiment: Experiment) -> Findings:
     """Computes everything that a report says."""
-    primary = scores(experiment, experiment.primary)
+    course = course_of(experiment)
+    primary = replace(scores(experiment, experiment.primary), looks=course.looks)
     refused = refusal(experiment, experiment.primary)
     margin = _margin(experiment)
     by_level = _by_level(experiment)
-    contrasts: tuple[Contrast, ...] = ()
-    if refused is None and experiment.baseline is not None:
-        contrasts = judge(primary, experiment.baseline, margin)
+    judged = judged_family(experiment, course) if refused is None else None
+    contrasts = judged.contrasts if judged else ()
     measured = sorted(set(experiment.measurements["metric"]))
     refusals = {name: refusal(experiment, name) for name in measured}
     mixed = mixtures(experiment)
@@ -163,8 +182,8 @@ def find(experiment: Experiment) -> Findings:
         refused=refused,
         margin=margin,
         contrasts=contrasts,
-        prospects=tuple(_prospect(c, margin, len(contrasts)) for c in contrasts),
-        left_out=() if refused else left_out(primary, experiment.design, margin),
+        prospects=tuple(_prospect(c, margin, len(contrasts), course.looks) for c in contrasts),
+        left_out=() if refused else left_out(primary, experiment.design, margin, course.looks),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
         step_times=step_times(experiment),
@@ -173,16 +192,16 @@ def find(experiment: Experiment) -> Findings:
             _shown(experiment, refusals),
             ranked=[name for name, reason in refusals.items() if reason is None],
         ),
-        not_comparable=tuple(
-            (name, reason)
-            for name, reason in refusals.items()
-            if reason is not None and not _is_listed_only(experiment, name)
-        ),
+        not_comparable=_not_comparable(experiment, refusals),
         mixed={each.key: each.values for each in mixed},
         factors=no_factors(experiment)
         if refused
         else factor_findings(experiment, primary, margin, contrasts),
         mixtures=mixed,
+        course=course,
+        seen=judged.seen if judged else (),
+        registration=registration_of(experiment),
+        controls=Controls() if refused else controls_of(experiment, margin),
     )
 
 
@@ -192,6 +211,15 @@ def _by_level(experiment: Experiment) -> str | None:
         return None
     asked = (experiment.primary, *experiment.secondary)
     return next((name for name in asked if name in CLIP_ERRORS), None)
+
+
+def judged_family(experiment: Experiment, course: Course) -> Judged | None:
+    """Returns the contrasts with the baseline by the last look, or None without a baseline."""
+    if experiment.baseline is None:
+        return None
+    values = scores(experiment, experiment.primary)
+    margin = _margin(experiment)
+    return judge_in_course(values, ended(experiment), experiment.baseline, margin, course)
 
 
 def _is_listed_only(experiment: Experiment, name: str) -> bool:
@@ -209,6 +237,16 @@ def _shown(experiment: Experiment, refusals: Mapping[str, str | None]) -> list[s
     ]
 
 
+def _not_comparable(
+    experiment: Experiment, refusals: Mapping[str, str | None]
+) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, reason)
+        for name, reason in refusals.items()
+        if reason is not None and not _is_listed_only(experiment, name)
+    )
+
+
 def _is_shown_anyway(experiment: Experiment, name: str) -> bool:
     """Tells whether a metric is shown although conditions are not ranked on it."""
     is_undeclared = experiment.declared.find(name) is None
@@ -220,10 +258,12 @@ def _margin(experiment: Experiment) -> Margin | None:
     return Margin(**stated) if stated else None
 
 
-def _prospect(contrast: Contrast, margin: Margin | None, num_contrasts: int) -> Prospect:
+def _prospect(
+    contrast: Contrast, margin: Margin | None, num_contrasts: int, looks: Looks = ONE_LOOK
+) -> Prospect:
     if contrast.estimate is None or not contrast.estimate.errors:
         return Prospect()
-    level = family_level(num_contrasts)
+    level = looks.level(family_level(num_contrasts))
     detectable = max(minimum_detectable(error, level) for error in contrast.estimate.errors)
     if margin is None or contrast.verdict != "undecided" or not contrast.is_paired:
         return Prospect(minimum_detectable=detectable)

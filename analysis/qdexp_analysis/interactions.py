@@ -90,7 +90,7 @@ def simple_effects(
         contrasts = judge_changes(
             np.stack([matrix for _, matrix in changes]),
             control_of(scores, design)[seeds],
-            scores.direction,
+            scores,
             margin,
             seeds,
         )

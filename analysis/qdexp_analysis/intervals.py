@@ -48,6 +48,7 @@ class Estimate:
         num_clips: Clips in it; 1 where only the mean over clips is known.
         same_clips: Its error if trained again and measured on the same clips; None if unknown.
         new_clips: Its error if also measured on new clips; None if unknown.
+        confidence: How often `interval` covers the truth, if it is computed once.
     """
 
     mean: float
@@ -55,6 +56,7 @@ class Estimate:
     num_clips: int
     same_clips: StandardError | None
     new_clips: StandardError | None
+    confidence: float = CONFIDENCE
 
     @property
     def errors(self) -> tuple[StandardError, ...]:
@@ -63,8 +65,8 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The wider of the 95 % intervals, or None: what one contrast alone would be judged by."""
-        return self.interval_at(CONFIDENCE)
+        """The wider of the intervals, or None: what one contrast alone would be judged by."""
+        return self.interval_at(self.confidence)
 
     def interval_at(self, confidence: float) -> tuple[float, float] | None:
         """Returns the wider of the intervals at a level, or None.

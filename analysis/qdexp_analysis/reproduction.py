@@ -6,6 +6,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from qdexp.experiment.looks import planned_schedule
 from qdexp.results.ledger import SpecRecord
 
 DEFAULT_SEEDS = 3
@@ -20,19 +21,25 @@ def run_command(spec: SpecRecord) -> str:
     for field, value in spec.definition["set"].items():
         if field not in in_text or in_text[field] != value:
             words += ["--set", f"{field}={_scalar(value)}"]
-    if spec.definition["seeds"] != _seeds(written.get("seeds", DEFAULT_SEEDS)):
+    if spec.definition["seeds"] != _seeds(written.get("seeds", DEFAULT_SEEDS), spec.definition):
         words += ["--seeds", str(len(spec.definition["seeds"]))]
     return shlex.join(words)
 
 
 def settings_text(spec: SpecRecord) -> str:
     """Returns which seeds were asked for, and what was set for all conditions."""
+    looks = planned_schedule(spec.definition)
     seeds = ", ".join(map(str, spec.definition["seeds"]))
+    if looks:
+        seeds = f"up to {looks[-1]}, from 0, at looks after {', '.join(map(str, looks))}"
     fields = [f"{field} = {_scalar(value)}" for field, value in spec.definition["set"].items()]
     return f"Seeds: {seeds}. Set for all conditions: {', '.join(fields) or 'nothing'}."
 
 
-def _seeds(written: int | list[int]) -> list[int]:
+def _seeds(written: int | list[int] | dict[str, Any], definition: dict[str, Any]) -> list[int]:
+    """Returns the seeds that a text asks for; those until all is decided are as it says."""
+    if isinstance(written, dict):
+        return definition["seeds"] if "looks" in definition else []
     return list(range(written)) if isinstance(written, int) else written
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from qdexp.config.metric import Direction
 from qdexp_analysis.intervals import ALPHA
+from qdexp_analysis.looks import ONE_LOOK, Looks
 from qdexp_analysis.missing import depends_p
 
 
@@ -25,12 +26,14 @@ class Scores:
         diverged: The trials that diverged, by condition and seed.
         direction: Which values are good.
         failed: The trials that failed otherwise, by condition and seed; None if none did.
+        looks: How often results that grow were looked at.
     """
 
     values: Float[np.ndarray, "k s c"]
     diverged: Bool[np.ndarray, "k s"]
     direction: Direction
     failed: Bool[np.ndarray, "k s"] | None = None
+    looks: Looks = ONE_LOOK
 
     @cached_property
     def is_complete(self) -> Bool[np.ndarray, "k s"]:

@@ -170,7 +170,7 @@ def _judged(
     for row, (fit, change) in enumerate(zip(fits, changes, strict=True)):
         matrix[row, [every.index(int(seed)) for seed in fit.seeds]] = change
     control = control_of(scores, design)[every]
-    return list(judge_changes(matrix, control, scores.direction, margin, every))
+    return list(judge_changes(matrix, control, scores, margin, every))
 
 
 def _num_doublings(axis: Axis) -> float | None:

@@ -2,23 +2,26 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 
 from qdexp.config.metric import Metric
+from qdexp.experiment.controls import control_name
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
+from qdexp.results.overview import first_results
 from qdexp_analysis.arrays import Arrays, read_arrays
 from qdexp_analysis.declared import Declared, declared_in
 from qdexp_analysis.design import Design, in_order, read_design
 from qdexp_analysis.factor import Factor, read_factors
 from qdexp_analysis.histories import history_names, read_histories
-from qdexp_analysis.labels import Labels, condition_text
-from qdexp_analysis.standing import counted, other_results, reason_of, status_of
+from qdexp_analysis.labels import Labels
+from qdexp_analysis.standing import counted, other_results
+from qdexp_analysis.trial_rows import TRIAL_COLUMNS, measurement_frame, trial_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,9 @@ class Experiment:
         declared: What its metrics are.
         others: Where results were imported from that are not those of their trials, by trial id.
         file: The ledger's file, which histories are read from when they are asked for.
+        controls: The trials beside those that it compares: the baseline with one change.
+        specs: Every text that its spec has had, oldest first; `spec` is the last.
+        known_since: When each trial's first result was recorded, seconds since 1970, by trial id.
     """
 
     name: str
@@ -59,6 +65,9 @@ class Experiment:
     declared: Declared
     others: Mapping[str, tuple[str, ...]]
     file: Path
+    controls: tuple[TrialRecord, ...] = ()
+    specs: tuple[SpecRecord, ...] = ()
+    known_since: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -68,21 +77,33 @@ class Experiment:
             NotFoundError: The ledger has no experiment of this name.
             LedgerError: The ledger cannot be read.
         """
-        spec = ledger.specs(name)[-1]
-        asked = [counted(record) for record in ledger.members(name) if record.is_asked_for]
-        records = tuple(record for record in asked if record.condition)
+        asked = [record for record in ledger.members(name) if record.is_asked_for]
+        return cls.of(ledger, ledger.specs(name), asked)
+
+    @classmethod
+    def of(cls, ledger: Ledger, specs: Sequence[SpecRecord], asked: Sequence[TrialRecord]) -> Self:
+        """Reads the experiment that the last of these specs declares, and these are the trials of.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+        """
+        spec = specs[-1]
+        asked = [counted(record) for record in asked]
+        controls = tuple(record for record in asked if control_name(record.condition))
+        records = tuple(r for r in asked if r.condition and not control_name(r.condition))
         factors = read_factors(spec.definition)
         distinct = {_key(record.condition): record.condition for record in records}
         conditions = in_order(list(distinct.values()), factors, spec.definition)
         positions = {_key(condition): k for k, condition in enumerate(conditions)}
         places = {r.trial_id: positions[_key(r.condition)] for r in records}
         done = [record for record in records if record.outcome is not None]
+        beside = [record for record in controls if record.outcome is not None]
         idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
-        rows = [idle | _row(record, places[record.trial_id]) for record in records]
+        rows = [idle | trial_row(record, places[record.trial_id]) for record in records]
         declared = declared_in(spec)
-        ids = [record.trial_id for record in done]
+        ids = [record.trial_id for record in (*done, *beside)]
         return cls(
-            name=name,
+            name=spec.experiment,
             spec=spec,
             factors=factors,
             design=read_design(spec.definition, factors, conditions),
@@ -90,12 +111,15 @@ class Experiment:
             seeds=tuple(dict.fromkeys(record.trial.seed for record in records)),
             records=records,
             teachers=tuple(record for record in asked if not record.condition),
-            trials=pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *(f.field for f in factors)]),
-            measurements=_measurements(done, places, declared),
+            trials=pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *(f.field for f in factors)]),
+            measurements=measurement_frame(done, places, declared),
             arrays={key: {} for key in ids} if declared.is_own else read_arrays(ledger, ids),
             declared=declared,
             others=other_results(ledger, asked),
             file=ledger.file,
+            controls=controls,
+            specs=tuple(specs),
+            known_since=first_results(ledger, [record.trial_id for record in records]),
         )
 
     @cached_property
@@ -169,8 +193,8 @@ class Experiment:
 
     @property
     def all_records(self) -> tuple[TrialRecord, ...]:
-        """The trials that it needs, teachers first."""
-        return self.teachers + self.records
+        """The trials that it needs, teachers first, controls last."""
+        return self.teachers + self.records + self.controls
 
     @property
     def question(self) -> str:
@@ -223,66 +247,5 @@ def load(name: str, runs: Path) -> Experiment:
         return Experiment.from_ledger(ledger, name)
 
 
-_TRIAL_COLUMNS = (
-    "trial_id",
-    "condition",
-    "label",
-    "seed",
-    "status",
-    "step",
-    "reason",
-    "kind",
-)
-_MEASUREMENT_COLUMNS = (
-    "condition",
-    "label",
-    "seed",
-    "trial_id",
-    "metric",
-    "value",
-    "unit",
-    "direction",
-)
-
-
 def _key(condition: Condition) -> str:
     return json.dumps(dict(condition), sort_keys=True)
-
-
-def _row(record: TrialRecord, position: int) -> dict[str, Any]:
-    outcome = record.outcome
-    failure = outcome.failure if outcome else None
-    return {
-        "trial_id": record.trial_id,
-        "condition": position,
-        "label": condition_text(record.condition),
-        "seed": record.trial.seed,
-        "status": status_of(record),
-        "step": outcome.step if outcome else 0,
-        "reason": reason_of(record),
-        "kind": (failure.kind or "") if failure else "",
-        **record.condition,
-    }
-
-
-def _measurements(
-    records: Sequence[TrialRecord], places: Mapping[str, int], declared: Declared
-) -> pd.DataFrame:
-    names = {name for r in records if r.outcome is not None for name in r.outcome.measurements}
-    metrics = {name: declared.metric(name) for name in names}
-    rows = [
-        (
-            places[record.trial_id],
-            condition_text(record.condition),
-            record.trial.seed,
-            record.trial_id,
-            name,
-            value,
-            metrics[name].unit,
-            metrics[name].direction,
-        )
-        for record in records
-        if record.outcome is not None
-        for name, value in record.outcome.measurements.items()
-    ]
-    return pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))

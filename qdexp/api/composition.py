@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.api.interruption import signals_interrupt
+from qdexp.api.judge import ReportJudge
 from qdexp.execution.silence import SILENT
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder
 from qdexp.results.ledger import Ledger
@@ -122,6 +123,7 @@ def _outside(
         display=audience.display,
         draw=draw,
         provenance=driver_provenance(),
+        judge=ReportJudge(),
     )
 
 
@@ -136,7 +138,7 @@ def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":
 
     spec = request.read_spec()
     with Ledger(request.runs_folder) as ledger:
-        return plan_of(spec, ledger, dataset_of(request.runs_folder, audience))
+        return plan_of(spec, ledger, dataset_of(request.runs_folder, audience), ReportJudge())
 
 
 def tracker_of(runs: Path, tracking_uri: str | None, say: Callable[[str], None]) -> "Tracker":

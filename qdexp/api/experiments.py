@@ -14,6 +14,7 @@ from qdexp.api.composition import (
     refreshed,
 )
 from qdexp.api.request import Request, SpecSource
+from qdexp.experiment.looks import planned_schedule
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.records import OtherOutcome
@@ -64,10 +65,22 @@ class TrialStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentStatus:
-    """How far an experiment is: its name, and the trials that it asks for."""
+    """How far an experiment is.
+
+    Args:
+        name: Its name.
+        trials: The trials that it asks for now.
+        looks: Seeds at each look, where seeds are added until all is decided; empty elsewhere.
+    """
 
     name: str
     trials: tuple[TrialStatus, ...]
+    looks: tuple[int, ...] = ()
+
+    @property
+    def num_seeds(self) -> int:
+        """Seeds that it asks for now."""
+        return len({each.record.trial.seed for each in self.trials})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +212,7 @@ def status(
                     for record in ledger.members(each)
                     if record.is_asked_for
                 ),
+                looks=planned_schedule(ledger.specs(each)[-1].definition),
             )
             for each in names
         )

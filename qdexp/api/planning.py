@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qdexp.api.composition import NOBODY, Audience, dataset_of
+from qdexp.api.judge import ReportJudge
 from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -15,11 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What is asked for, what a run would do with every trial, and what that would take."""
+    """What is asked for, what a run would do with every trial, and what that would take.
+
+    Args:
+        spec: What is asked for.
+        plan: What a run would do, up to the next look where seeds are added until all is decided.
+        estimate: What that would take.
+        at_most: What it would take to the last look if nothing were decided before; None where
+            the number of seeds is fixed.
+    """
 
     spec: "Spec"
     plan: "Plan"
     estimate: "Estimate"
+    at_most: "Estimate | None" = None
 
 
 def outlook(
@@ -40,6 +50,7 @@ def outlook(
     """
     from qdexp.execution import machine
     from qdexp.execution.estimate import capacity_of, estimate
+    from qdexp.execution.looking import LAST_LOOK
     from qdexp.execution.measured import measurements
     from qdexp.execution.planning import plan_of
     from qdexp.execution.probe import probe
@@ -47,10 +58,17 @@ def outlook(
     spec = request.read_spec()
     dataset = dataset_of(request.runs_folder, audience)
     with Ledger(request.runs_folder) as ledger:
-        plan = plan_of(spec, ledger, dataset)
+        plan = plan_of(spec, ledger, dataset, ReportJudge())
         trials = [planned.trial for planned in plan.to_run]
         measured = measurements(ledger, trials)
         if with_probe and probe(plan, measured, ledger.runs, dataset, audience.say):
             measured = measurements(ledger, trials)
+        whole = plan_of(spec, ledger, dataset, LAST_LOOK) if spec.looks else None
+        of_whole = measurements(ledger, [each.trial for each in whole.to_run]) if whole else None
     capacity = capacity_of(spec.resources, cpus=machine.num_cpus(), gpus=machine.num_gpus())
-    return Outlook(spec=spec, plan=plan, estimate=estimate(plan, measured, capacity))
+    return Outlook(
+        spec=spec,
+        plan=plan,
+        estimate=estimate(plan, measured, capacity),
+        at_most=estimate(whole, of_whole, capacity) if whole and of_whole else None,
+    )

@@ -13,6 +13,7 @@ from qdexp.cli.sizes import size_in_words
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned, wrapped
 from qdexp.execution.stages import stages
+from qdexp.experiment.controls import control_name
 from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 
@@ -41,7 +42,12 @@ def show_plan(request: Request, *, as_json: bool, with_probe: bool = False) -> N
     typer.echo(f"{design_text(found.spec)}\n")
     typer.echo(aligned(("trial", "state", "condition", "seed", "why"), rows))
     typer.echo(f"\n{plan.summary()}")
-    for line in (*_sharing(plan), *_order(plan), *estimate_lines(found.estimate, plan)):
+    for line in (
+        *_sharing(plan),
+        *_order(plan),
+        *estimate_lines(found.estimate, plan),
+        *_at_most(found),
+    ):
         typer.echo(wrapped(line))
 
 
@@ -49,6 +55,12 @@ def _row(planned: "PlannedTrial") -> tuple[object, ...]:
     trial = planned.trial
     why = one_line(_why(planned))
     return (trial.trial_id[:8], planned.state, condition_label(planned.condition), trial.seed, why)
+
+
+def _role(planned: "PlannedTrial") -> str:
+    if planned.is_teacher:
+        return "teacher"
+    return "control" if control_name(planned.condition) else "condition"
 
 
 def _why(planned: "PlannedTrial") -> str:
@@ -108,6 +120,14 @@ def estimate_lines(estimate: "Estimate", plan: "Plan") -> Iterator[str]:
         )
 
 
+def _at_most(found: Outlook) -> Iterator[str]:
+    """Yields what all looks take if nothing is decided before the last one."""
+    at_most, ahead = found.at_most, found.plan.ahead
+    seconds = at_most.wall_seconds if at_most and not at_most.unknown else None
+    if ahead and ahead.num_more and seconds:
+        yield f"to the last look, if nothing is decided before: {range_in_words(seconds)}"
+
+
 def _room(estimate: "Estimate") -> Iterator[str]:
     parts: list[str] = []
     if estimate.peak_memory_bytes is not None:
@@ -127,13 +147,14 @@ def _as_json(found: Outlook) -> dict[str, Any]:
         "counts": plan.counts(),
         "seconds_per_trial": sum(costs) / len(costs) if costs else None,
         "estimate": _estimate_as_json(estimate),
+        "looks": _looks_as_json(found),
         "trials": [
             {
                 "trial_id": planned.trial.trial_id,
                 "state": planned.state,
                 "reason": planned.reason,
                 "changes": list(planned.changes),
-                "role": "teacher" if planned.is_teacher else "condition",
+                "role": _role(planned),
                 "waits_for": planned.waits_for,
                 "stage": stage_of.get(planned.trial.trial_id),
                 "shared_with": list(planned.shared_with),
@@ -155,6 +176,18 @@ def _as_json(found: Outlook) -> dict[str, Any]:
             }
             for orphan in plan.orphans
         ],
+    }
+
+
+def _looks_as_json(found: Outlook) -> dict[str, Any] | None:
+    ahead = found.plan.ahead
+    if ahead is None:
+        return None
+    return {
+        "schedule": list(ahead.schedule),
+        "num_seeds": ahead.num_seeds,
+        "num_more": ahead.num_more,
+        "most_wall_seconds": _range(found.at_most.wall_seconds if found.at_most else None),
     }
 
 

@@ -29,7 +29,9 @@ def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
     if not found:
         typer.echo(f"no experiments in {runs_folder(runs)}; `qdexp run SPEC` makes one")
     for each in found:
-        typer.echo(f"{each.name}: {len(each.trials)} trials: {_counts_in_words(each)}")
+        typer.echo(
+            f"{each.name}: {len(each.trials)} trials: {_counts_in_words(each)}{_looks(each)}"
+        )
     if name:
         header = ("trial", "outcome", "condition", "seed", "step", "reason")
         rows = [_row(trial) for each in found for trial in each.trials]
@@ -53,6 +55,14 @@ def watch_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
 def _counts_in_words(experiment: ExperimentStatus) -> str:
     counts = Counter(trial.state for trial in experiment.trials)
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none"
+
+
+def _looks(experiment: ExperimentStatus) -> str:
+    """Returns up to which look trials are asked for, where seeds are added until decided."""
+    if not experiment.looks:
+        return ""
+    schedule = ", ".join(map(str, experiment.looks))
+    return f"; up to the look at {experiment.num_seeds} seeds (of {schedule})"
 
 
 def _row(trial: TrialStatus) -> tuple[object, ...]:
@@ -83,6 +93,9 @@ def _as_json(experiment: ExperimentStatus) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "counts": dict(Counter(trial.state for trial in experiment.trials)),
+        "looks": {"schedule": list(experiment.looks), "num_seeds": experiment.num_seeds}
+        if experiment.looks
+        else None,
         "trials": [_trial_as_json(trial) for trial in experiment.trials],
     }
 

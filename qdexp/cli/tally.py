@@ -90,6 +90,7 @@ class Tally:
     def __init__(self, primary: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._labels: dict[str, tuple[str, ConditionTally]] = {}
+        self._planned: set[str] = set()
         self._steps: dict[str, int] = {}
         self._resumed: dict[str, int] = {}
         self._shown: tuple[str, ...] = ()
@@ -102,10 +103,13 @@ class Tally:
         self.num_to_run = 0
 
     def plan(self, plan: Plan) -> None:
-        """Takes note of what is to run."""
+        """Takes note of what is to run; of a later plan, of what it has beside an earlier one."""
         to_run = {planned.trial.trial_id for planned in plan.to_run}
         for planned in plan.trials:
             trial = planned.trial
+            if trial.trial_id in self._planned:
+                continue
+            self._planned.add(trial.trial_id)
             name = condition_label(planned.condition)
             of = self.conditions.setdefault(name, ConditionTally(condition=planned.condition))
             of.num_trials += 1
@@ -116,7 +120,7 @@ class Tally:
             self._steps[trial.trial_id] = trial.configuration.num_steps
             self._resumed[trial.trial_id] = planned.known.step or 0
             of.num_steps += trial.configuration.num_steps
-        self.num_to_run = len(to_run)
+        self.num_to_run = len(self._labels)
         self._shown = comparable(self.primary, [each.condition for each in plan.trials])
 
     def start(self, trial_id: str) -> Running:

@@ -77,6 +77,12 @@ class TrainingConfig(Section):
         le=1_000_000,
         description="Steps over which train.* is averaged and recorded.",
     )
+    data_order: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="Which order of the clips; another one is another training of the same kind.",
+    )
     checkpoint_every_steps: int = Field(
         default=500, ge=1, le=1_000_000, description="Steps between two checkpoints."
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from qdexp.execution.looking import FIRST_LOOK, Judge
 from qdexp.execution.ports import Dataset, Executor, Listener, Reported, Tracker
 from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome
@@ -35,6 +36,7 @@ class Collaborators:
         draw: Writes an outcome's pictures into a folder and returns their paths.
         provenance: Facts about this driver that every outcome keeps: commit, versions, hardware.
         report: Writes the experiment's report from the ledger, or None if none is wanted.
+        judge: Says which conditions need more seeds, where their number is not fixed.
         clock: Monotonic seconds.
         pause: Waits so many seconds; a signal may end it by raising.
     """
@@ -46,5 +48,6 @@ class Collaborators:
     draw: Callable[[Outcome, Path], Sequence[Path]]
     provenance: Mapping[str, Any]
     report: Callable[[], Reported] | None = None
+    judge: Judge = FIRST_LOOK
     clock: Callable[[], float] = time.monotonic
     pause: Callable[[float], None] = time.sleep

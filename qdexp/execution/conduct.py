@@ -56,21 +56,22 @@ def conduct(
         LedgerError: The ledger cannot be written.
     """
     with Ledger(runs) as ledger:  # what is wrong is refused before anything is written
-        if plan_of(spec, ledger, outside.dataset).to_run:
+        if plan_of(spec, ledger, outside.dataset, outside.judge).to_run:
             outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
-        plan = plan_of(spec, ledger, outside.dataset)
+        plan = plan_of(spec, ledger, outside.dataset, outside.judge)
         outside = _asking(spec, plan, recorder, outside)
         outside.display.on_plan(plan)
         scribe = Scribe(plan, recorder, ledger, outside)
         stopped, reported = "", None
         if (behind := _behind(spec, ledger, outside)) or plan.to_run:
-            latents = _prepared(plan, runs, outside)
+            run = _Run(spec, recorder, ledger, scribe, outside)
+            run.prepare(plan)
             outside.tracker.open_experiment(entry_of(ledger.specs(spec.name)[-1]))
             try:
                 scribe.catch_up(behind)
                 rounds = Rounds(spec, scribe, outside, keep_going=keep_going)
-                stopped = _run_missing(plan, rounds, Assigner(spec, ledger, latents))
+                plan, stopped = run.until_decided(plan, rounds)
                 reported = outside.report() if outside.report else None
             finally:
                 scribe.close(reported)
@@ -107,29 +108,65 @@ def _asking(spec: Spec, plan: Plan, recorder: Recorder, outside: Collaborators) 
     return replace(outside, provenance={**facts, **asked_by})
 
 
-def _run_missing(plan: Plan, rounds: Rounds, assigner: Assigner) -> str:
-    """Runs a plan stage by stage; returns why the rest of it was cancelled, if it was."""
-    try:
-        for stage in stages(plan):
-            able = _able(stage, assigner.ledger, rounds)
-            rounds.run([assigner.assignment(each) for each in able])
-    except SameErrorError as error:
-        num_cancelled = rounds.cancel([each.trial.trial_id for each in plan.to_run], str(error))
-        return str(error) if num_cancelled else ""
-    return ""
+class _Run:
+    """Runs a plan, and then what is asked for beside it at the next look, until that is nothing."""
 
+    def __init__(
+        self,
+        spec: Spec,
+        recorder: Recorder,
+        ledger: Ledger,
+        scribe: Scribe,
+        outside: Collaborators,
+    ) -> None:
+        self._spec = spec
+        self._recorder = recorder
+        self._ledger = ledger
+        self._scribe = scribe
+        self._outside = outside
+        self._latents: dict[DataConfig, Path] = {}
+        self._assigner = Assigner(spec, ledger, self._latents)
 
-def _prepared(plan: Plan, runs: Path, outside: Collaborators) -> "dict[DataConfig, Path]":
-    """Makes the latents that the plan's trials need, and returns their folders."""
-    latents: dict[DataConfig, Path] = {}
-    for planned in plan.to_run:
-        if isinstance(planned.trial.configuration, OwnConfiguration):
-            continue  # its data are its own
-        data = planned.trial.ours.data
-        if data not in latents:
-            outside.display.on_preparation(f"{data.kind} latents by {data.autoencoder}")
-            latents[data] = outside.dataset.prepare(data, cache_folder(runs))
-    return latents
+    def prepare(self, plan: Plan) -> None:
+        """Makes the latents that the plan's trials need and that are not made yet."""
+        for planned in plan.to_run:
+            if isinstance(planned.trial.configuration, OwnConfiguration):
+                continue  # its data are its own
+            data = planned.trial.ours.data
+            if data not in self._latents:
+                what = f"{data.kind} latents by {data.autoencoder}"
+                self._outside.display.on_preparation(what)
+                cache = cache_folder(self._ledger.runs)
+                self._latents[data] = self._outside.dataset.prepare(data, cache)
+
+    def until_decided(self, plan: Plan, rounds: Rounds) -> tuple[Plan, str]:
+        """Returns the last plan, and why the rest of it was cancelled, if it was."""
+        stopped = self._run_missing(plan, rounds)
+        tried = {each.trial.trial_id for each in plan.trials}
+        while self._spec.looks and not stopped:
+            plan = plan_of(self._spec, self._ledger, self._outside.dataset, self._outside.judge)
+            further = tuple(each for each in plan.trials if each.trial.trial_id not in tried)
+            if not further:
+                break
+            tried |= {each.trial.trial_id for each in further}
+            _asking(self._spec, plan, self._recorder, self._outside)
+            self._outside.display.on_plan(plan)
+            self._scribe.follow(plan)
+            beside = replace(plan, trials=further)
+            self.prepare(beside)
+            stopped = self._run_missing(beside, rounds)
+        return plan, stopped
+
+    def _run_missing(self, plan: Plan, rounds: Rounds) -> str:
+        """Runs a plan stage by stage; returns why the rest of it was cancelled, if it was."""
+        try:
+            for stage in stages(plan):
+                able = _able(stage, self._ledger, rounds)
+                rounds.run([self._assigner.assignment(each) for each in able])
+        except SameErrorError as error:
+            num_cancelled = rounds.cancel([each.trial.trial_id for each in plan.to_run], str(error))
+            return str(error) if num_cancelled else ""
+        return ""
 
 
 def _able(stage: Sequence[PlannedTrial], ledger: Ledger, rounds: Rounds) -> list[PlannedTrial]:

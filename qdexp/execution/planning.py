@@ -8,6 +8,7 @@ from pathlib import Path
 from qdexp.config.configuration import Configuration
 from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.config.settings import Settings
+from qdexp.execution.looking import FIRST_LOOK, Judge, ahead_of, trials_wanted
 from qdexp.execution.ports import Dataset
 from qdexp.experiment.plan import Former, Known, Plan, make_plan
 from qdexp.experiment.spec import Spec
@@ -24,9 +25,12 @@ from qdexp.results.overview import (
 from qdexp.results.sealed import is_whole
 
 
-def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
-    """Returns what a run of `spec` over the ledger's runs folder would do."""
-    asked = asked_trials(spec, dataset)
+def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset, judge: Judge = FIRST_LOOK) -> Plan:
+    """Returns what a run of `spec` over the ledger's runs folder would do now.
+
+    Where seeds are added until all is decided, that is up to the next look.
+    """
+    asked = asked_trials(spec, ledger, dataset, judge)
     ids = [trial.trial_id for trial, _ in asked]
     former = [
         Former(
@@ -42,16 +46,20 @@ def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset) -> Plan:
         if trial.teacher and not known[trial.trial_id].is_final:
             identity = trial.teacher.trial_id
             known[identity] = _able_to_teach(trial.teacher, known[identity], ledger)
-    return make_plan(spec.name, asked, known, former, other_experiments(ledger, spec.name, ids))
+    shared = other_experiments(ledger, spec.name, ids)
+    plan = make_plan(spec.name, asked, known, former, shared)
+    return replace(plan, ahead=ahead_of(spec, asked))
 
 
-def asked_trials(spec: Spec, dataset: Dataset) -> list[tuple[Trial, Condition]]:
+def asked_trials(
+    spec: Spec, ledger: Ledger, dataset: Dataset, judge: Judge
+) -> list[tuple[Trial, Condition]]:
     """Returns the trials that a spec asks for, each with its condition: teachers, with none, first.
 
     Conditions of a seed share a teacher; one that is itself a condition comes once.
     """
     fingerprints = [_fingerprint(each, dataset) for _, each in spec.grid.conditions]
-    asked = spec.trials(fingerprints)
+    asked = trials_wanted(spec, fingerprints, ledger, judge)
     teachers = {trial.teacher.trial_id: trial.teacher for trial, _ in asked if trial.teacher}
     for trial, _ in asked:
         teachers.pop(trial.trial_id, None)

@@ -22,15 +22,19 @@ class Scribe:
         self, plan: Plan, recorder: Recorder, ledger: Ledger, outside: Collaborators
     ) -> None:
         self._experiment = plan.experiment
-        self._conditions = {each.trial.trial_id: each.condition for each in plan.trials}
-        self._origins = {each.trial.trial_id: each.origin for each in plan.trials}
-        self._to_run = {each.trial.trial_id for each in plan.to_run}
         self._recorder = recorder
         self._ledger = ledger
         self._outside = outside
         self._beacon = Beacon(ledger.runs)
         self.num_outcomes = 0
         self.notes: list[str] = []
+        self.follow(plan)
+
+    def follow(self, plan: Plan) -> None:
+        """Goes on with a plan of the same experiment, which asks for more."""
+        self._conditions = {each.trial.trial_id: each.condition for each in plan.trials}
+        self._origins = {each.trial.trial_id: each.origin for each in plan.trials}
+        self._to_run = {each.trial.trial_id for each in plan.to_run}
 
     def on_start(self, trial_id: str) -> None:
         """An attempt began: the ledger first."""

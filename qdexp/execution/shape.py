@@ -31,6 +31,7 @@ INDIFFERENT = LENGTH_FIELDS | {
     "model.ema_decay",
     "model.entropy_loss_weight",
     "training.checkpoint_every_steps",
+    "training.data_order",
     "training.learning_rate",
     "training.log_every_steps",
     "training.lr_schedule",

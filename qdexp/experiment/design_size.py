@@ -31,18 +31,24 @@ class DesignSize:
         """Conditions that are run."""
         return self.num_combinations - self.num_coinciding - self.num_left_out + self.num_own
 
-    def definition(self, num_seeds: int) -> dict[str, Any]:
+    def definition(self, in_words: str) -> dict[str, Any]:
         """Returns what the ledger keeps: plain JSON values."""
         return {
-            "in_words": self.in_words(num_seeds),
+            "in_words": in_words,
             "combinations": self.num_combinations,
             "coinciding": self.num_coinciding,
             "left_out": self.num_left_out,
             "own": self.num_own,
         }
 
-    def in_words(self, num_seeds: int) -> str:
-        """Returns ``4 factors, fractional 2^(4-1) ...: 8 conditions x 3 seeds = 24 trials``."""
+    def in_words(self, num_seeds: int, least: int | None = None, num_controls: int = 0) -> str:
+        """Returns ``4 factors, fractional 2^(4-1) ...: 8 conditions x 3 seeds = 24 trials``.
+
+        Args:
+            num_seeds: Seeds of each condition.
+            least: Seeds that each gets in any case, where `num_seeds` is only the most.
+            num_controls: Controls, which run for the least number of seeds.
+        """
         subject = f"{_counted(self.num_factors, 'factor')}, {self.design}: "
         changes = [
             (self.num_coinciding, "- {} that coincide where a factor does not act"),
@@ -52,10 +58,15 @@ class DesignSize:
         sums = [text.format(count) for count, text in changes if count]
         if sums:
             subject += " ".join([_counted(self.num_combinations, "combination"), *sums, "= "])
-        num_trials = self.num_conditions * num_seeds
+        fewest = num_seeds if least is None else least
+        beside = num_controls * fewest
         conditions = _counted(self.num_conditions, "condition")
-        trials = _counted(num_trials, "trial")
-        return f"{subject}{conditions} x {_counted(num_seeds, 'seed')} = {trials}"
+        seeds = _between(fewest, num_seeds, "seed")
+        if num_controls:
+            controls = _counted(num_controls, "control")
+            seeds += f" + {controls} x {_counted(fewest, 'seed')}"
+        low, high = (self.num_conditions * number + beside for number in (fewest, num_seeds))
+        return f"{subject}{conditions} x {seeds} = {_between(low, high, 'trial')}"
 
 
 def size_of(design: Design, *, num_factors: int, num_own: int = 0) -> DesignSize:
@@ -66,6 +77,10 @@ def size_of(design: Design, *, num_factors: int, num_own: int = 0) -> DesignSize
         num_combinations=design.num_conditions,
         num_own=num_own,
     )
+
+
+def _between(low: int, high: int, what: str) -> str:
+    return _counted(high, what) if low == high else f"{low:,} to {_counted(high, what)}"
 
 
 def _counted(number: int, what: str) -> str:

@@ -145,6 +145,8 @@ def effective(fields: dict[str, Any]) -> dict[str, Any]:
         ignored |= _LOSS_FIELDS  # it has no loss there
     if fields["data.kind"] != "moving_digits":
         ignored |= {"data.seed"}
+    if fields["training.data_order"] == 0:
+        ignored |= {"training.data_order"}  # of before there were others
     if fields["training.objective"] == "diffusion":
         ignored |= _in_section("distillation.", tuple(fields))
     kept = {name: value for name, value in fields.items() if name not in ignored}

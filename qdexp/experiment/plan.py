@@ -100,12 +100,45 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ahead:
+    """What may follow a plan, where seeds are added until all is decided.
+
+    Args:
+        schedule: Seeds at each look, rising.
+        num_seeds: Seeds that the plan asks for: those of the next look.
+        num_more: The most trials that later looks may ask for beside it.
+    """
+
+    schedule: tuple[int, ...]
+    num_seeds: int
+    num_more: int
+
+    @property
+    def in_words(self) -> str:
+        """``up to the look at 5 seeds (of 3, 5, 8, 12); later looks ask for at most 21 more``."""
+        listed = ", ".join(map(str, self.schedule))
+        text = f"up to the look at {self.num_seeds} seeds (of {listed})"
+        if self.num_seeds == self.schedule[-1]:
+            return f"{text}, which is the last"
+        more = f"at most {self.num_more} trials more, for what is undecided then"
+        return f"{text}; later looks ask for {more}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All trials that an experiment needs, in order, and those it needs no more."""
+    """All trials that an experiment needs now, in order, and those it needs no more.
+
+    Args:
+        experiment: Its name.
+        trials: What it asks for.
+        orphans: What it once asked for.
+        ahead: What may follow, where the number of seeds is not fixed.
+    """
 
     experiment: str
     trials: tuple[PlannedTrial, ...]
     orphans: tuple[Former, ...]
+    ahead: Ahead | None = None
 
     @property
     def to_run(self) -> tuple[PlannedTrial, ...]:
@@ -121,7 +154,8 @@ class Plan:
     def summary(self) -> str:
         """Returns the counts in words: ``9 trials: 6 cached, 3 new``."""
         counts = ", ".join(f"{number} {state}" for state, number in self.counts().items())
-        return f"{len(self.trials)} trials: {counts}"
+        ahead = f"; {self.ahead.in_words}" if self.ahead else ""
+        return f"{len(self.trials)} trials: {counts}{ahead}"
 
 
 def make_plan(

@@ -16,20 +16,21 @@ from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError, RequestError
 from qdexp.experiment import document as yaml
 from qdexp.experiment.compared import DEFAULT_MAX_TRIALS, Limit
+from qdexp.experiment.controls import read_controls
 from qdexp.experiment.declaration import Declaration, declaration_of
 from qdexp.experiment.document import Document
 from qdexp.experiment.grid import Grid, read_grid
 from qdexp.experiment.limits_reader import read_budget, read_resources
 from qdexp.experiment.named_fields import OURS
+from qdexp.experiment.seeds_reader import MAX_SEEDS, read_seeds
 from qdexp.experiment.spec import Metrics, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 MAX_NAME = 100
-MAX_SEEDS = 1000
 
 _KEYS = (
     "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
-    "where", "conditions", "seeds", "metrics", "resources", "budget",
+    "where", "conditions", "seeds", "controls", "metrics", "resources", "budget",
     "trainable",
 )  # fmt: skip
 
@@ -109,8 +110,8 @@ class _Reader:
     def spec(self) -> Spec:
         self._refuse_pruning()
         self._document.mapping((), _KEYS)
-        seeds = self._seeds()
-        limit = Limit(num_seeds=len(seeds), max_trials=self._overrides.max_trials)
+        seeds = read_seeds(self._document, self._overrides.num_seeds)
+        limit = Limit(num_seeds=len(seeds.all), max_trials=self._overrides.max_trials)
         trainable = self._trainable()
         own = self._own(trainable)
         fields = own.fields() if own else OURS
@@ -121,7 +122,9 @@ class _Reader:
             name=self._name(),
             question=self._text("question", "a question in words"),
             grid=grid,
-            seeds=seeds,
+            seeds=seeds.all,
+            looks=seeds.looks,
+            controls=read_controls(self._document, grid),
             metrics=self._metrics(grid, OwnMetrics(own.metrics) if own else OUR_METRICS),
             resources=read_resources(self._document, grid, trainable),
             budget=read_budget(self._document),
@@ -155,21 +158,6 @@ class _Reader:
         if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}", name):
             self._fail(f"name: expected {expected}, found '{name}'", "name")
         return name
-
-    def _seeds(self) -> tuple[int, ...]:
-        if self._overrides.num_seeds is not None:
-            return tuple(range(self._overrides.num_seeds))
-        seeds = self._content.get("seeds", 3)
-        if type(seeds) is int and 1 <= seeds <= MAX_SEEDS:
-            return tuple(range(seeds))
-        listed: list[Value] = seeds if isinstance(seeds, list) else []
-        are_valid = all(type(seed) is int and seed >= 0 for seed in listed)
-        if not listed or not are_valid or len(set(listed)) != len(listed):
-            expected = (
-                f"a number of seeds from 1 to {MAX_SEEDS}, or a list of different seeds from 0"
-            )
-            self._fail(f"seeds: expected {expected}, found {seeds!r}", "seeds")
-        return tuple(listed)
 
     def _metrics(self, grid: Grid, known: Catalogue) -> Metrics:
         if "metrics" not in self._content and known.primary is not None:

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from qdexp.config.settings import Settings
+from qdexp.experiment.controls import Control
 from qdexp.experiment.declaration import Declaration
 from qdexp.experiment.grid import Grid
+from qdexp.experiment.looks import Looks
 from qdexp.experiment.trial import Condition, Trial
 
 
@@ -72,12 +75,14 @@ class Spec:
         name: The experiment's name.
         question: The question in words.
         grid: What varies, and what is fixed.
-        seeds: The replicates, all different.
+        seeds: The replicates, all different; with `looks`, the most that there may be.
         metrics: What is judged.
         resources: What one trial gets.
         trainable: What runs a trial, ``package.module:function``.
-        own: What a user's own trainable declares, or None.
         budget: How long a trial and a run may take.
+        own: What a user's own trainable declares, or None.
+        looks: When it is judged which conditions need more seeds; None where all get all.
+        controls: What runs beside the conditions, for the least number of seeds.
     """
 
     file: str
@@ -91,6 +96,8 @@ class Spec:
     trainable: str
     budget: Budget = Budget()
     own: Declaration | None = None
+    looks: Looks | None = None
+    controls: tuple[Control, ...] = ()
 
     @property
     def baseline(self) -> Condition:
@@ -100,29 +107,52 @@ class Spec:
     @property
     def size_in_words(self) -> str:
         """``2 factors, full factorial 2 x 3: 6 conditions x 3 seeds = 18 trials``."""
-        return self.grid.size.in_words(len(self.seeds))
+        return self.grid.size.in_words(
+            len(self.seeds),
+            least=self.looks.least if self.looks else None,
+            num_controls=len(self.controls),
+        )
 
-    def trials(self, fingerprints: Sequence[str]) -> list[tuple[Trial, Condition]]:
+    @property
+    def num_control_seeds(self) -> int:
+        """Seeds for which the controls run."""
+        return self.looks.least if self.looks else len(self.seeds)
+
+    def trials(
+        self, fingerprints: Sequence[str], wanted: Sequence[int] | None = None
+    ) -> list[tuple[Trial, Condition]]:
         """Returns the trials, seed by seed, so that early results are already paired.
 
         Args:
             fingerprints: The data's fingerprint for each of the grid's conditions.
+            wanted: How many of the seeds each of them gets; all unless given.
         """
-        return [
-            (
-                Trial(
-                    configuration=configuration,
-                    seed=seed,
-                    data_fingerprint=fingerprint,
-                    trainable=self.trainable,
-                ),
-                condition,
-            )
-            for seed in self.seeds
-            for (condition, configuration), fingerprint in zip(
-                self.grid.conditions, fingerprints, strict=True
-            )
+        each = list(zip(self.grid.conditions, fingerprints, strict=True))
+        numbers = wanted or [len(self.seeds)] * len(each)
+        compared = [
+            (condition, configuration, fingerprint, number)
+            for ((condition, configuration), fingerprint), number in zip(each, numbers, strict=True)
         ]
+        # A control differs from the baseline in nothing that its data are made of.
+        (of_baseline,) = (data for (condition, _), data in each if condition == self.baseline)
+        beside = [
+            (control.condition, control.configuration, of_baseline, self.num_control_seeds)
+            for control in self.controls
+        ]
+        return [
+            (self._trial(configuration, seed, fingerprint), condition)
+            for index, seed in enumerate(self.seeds)
+            for condition, configuration, fingerprint, number in compared + beside
+            if index < number
+        ]
+
+    def _trial(self, configuration: Settings, seed: int, fingerprint: str) -> Trial:
+        return Trial(
+            configuration=configuration,
+            seed=seed,
+            data_fingerprint=fingerprint,
+            trainable=self.trainable,
+        )
 
     def definition(self) -> dict[str, Any]:
         """Returns what the ledger keeps beside the text: plain JSON values."""
@@ -130,11 +160,13 @@ class Spec:
             "name": self.name,
             "question": self.question,
             **self.grid.definition(),
-            "size": self.grid.size.definition(len(self.seeds)),
+            "size": self.grid.size.definition(self.size_in_words),
             "seeds": list(self.seeds),
             "metrics": asdict(self.metrics) | {"secondary": list(self.metrics.secondary)},
             "resources": asdict(self.resources),
             "budget": asdict(self.budget),
             "trainable": self.trainable,
             **({"own": self.own.as_json()} if self.own else {}),
+            **({"looks": self.looks.definition()} if self.looks else {}),
+            **({"controls": [each.name for each in self.controls]} if self.controls else {}),
         }

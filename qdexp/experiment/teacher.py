@@ -23,6 +23,7 @@ def teacher_configuration(student: Configuration) -> Configuration:
         "evaluation.num_samples",
         *(f"evaluation.{what}" for what in NETWORK_FIELDS),
         "diffusion.sampling_eta",
+        "training.data_order",  # a twin shares its teacher, as all conditions of a seed do
     )
     return student.replace(
         {field: default[field] for field in unused}

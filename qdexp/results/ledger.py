@@ -6,7 +6,7 @@ One SQLite file under the runs folder is the truth; MLflow and the reports are m
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -154,6 +154,15 @@ class Ledger:
     def trials(self) -> list[TrialRecord]:
         """Returns every trial, whoever asks for it."""
         return self._records(self.rows(TRIALS + "ORDER BY t.trial_id"))
+
+    def has_outcomes(self, trial_ids: Sequence[str]) -> bool:
+        """Tells whether each of these trials has an outcome, of whatever kind."""
+        query = (
+            "SELECT count(DISTINCT trial_id) FROM outcomes"
+            " WHERE trial_id IN (SELECT value FROM json_each(?))"
+        )
+        ((number,),) = self.rows(query, json.dumps(list(trial_ids)))
+        return number == len(set(trial_ids))
 
     def on_trajectory(self, trajectory_id: str) -> list[TrialRecord]:
         """Returns the trials that share a trajectory: they differ in length and evaluation."""

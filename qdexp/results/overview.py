@@ -125,6 +125,18 @@ def other_experiments(
     return found
 
 
+def first_results(ledger: Ledger, trial_ids: Collection[str]) -> dict[str, float]:
+    """Returns when the first result of each trial that has one was recorded, seconds since 1970.
+
+    What was invalidated later was known all the same.
+    """
+    query = (
+        "SELECT trial_id, min(recorded_at) FROM outcomes WHERE status IN ('completed', 'diverged')"
+        " AND trial_id IN (SELECT value FROM json_each(?)) GROUP BY trial_id"
+    )
+    return dict(ledger.rows(query, _listed(trial_ids)))
+
+
 def last_starts(ledger: Ledger, experiment: str) -> dict[str, float]:
     """Returns when the last attempt at each trial of an experiment began, seconds since 1970."""
     query = (

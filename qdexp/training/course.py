@@ -86,7 +86,10 @@ def parametrisation_of(config: Configuration, device: torch.device) -> Parametri
 def draw_batch(config: Configuration, seed: int, clips: Tensor, step: int) -> Batch:
     """Returns all clips of an optimizer step, a function of seed and step."""
     size = config.clips_per_step
-    x_0 = clips[randomness.clip_indices(seed, step=step, batch=size, num_clips=len(clips))]
+    order = randomness.clip_indices(
+        seed, step=step, batch=size, num_clips=len(clips), order=config.training.data_order
+    )
+    x_0 = clips[order]
     trained = (config.diffusion.min_step, config.diffusion.max_step)
     return Batch(
         x_0=x_0,

@@ -47,7 +47,7 @@ def generator(seed: int, stream: Stream, *key: int | str) -> np.random.Generator
     return np.random.Generator(np.random.Philox(key=derived_seed(seed, stream, *key)))
 
 
-def clip_indices(seed: int, *, step: int, batch: int, num_clips: int) -> Tensor:
+def clip_indices(seed: int, *, step: int, batch: int, num_clips: int, order: int = 0) -> Tensor:
     """Returns the clips of an optimizer step: each epoch is a permutation, read on without gaps.
 
     Args:
@@ -55,10 +55,12 @@ def clip_indices(seed: int, *, step: int, batch: int, num_clips: int) -> Tensor:
         step: The optimizer step, from 0.
         batch: Clips in one optimizer step.
         num_clips: Clips in all.
+        order: Which of the orders that belong to the seed.
     """
+    which = (order,) if order else ()  # 0 is the one that there was before there were others
     positions = np.arange(step * batch, (step + 1) * batch)
     orders = {
-        epoch: generator(seed, "data_order", int(epoch)).permutation(num_clips)
+        epoch: generator(seed, "data_order", *which, int(epoch)).permutation(num_clips)
         for epoch in np.unique(positions // num_clips)
     }
     return torch.tensor([int(orders[p // num_clips][p % num_clips]) for p in positions])

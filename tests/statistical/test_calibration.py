@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 from checks import CHECKS, Check
 from mutants import MUTANTS
-from qdexp_analysis import contrasts, findings, left_out
+from qdexp_analysis import contrasts, findings, left_out, sequence
 
 EVERY_CHECK = [
     pytest.param(check, id=f"{name}, {check.world.name}")
@@ -33,5 +33,6 @@ def test_a_known_mistake_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_simulated_is_what_writes_the_verdicts_of_a_report() -> None:
-    assert findings.judge is contrasts.judge
+    assert sequence.judge is contrasts.judge
+    assert findings.judge_in_course is sequence.judge_in_course
     assert left_out.judge is contrasts.judge

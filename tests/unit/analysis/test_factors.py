@@ -170,10 +170,14 @@ def test_no_dose_response_where_a_trial_diverged() -> None:
     assert dose_responses(scores, conditions, design, None, ()) == ()
 
 
+ANY = scores_of(np.ones((1, 1)))
+"""Scores whose direction is all that counts."""
+
+
 def test_an_effect_size_needs_two_seeds_and_variance() -> None:
     def size(values: list[float]) -> object:
         changes = np.array(values)[None, :, None]
-        (contrast,) = judge_changes(changes, np.ones(changes.shape[1:]), "lower", None, [0, 1, 2])
+        (contrast,) = judge_changes(changes, np.ones(changes.shape[1:]), ANY, None, [0, 1, 2])
         return effect_size(contrast)
 
     assert size([1.0]) is None
@@ -185,7 +189,7 @@ def test_a_true_effect_size_is_covered_and_not_biased() -> None:
     draw = np.random.default_rng(8)
     covered, sizes = [], []
     for changes in draw.normal(0.8, 1.0, (1000, 1, 5, 1)):
-        (contrast,) = judge_changes(changes, np.full((5, 1), 100.0), "lower", None, range(5))
+        (contrast,) = judge_changes(changes, np.full((5, 1), 100.0), ANY, None, range(5))
         size = effect_size(contrast)
         assert size is not None
         assert size.g_z is not None

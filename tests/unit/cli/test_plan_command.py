@@ -99,7 +99,7 @@ def test_json_has_a_stable_form(spec: Path) -> None:
     probe(spec, 0)
     content = json.loads(planned(spec, "--json"))
     assert list(content) == [
-        *("counts", "design", "estimate", "experiment", "orphans"),
+        *("counts", "design", "estimate", "experiment", "looks", "orphans"),
         *("seconds_per_trial", "trials"),
     ]
     assert content["estimate"] == {

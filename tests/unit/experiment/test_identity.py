@@ -22,7 +22,7 @@ OTHER = {
     "training.batch_size": 3, "training.gradient_accumulation_steps": 7,
     "training.learning_rate": 0.5, "training.warmup_steps": 3, "training.weight_decay": 0.5,
     "training.max_grad_norm": 0.5, "training.quantization_weight": 0.5,
-    "training.num_threads": 3, "training.log_every_steps": 3,
+    "training.num_threads": 3, "training.data_order": 1, "training.log_every_steps": 3,
     "training.checkpoint_every_steps": 3, "data.num_train_clips": 100,
     "data.num_eval_clips": 100, "data.num_frames": 21, "data.height": 72, "data.width": 72,
     "data.seed": 5, "data.kind": "video_folder", "data.path": "elsewhere", "data.fps": 12.5,
@@ -148,6 +148,17 @@ def test_where_a_network_is_does_not_matter_but_whether_it_is_there(what: str) -
 
 def test_which_clips_are_made_is_no_part_of_a_trial_on_videos() -> None:
     assert changed("data.seed", **VIDEOS).trial_id == based_on(VIDEOS).trial_id
+
+
+def test_the_order_that_there_always_was_leaves_identities_as_they_were() -> None:
+    assert "training.data_order" not in identity.effective(TINY.fields())
+    assert "training.data_order" in identity.effective(changed("training.data_order").ours.fields())
+
+
+def test_a_twin_shares_the_teacher_of_its_seed() -> None:
+    twin, student = changed("training.data_order", **DMD), based_on(DMD)
+    assert twin.trial_id != student.trial_id
+    assert twin.teacher == student.teacher
 
 
 def test_seed_data_and_trainable_are_part_of_identity() -> None:

@@ -104,3 +104,17 @@ def test_weights_start_with_their_deviation_and_modulations_at_zero(
     assert weights["row_positions"].std().item() == pytest.approx(0.02, rel=0.1)
     assert not weights["blocks.1.modulation.weight"].any()
     assert not weights["modulation.weight"].any()
+
+
+def test_a_twin_sees_the_same_clips_in_another_order_with_the_same_noise(
+    make_config: MakeConfig,
+) -> None:
+    steps = range(8)  # whole epochs, whatever the batch
+    one = [drawn(make_config(), step) for step in steps]
+    twin = [drawn(make_config(training__data_order=1), step) for step in steps]
+
+    assert all(torch.equal(a.noise, b.noise) for a, b in zip(one, twin, strict=True))
+    assert all(torch.equal(a.t, b.t) for a, b in zip(one, twin, strict=True))
+    clips, of_twin = (torch.cat([batch.x_0[:, 0, 0, 0, 0] for batch in of]) for of in (one, twin))
+    assert not torch.equal(clips, of_twin)
+    assert torch.equal(clips.sort().values, of_twin.sort().values)
