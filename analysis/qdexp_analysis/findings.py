@@ -1,11 +1,13 @@
 """What an experiment found: everything that words, tables and figures say, computed once."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from qdexp.config.metric import Metric
+from qdexp_analysis.code_use import CodesByBucket, CodeShares, code_shares, codes_by_bucket
 from qdexp_analysis.comparability import (
     CLIP_ERRORS,
     Levels,
@@ -25,8 +27,9 @@ from qdexp_analysis.planning import (
     minimum_detectable,
     seeds_needed,
 )
-from qdexp_analysis.step_times import StepTimes, step_times
+from qdexp_analysis.step_times import STEP_SECONDS, StepTimes, step_times
 from qdexp_analysis.table import Experiment
+from qdexp_analysis.trade_off import TradeOff, trade_off
 
 PROVENANCE_KEYS = ("commit", "dirty", "versions", "hardware", "host", "device", "num_threads")
 
@@ -126,6 +129,24 @@ class Findings:
     def has_mixed_machines(self) -> bool:
         """Tells whether trials ran on different machines, so that times do not compare."""
         return bool({"hardware", "host", "device"} & set(self.mixed))
+
+    @cached_property
+    def code_shares(self) -> CodeShares | None:
+        """The share of the tokens that each code has, or None where nothing was counted."""
+        return code_shares(self.experiment)
+
+    @cached_property
+    def codes_by_bucket(self) -> CodesByBucket | None:
+        """The codes' use by groups of noise levels, or None where it is not known."""
+        return codes_by_bucket(self.experiment)
+
+    @cached_property
+    def trade_off(self) -> TradeOff | None:
+        """Quality against cost, or None where conditions are not ranked, or took no time."""
+        cost = self.secondary_named(STEP_SECONDS)
+        if cost is None or self.refused is not None:
+            return None
+        return trade_off(cost.scores, self.scores)
 
     def secondary_named(self, name: str) -> SecondaryMetric | None:
         """Returns a secondary metric, or None if it was not measured or cannot be compared."""

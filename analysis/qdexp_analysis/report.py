@@ -19,8 +19,10 @@ from qdexp_analysis import appearance
 from qdexp_analysis.account import unfinished
 from qdexp_analysis.clips import clips
 from qdexp_analysis.document import document, sentences
+from qdexp_analysis.figure_files import FIGURES, figure_contents, remove_others
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.gallery import pictures
+from qdexp_analysis.picture import Picture
 from qdexp_analysis.table import Experiment, load
 from qdexp_analysis.words import answer
 from qdexp_analysis.written import ReportFiles, keep, key_of, report_files
@@ -31,7 +33,7 @@ _FILES: dict[Format, str] = {"html": "report.html", "md": "report.md", "csv": "t
 
 
 def write_report(name: str, runs: Path, out_folder: Path | None = None) -> ReportFiles:
-    """Writes an experiment's report as HTML, Markdown and CSV.
+    """Writes an experiment's report as HTML, Markdown and CSV, its figures as SVG and PNG.
 
     Args:
         name: The experiment.
@@ -45,22 +47,19 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
     """
     key = key_of(name, runs)
     findings = find(load(name, runs))
-    if not out_folder and (
-        Path(name).name != name or name == ".."
-    ):  # from a ledger that no spec was read for
-        raise RequestError(
-            f"report: expected the name of a folder, found '{name}', which is a path: name a file "
-            "with --out"
-        )
-    folder = out_folder or runs / "reports" / name
-    paths = {format_: folder / file for format_, file in _FILES.items()}
-    files = report_files(folder, _summary(findings))
-    texts = {format_: _rendered(findings, format_, runs) for format_ in _FILES}
+    folder = out_folder or _own_folder(name, runs)
+    drawn = pictures(findings)
+    drawings = figure_contents(drawn)
+    contents = drawings | {
+        file: _rendered(findings, format_, runs, drawn).encode() for format_, file in _FILES.items()
+    }
+    files = report_files(folder, _summary(findings), tuple(drawings))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for format_, path in paths.items():
-            _write(path, texts[format_])
+        (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+        for file, content in contents.items():
+            _write(folder / file, content)
         if out_folder is None:
+            remove_others(folder, drawings)
             keep(files, key)
     except OSError as error:
         raise RequestError(
@@ -69,6 +68,15 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
             "--out`, or another folder with --runs"
         ) from None
     return files
+
+
+def _own_folder(name: str, runs: Path) -> Path:
+    if Path(name).name != name or name == "..":  # from a ledger that no spec was read for
+        raise RequestError(
+            f"report: expected the name of a folder, found '{name}', which is a path: name a file "
+            "with --out"
+        )
+    return runs / "reports" / name
 
 
 def render(name: str, runs: Path, format_: str) -> str:
@@ -81,11 +89,13 @@ def render(name: str, runs: Path, format_: str) -> str:
     """
     for known in get_args(Format):
         if format_ == known:
-            return _rendered(find(load(name, runs)), known, runs)
+            findings = find(load(name, runs))
+            drawn = pictures(findings) if known == "html" else ()
+            return _rendered(findings, known, runs, drawn)
     raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
 
 
-def _rendered(findings: Findings, format_: Format, runs: Path) -> str:
+def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Picture, ...]) -> str:
     if format_ == "csv":
         return _csv(findings.experiment)
     content: dict[str, Any] = document(findings)
@@ -93,10 +103,9 @@ def _rendered(findings: Findings, format_: Format, runs: Path) -> str:
         content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
     content["clips"] = clips(findings.experiment, runs)
     if format_ == "html":
-        drawn = pictures(findings)
         content["pictures"] = {
             section: [
-                {"title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
+                {"title": p.title, "caption": p.caption, "svg": Markup(p.inline())}
                 for p in drawn
                 if p.section == section
             ]
@@ -167,14 +176,14 @@ def _summary(findings: Findings) -> tuple[str, ...]:
     return (*([warning] if warning else []), *(sentences(findings) or answer(findings)))
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Replaces a file at once: a reader sees the old one or the new one.
 
     One writer at a time, under one name beside it, which a killed one leaves to the next.
     """
     beside = path.with_name(f".{path.name}.new")
     with _alone_in(path.parent):
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
         beside.replace(path)
 
 

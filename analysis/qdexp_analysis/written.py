@@ -52,21 +52,26 @@ class ReportFiles:
         markdown: The same as Markdown.
         csv: Every trial and metric.
         summary_lines: The answer and the verdicts, for a terminal.
+        figures: Every figure as SVG and as PNG.
     """
 
     html: Path
     markdown: Path
     csv: Path
     summary_lines: tuple[str, ...]
+    figures: tuple[Path, ...] = ()
 
 
-def report_files(folder: Path, summary_lines: tuple[str, ...]) -> ReportFiles:
-    """Returns the files of a report in a folder."""
+def report_files(
+    folder: Path, summary_lines: tuple[str, ...], figures: tuple[str, ...] = ()
+) -> ReportFiles:
+    """Returns the files of a report in a folder; figures by their paths in it."""
     return ReportFiles(
         html=folder / "report.html",
         markdown=folder / "report.md",
         csv=folder / "trials.csv",
         summary_lines=summary_lines,
+        figures=tuple(folder / name for name in figures),
     )
 
 
@@ -92,7 +97,12 @@ def keep(files: ReportFiles, key: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    content = {"key": key, "files": _hashes(files), "summary": files.summary_lines}
+    content = {
+        "key": key,
+        "files": _hashes(files),
+        "summary": files.summary_lines,
+        "figures": [path.relative_to(files.html.parent).as_posix() for path in files.figures],
+    }
     path = files.html.with_name(KEPT)
     beside = path.with_name(f".{KEPT}.new")
     beside.write_text(json.dumps(content), encoding="utf-8")
@@ -108,7 +118,7 @@ def current(name: str, runs: Path) -> ReportFiles | None:
     folder = runs / "reports" / name
     try:
         content: dict[str, Any] = json.loads((folder / KEPT).read_text(encoding="utf-8"))
-        files = report_files(folder, tuple(content["summary"]))
+        files = report_files(folder, tuple(content["summary"]), tuple(content["figures"]))
         is_whole = content["files"] == _hashes(files)
         key = content["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -117,7 +127,7 @@ def current(name: str, runs: Path) -> ReportFiles | None:
 
 
 def _hashes(files: ReportFiles) -> dict[str, str]:
-    paths = (files.html, files.markdown, files.csv)
+    paths = (files.html, files.markdown, files.csv, *files.figures)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

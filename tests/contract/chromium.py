@@ -55,7 +55,7 @@ class Chromium:
                 "--disable-component-update", "--force-color-profile=srgb",
                 f"--user-data-dir={profile}", "about:blank",
             ]  # fmt: skip
-            with open(os.devnull, "r+b") as silence:
+            with Path(os.devnull).open("r+b") as silence:
                 actions = [
                     *((os.POSIX_SPAWN_DUP2, silence.fileno(), stream) for stream in (0, 1, 2)),
                     (os.POSIX_SPAWN_DUP2, theirs[0], 3),
@@ -177,6 +177,7 @@ class Page:
 
     def printed(self, path: Path) -> Path:
         """Writes the page as it comes out of a printer, as a PDF on A4."""
+        self.tell("Emulation.setEmulatedMedia", media="print", features=[])
         printed = self.tell(
             "Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69
         )
