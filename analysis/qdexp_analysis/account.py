@@ -23,9 +23,7 @@ def unfinished(findings: Findings) -> str:
     """Returns a warning if planned trials have no final outcome, or nothing."""
     experiment = findings.experiment
     statuses = [status_of(record) for record in experiment.all_records]
-    open_ones = sum(
-        status in ("missing", "invalidated", "cancelled", "pruned") for status in statuses
-    )
+    open_ones = sum(status in _OPEN for status in statuses)
     if not open_ones:
         return ""
     text = (
@@ -39,6 +37,13 @@ def unfinished(findings: Findings) -> str:
         f"{text} Holm's correction and the detectable differences already count all "
         f"{num_contrasts} planned contrasts, those without a result included."
     )
+
+
+def progress(experiment: Experiment) -> str:
+    """Returns the share of the planned trials that have a result, in percent."""
+    statuses = [status_of(record) for record in experiment.all_records]
+    done = sum(status not in _OPEN for status in statuses)
+    return f"{100 * done / max(len(statuses), 1):.1f}"
 
 
 def counts_text(experiment: Experiment) -> str:

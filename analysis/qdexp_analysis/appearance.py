@@ -132,8 +132,8 @@ def svg(figure: Figure, name: str, text: str) -> str:
         r"font: (?:bold|700) ([\d.]+px)[^;\"]*", r"font-weight: 600; font-size: \1", drawn
     )
     drawn = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", drawn)
-    for colour, name in _THEME.items():
-        drawn = drawn.replace(colour, f"var(--{name}, {colour})")
+    for colour, variable in _THEME.items():
+        drawn = drawn.replace(colour, f"var(--{variable}, {colour})")
     drawn = re.sub(r'\bid="', f'id="{name}-', drawn)
     drawn = re.sub(r'href="#', f'href="#{name}-', drawn)
     drawn = drawn.replace("url(#", f"url(#{name}-")

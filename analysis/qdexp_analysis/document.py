@@ -11,6 +11,7 @@ from qdexp_analysis.account import (
     completion,
     counts_text,
     failures,
+    progress,
     provenance,
     trial_table,
     unfinished,
@@ -23,6 +24,7 @@ from qdexp_analysis.design_words import (
     effects_note,
     left_out_sentences,
 )
+from qdexp_analysis.figure_words import front_text
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.quantities import (
     NONE,
@@ -76,6 +78,8 @@ def document(findings: Findings) -> dict[str, Any]:
         "spec_text": experiment.spec.text,
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
+        "progress": progress(experiment),
+        "front": front_text(findings),
     }
 
 

@@ -7,6 +7,9 @@ from matplotlib.axes import Axes
 
 from qdexp_analysis.appearance import Look
 
+LINE = 11.8
+"""Points from one line of labels to the next."""
+
 
 def label_conditions(axes: Axes, looks: Sequence[Look]) -> None:
     """Writes the conditions along the horizontal axis, aslant where they are long."""
@@ -25,7 +28,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, Look]]) -> None:
     """Writes each line's label beside its end, moved apart so that none covers another."""
     if not ends:
         return
-    gap = 0.085  # of the axes' height
+    gap = LINE / (axes.bbox.height * 72 / axes.figure.dpi)  # of the axes' height
     axes.autoscale_view()  # else the limits are those of empty axes
     to_share = axes.transScale + axes.transLimits
     placed = sorted(
@@ -50,12 +53,24 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, Look]]) -> None:
         )
 
 
-def label_points(axes: Axes, points: Sequence[tuple[float, float, Look]]) -> None:
-    """Writes each point's label beside it, on the side where it covers least."""
+def label_points(
+    axes: Axes,
+    points: Sequence[tuple[float, float, Look]],
+    others: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Writes each point's label beside it, on the side where it covers least.
+
+    Args:
+        axes: Where to write, with everything else drawn.
+        points: With their labels.
+        others: Points that are not named, and not to be covered either.
+    """
     axes.autoscale_view()  # else the limits are those of empty axes
     to_share = axes.transScale + axes.transLimits
     places = [tuple(to_share.transform((x, y))) for x, y, _ in points]
     taken = [(x - 0.015, x + 0.015, y - 0.03, y + 0.03) for x, y in places]
+    between = [to_share.transform(place) for place in others]
+    taken += [(x - 0.004, x + 0.004, y - 0.01, y + 0.01) for x, y in between]
     for (x, y), (*_, look) in zip(places, points, strict=True):
         width, height = 0.02 * len(look.label), 0.075
         left, right, low, high = x + 0.025, x - 0.025 - width, y - 0.035 - height, y + 0.035

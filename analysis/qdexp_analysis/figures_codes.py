@@ -47,6 +47,9 @@ def shares_by_rank(
         axis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    low, high = axes.get_ylim()
+    if high < 10 * low:  # too little for ticks by decade
+        axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlim(0.8, 1.2 * max(sizes))
     label_ends(axes, ends)
     return axes

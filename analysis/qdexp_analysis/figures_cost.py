@@ -26,7 +26,7 @@ def quality_against_cost(
         looks: Every condition's look.
         labelled: Positions of the conditions that are named.
     """
-    _staircase(axes, found)
+    stairs = _staircase(axes, found)
     for row, look in enumerate(looks):
         on_front = bool(found.is_on_front[row])
         axes.plot(
@@ -41,7 +41,9 @@ def quality_against_cost(
         )
     axes.margins(0.16)
     known = [k for k in labelled if np.isfinite(found.cost[k]) and np.isfinite(found.quality[k])]
-    label_points(axes, [(float(found.cost[k]), float(found.quality[k]), looks[k]) for k in known])
+    label_points(
+        axes, [(float(found.cost[k]), float(found.quality[k]), looks[k]) for k in known], stairs
+    )
     axes.yaxis.set_major_locator(MaxNLocator(5))
     return axes
 
@@ -62,8 +64,23 @@ def trials_behind(
     return axes
 
 
-def _staircase(axes: Axes, found: TradeOff) -> None:
-    """Joins the front: between two of its points, nothing better was found for less."""
+def _staircase(axes: Axes, found: TradeOff) -> list[tuple[float, float]]:
+    """Joins the front: between two of its points, nothing better was found for less.
+
+    Returns:
+        Places along it, which labels had better not cover.
+    """
     order = np.argsort(found.cost[found.is_on_front])
     cost, quality = (of[found.is_on_front][order] for of in (found.cost, found.quality))
     axes.plot(cost, quality, drawstyle="steps-post", color=MUTED, linewidth=1, zorder=2)
+    along = [
+        (cost[k] + share * (cost[k + 1] - cost[k]), quality[k])
+        for k in range(len(cost) - 1)
+        for share in np.linspace(0, 1, 16)
+    ]
+    down = [
+        (cost[k + 1], quality[k] + share * (quality[k + 1] - quality[k]))
+        for k in range(len(cost) - 1)
+        for share in np.linspace(0, 1, 16)
+    ]
+    return [(float(x), float(y)) for x, y in along + down]

@@ -1,5 +1,7 @@
 """The figures of a report, each with its words: what is drawn from which findings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -213,7 +215,8 @@ def _cost(findings: Findings, look: Looks) -> Picture | None:
         return None
     figure, (axes,) = draw(2.7)
     trials_behind(axes, 1000 * metric.scores.means, findings.scores.means, look)
-    quality_against_cost(axes, found, look, telling(findings, MOST_LINES))
+    in_ms = replace(found, cost=1000 * found.cost)
+    quality_against_cost(axes, in_ms, look, telling(findings, MOST_LINES))
     axes.set_xlabel("time of a training step, ms")
     axes.set_ylabel(findings.primary.in_words)
     caption = FRONT

@@ -105,7 +105,7 @@ def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Pict
     if format_ == "html":
         content["pictures"] = {
             section: [
-                {"title": p.title, "caption": p.caption, "svg": Markup(p.inline())}
+                {"name": p.name, "title": p.title, "caption": p.caption, "svg": Markup(p.inline())}
                 for p in drawn
                 if p.section == section
             ]
