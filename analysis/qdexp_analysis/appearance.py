@@ -26,6 +26,9 @@ COLOURS = ("#0067a5", "#c64f00", "#008060", "#a3508a", "#8a6d00", "#2b8cbe", "#5
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2)))
 MARKERS = ("o", "s", "^", "D", "v")
 
+MOST_LETTERS = 30
+"""Of a label in a figure; tables and texts have it whole."""
+
 WIDTH = 4.8
 """Inches of every figure; type is set for this width."""
 
@@ -95,13 +98,19 @@ def looks(experiment: Experiment) -> tuple[Look, ...]:
         other = rests.setdefault(str(rest), len(rests)) + colour // len(COLOURS)
         found.append(
             Look(
-                label=label,
+                label=shortened(label),
                 colour=COLOURS[colour],
                 dash=DASHES[other % len(DASHES)],
                 marker=MARKERS[other % len(MARKERS)],
             )
         )
     return tuple(found)
+
+
+def shortened(label: str) -> str:
+    """Returns a label that leaves a figure its room: of a long one both ends."""
+    half = MOST_LETTERS // 2
+    return label if len(label) <= MOST_LETTERS else f"{label[:half]}…{label[1 - half :]}"
 
 
 def draw(height: float, *, num_rows: int = 1, num_columns: int = 1) -> tuple[Figure, list[Axes]]:

@@ -11,15 +11,14 @@ LINE = 11.8
 """Points from one line of labels to the next."""
 
 
+def has_long_labels(looks: Sequence[Look]) -> bool:
+    """Tells whether the conditions' names are too long to stand side by side."""
+    return sum(len(look.label) for look in looks) > 44
+
+
 def label_conditions(axes: Axes, looks: Sequence[Look]) -> None:
-    """Writes the conditions along the horizontal axis, aslant where they are long."""
-    is_long = sum(len(look.label) for look in looks) > 44
-    axes.set_xticks(
-        range(len(looks)),
-        [look.label for look in looks],
-        rotation=35 if is_long else 0,
-        ha="right" if is_long else "center",
-    )
+    """Writes the conditions along the horizontal axis."""
+    axes.set_xticks(range(len(looks)), [look.label for look in looks])
     axes.set_xlim(-0.5, len(looks) - 0.5)
     axes.grid(visible=False, axis="x")
 

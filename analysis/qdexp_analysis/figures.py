@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from qdexp_analysis.appearance import INK, RULE, SHADE, Look
-from qdexp_analysis.figure_labels import label_conditions, label_ends
+from qdexp_analysis.figure_labels import has_long_labels, label_conditions, label_ends
 
 LEVELS = "log-SNR (noise on the left, nearly clean on the right)"
 """The label of an axis of noise levels."""
@@ -23,21 +23,26 @@ MOST_POINTS = 160
 def paired_values(
     axes: Axes, values: Float[np.ndarray, "k s"], looks: Sequence[Look], unit: str
 ) -> Axes:
-    """Draws every trial, the trials of one seed joined by a line."""
-    for seed in range(values.shape[1]):
-        axes.plot(values[:, seed], color=RULE, linewidth=1, zorder=1)
+    """Draws every trial, the trials of one seed joined by a line; long names stand at the side."""
+    is_upright = not has_long_labels(looks)
+    places = np.arange(len(values))
+    for seed in values.T:
+        joined = (places, seed) if is_upright else (seed, places)
+        axes.plot(*joined, color=RULE, linewidth=1, zorder=1)
     for row, look in enumerate(looks):
-        axes.scatter(
-            np.full(values.shape[1], row),
-            values[row],
-            s=26,
-            color=look.colour,
-            marker=look.marker,
-            zorder=2,
-        )
-    label_conditions(axes, looks)
-    axes.set_ylabel(unit)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+        at = np.full(values.shape[1], row)
+        placed = (at, values[row]) if is_upright else (values[row], at)
+        axes.scatter(*placed, s=26, color=look.colour, marker=look.marker, zorder=2)
+    if is_upright:
+        label_conditions(axes, looks)
+        axes.set_ylabel(unit)
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    else:
+        axes.set_yticks(places, [look.label for look in looks])
+        axes.set_ylim(len(looks) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(unit)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     return axes
 
 

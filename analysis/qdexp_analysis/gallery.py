@@ -9,6 +9,7 @@ from qdexp_analysis import figures
 from qdexp_analysis.appearance import MUTED, Look, draw, looks, settle, styled
 from qdexp_analysis.comparability import level_errors, range_factors, refusal
 from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.figure_labels import has_long_labels
 from qdexp_analysis.figure_words import (
     BAND,
     FRONT,
@@ -105,10 +106,15 @@ def _paired(findings: Findings, look: Looks) -> Picture | None:
     if _num_completed(findings) < 2:
         return None
     shown = telling(findings, MOST_LINES)
-    figure, (axes,) = draw(2.5)
+    chosen = [look[k] for k in shown]
+    is_long = has_long_labels(chosen)
+    figure, (axes,) = draw(0.9 + 0.3 * len(chosen) if is_long else 2.5)
     name = findings.primary.in_words
-    figures.paired_values(axes, findings.scores.means[list(shown)], [look[k] for k in shown], name)
-    axes.set_xlabel(_factors(findings))
+    figures.paired_values(axes, findings.scores.means[list(shown)], chosen, name)
+    if is_long:
+        axes.set_title(_factors(findings), color=MUTED, weight="normal")
+    else:
+        axes.set_xlabel(_factors(findings))
     caption = "A grey line joins the trials of one seed: the contrasts compare along these lines."
     if findings.refused is not None:
         caption = f"Not for ranking: {findings.refused}."
