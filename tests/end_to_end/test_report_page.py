@@ -204,7 +204,7 @@ def test_markup_in_questions_levels_and_reasons_appears_as_text(
     drawn = page.value_of(
         "[...document.querySelectorAll('svg text')].map(e => e.textContent).join()"
     )
-    assert "<b onmouseover…old</b> / 1" in drawn  # shortened, and text
+    assert "<b onmouseover=…)>bold</b> / 1" in drawn  # shortened, and text
     assert LEVELS[3] in drawn
 
 
