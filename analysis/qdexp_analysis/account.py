@@ -25,9 +25,7 @@ def unfinished(findings: Findings) -> str:
     """Returns a warning if planned trials have no final outcome, or nothing."""
     experiment = findings.experiment
     statuses = [status_of(record) for record in experiment.all_records]
-    open_ones = sum(
-        status in ("missing", "invalidated", "cancelled", "pruned") for status in statuses
-    )
+    open_ones = sum(status in _OPEN for status in statuses)
     if not open_ones:
         return _waiting_for_a_look(findings)
     text = (
@@ -55,6 +53,13 @@ def _waiting_for_a_look(findings: Findings) -> str:
         f"Unfinished: {what} undecided after {reached} seeds, and the next look is at {coming[0]}. "
         "The same command again runs what is missing."
     )
+
+
+def progress(experiment: Experiment) -> str:
+    """Returns the share of the planned trials that have a result, in percent."""
+    statuses = [status_of(record) for record in experiment.all_records]
+    done = sum(status not in _OPEN for status in statuses)
+    return f"{100 * done / max(len(statuses), 1):.1f}"
 
 
 def counts_text(experiment: Experiment) -> str:

@@ -26,6 +26,9 @@ COLOURS = ("#0067a5", "#c64f00", "#008060", "#a3508a", "#8a6d00", "#2b8cbe", "#5
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1.5, 1, 1.5)), (0, (7, 2)))
 MARKERS = ("o", "s", "^", "D", "v")
 
+MOST_LETTERS = 30
+"""Of a label in a figure; tables and texts have it whole."""
+
 WIDTH = 4.8
 """Inches of every figure; type is set for this width."""
 
@@ -66,6 +69,9 @@ _THEME = {INK: "ink", MUTED: "muted", RULE: "rule", SHADE: "shade", PAPER: "pape
 }
 
 
+_STYLES = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>\s*", re.DOTALL)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Look:
     """How one condition looks in every figure of a report."""
@@ -92,13 +98,19 @@ def looks(experiment: Experiment) -> tuple[Look, ...]:
         other = rests.setdefault(str(rest), len(rests)) + colour // len(COLOURS)
         found.append(
             Look(
-                label=label,
+                label=shortened(label),
                 colour=COLOURS[colour],
                 dash=DASHES[other % len(DASHES)],
                 marker=MARKERS[other % len(MARKERS)],
             )
         )
     return tuple(found)
+
+
+def shortened(label: str) -> str:
+    """Returns a label that leaves a figure its room: of a long one both ends."""
+    half = MOST_LETTERS // 2
+    return label if len(label) <= MOST_LETTERS else f"{label[:half]}…{label[1 - half :]}"
 
 
 def draw(height: float, *, num_rows: int = 1, num_columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -108,32 +120,59 @@ def draw(height: float, *, num_rows: int = 1, num_columns: int = 1) -> tuple[Fig
     return figure, list(itertools.chain.from_iterable(grid))
 
 
-def svg(figure: Figure, title: str) -> str:
+def settle(figure: Figure) -> Figure:
+    """Places everything in a figure, once for all renderings of it."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
+def svg(figure: Figure, name: str, text: str) -> str:
     """Returns a figure as inline SVG whose colours follow the page's theme.
 
     Args:
         figure: What is drawn.
-        title: What it shows, for those who cannot see it.
+        name: Its ids begin with it.
+        text: What is to be seen, for those who cannot see it.
     """
+    drawn = _STYLES.sub("", _svg(figure), count=1)
+    drawn = re.sub(r"font-family: [^;]*; ", "", drawn)
+    drawn = re.sub(
+        r"font: (?:bold|700) ([\d.]+px)[^;\"]*", r"font-weight: 600; font-size: \1", drawn
+    )
+    drawn = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", drawn)
+    for colour, variable in _THEME.items():
+        drawn = drawn.replace(colour, f"var(--{variable}, {colour})")
+    drawn = re.sub(r'\bid="', f'id="{name}-', drawn)
+    drawn = re.sub(r'href="#', f'href="#{name}-', drawn)
+    drawn = drawn.replace("url(#", f"url(#{name}-")
+    drawn = re.sub(r'width="[\d.]+pt" height="[\d.]+pt" ', "", drawn, count=1)
+    attributes = f'role="img" aria-label="{html.escape(text)}"'
+    return drawn.replace("<svg ", f"<svg {attributes} ", 1)
+
+
+def svg_file(figure: Figure, title: str, text: str) -> str:
+    """Returns a figure as an SVG file, its letters drawn so that every program shows them."""
+    with mpl.rc_context({"svg.fonttype": "path"}):
+        drawn = _svg(figure)
+    named = f"<title>{html.escape(title)}</title>\n <desc>{html.escape(text)}</desc>"
+    return re.sub(r"(<svg [^>]*>)", lambda tag: f"{tag[0]}\n {named}", drawn, count=1) + "\n"
+
+
+def png_file(figure: Figure) -> bytes:
+    """Returns a figure as a PNG on paper, the same bytes for the same figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, facecolor=PAPER, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, count=1, flags=re.DOTALL)
-    text = re.sub(r"font-family: [^;]*; ", "", text)
-    text = re.sub(r"font: (?:bold|700) ([\d.]+px)[^;\"]*", r"font-weight: 600; font-size: \1", text)
-    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
-    for colour, name in _THEME.items():
-        text = text.replace(colour, f"var(--{name}, {colour})")
-    prefix = re.sub(r"\W+", "-", title).strip("-").lower()[:40]
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r'href="#', f'href="#{prefix}-', text)
-    text = text.replace("url(#", f"url(#{prefix}-")
-    attributes = f'role="img" aria-label="{html.escape(title)}"'
-    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt" ', "", text, count=1)
-    return text.replace("<svg ", f"<svg {attributes} ", 1).rstrip()
+    return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL).rstrip()
 
 
 def styled() -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ from qdexp_analysis.account import (
     failures,
     incomplete_pairs,
     num_planned,
+    progress,
     provenance,
     trial_table,
     unfinished,
@@ -24,6 +25,7 @@ from qdexp_analysis.design_words import (
     left_out_sentences,
 )
 from qdexp_analysis.factor_words import factor_content
+from qdexp_analysis.figure_words import front_text
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.look_words import conduct_words, time_text
 from qdexp_analysis.measurement_words import definitions, measurement
@@ -93,6 +95,8 @@ def _origin(findings: Findings) -> dict[str, Any]:
         "command": run_command(experiment.spec),
         "settings": settings_text(experiment.spec),
         **conduct_words(findings),
+        "progress": progress(experiment),
+        "front": front_text(findings),
     }
 
 

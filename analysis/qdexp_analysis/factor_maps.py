@@ -1,35 +1,28 @@
 """Heat maps of two factors, each with its caption: what is drawn from which findings."""
 
-from typing import TypedDict
-
 import numpy as np
 
 from qdexp.experiment.trial import Condition
 from qdexp_analysis import figures_factors
-from qdexp_analysis.appearance import MUTED, draw, svg
+from qdexp_analysis.appearance import MUTED, draw
 from qdexp_analysis.design_words import change_text
 from qdexp_analysis.factor import Axis
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.interactions import Cells
+from qdexp_analysis.picture import Picture
+from qdexp_analysis.quantities import sentence_case, signed
 
 MOST_MAPS = 3
 """Pairs of factors that are drawn, the clearest interactions first."""
 
 
-class Drawn(TypedDict):
-    """A figure as inline SVG, with what it shows and how to read it."""
-
-    title: str
-    caption: str
-    svg: str
-
-
-def factor_maps(findings: Findings) -> list[Drawn]:
+def factor_maps(findings: Findings) -> list[Picture]:
     """Draws the cells of two factors, and beside them what the two do not add up to."""
-    return [_drawn(findings, table) for table in findings.factors.cells[:MOST_MAPS]]
+    tables = findings.factors.cells[:MOST_MAPS]
+    return [_drawn(findings, table, number) for number, table in enumerate(tables, start=1)]
 
 
-def _drawn(findings: Findings, table: Cells) -> Drawn:
+def _drawn(findings: Findings, table: Cells, number: int) -> Picture:
     panels = [table.shares] if table.beyond is None else [table.shares, table.beyond]
     scale = 100.0 if table.is_relative else 1.0
     names = (_names(table.axes[0], table.levels[0]), _names(table.axes[1], table.levels[1]))
@@ -52,8 +45,24 @@ def _drawn(findings: Findings, table: Cells) -> Drawn:
         axes[1].tick_params(labelleft=is_wide)
     pair = f"{table.axes[0].name} and {table.axes[1].name}"
     title = f"{findings.primary.in_words} by {pair}: differences from the baseline"
-    title = title[:1].upper() + title[1:]
-    return Drawn(title=title, caption=_caption(findings, table), svg=svg(figure, title))
+    return Picture(
+        name=f"interaction-{number}",
+        section="verdicts",
+        title=sentence_case(title),
+        caption=_caption(findings, table),
+        text=_text(names, scale * panels[0], unit),
+        figure=figure,
+    )
+
+
+def _text(names: tuple[list[str], list[str]], values: np.ndarray, unit: str) -> str:
+    """Returns every cell of a map: ``64 and 0.1: +1.2 %; ...``."""
+    return "; ".join(
+        f"{one} and {other}: {signed(float(values[row, column]))}{unit.replace(', ', ' ')}"
+        for row, one in enumerate(names[0])
+        for column, other in enumerate(names[1])
+        if np.isfinite(values[row, column])
+    )
 
 
 def _names(axis: Axis, levels: tuple[Condition, ...]) -> list[str]:

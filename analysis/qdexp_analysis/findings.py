@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
 
 import numpy as np
 
 from qdexp.config.metric import Metric
 from qdexp.experiment.looks import planned_schedule
+from qdexp_analysis.code_use import CodesByBucket, CodeShares, code_shares, codes_by_bucket
 from qdexp_analysis.comparability import (
     CLIP_ERRORS,
     Levels,
@@ -25,34 +26,13 @@ from qdexp_analysis.exploratory import SecondaryMetric, secondary_metrics
 from qdexp_analysis.factor_findings import FactorFindings, factor_findings, no_factors
 from qdexp_analysis.history import Registration, course_of, registration_of
 from qdexp_analysis.left_out import left_out
-from qdexp_analysis.looks import ONE_LOOK, Looks
 from qdexp_analysis.missing import Rate, rate
 from qdexp_analysis.mixing import Mixture, mixtures
-from qdexp_analysis.planning import (
-    clips_suffice,
-    family_level,
-    minimum_detectable,
-    seeds_needed,
-)
+from qdexp_analysis.prospects import Prospect, prospect
 from qdexp_analysis.sequence import Course, Judged, judge_in_course
-from qdexp_analysis.step_times import StepTimes, step_times
+from qdexp_analysis.step_times import STEP_SECONDS, StepTimes, step_times
 from qdexp_analysis.table import Experiment
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prospect:
-    """What more trials could decide about a contrast.
-
-    Args:
-        minimum_detectable: The true difference found with 80 % power, or None if unknown.
-        seeds_needed: Seeds that would find the smallest effect of interest, or None.
-        obstacle: Why no number of seeds is given: it is above `MOST_SEEDS`, or no number is
-            enough because the clips differ too much; None where neither is so.
-    """
-
-    minimum_detectable: float | None = None
-    seeds_needed: int | None = None
-    obstacle: Literal["seeds", "clips"] | None = None
+from qdexp_analysis.trade_off import TradeOff, trade_off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +139,24 @@ class Findings:
         """Tells whether trials ran on different machines, so that times do not compare."""
         return bool({"hardware", "host", "device"} & set(self.mixed))
 
+    @cached_property
+    def code_shares(self) -> CodeShares | None:
+        """The share of the tokens that each code has, or None where nothing was counted."""
+        return code_shares(self.experiment)
+
+    @cached_property
+    def codes_by_bucket(self) -> CodesByBucket | None:
+        """The codes' use by groups of noise levels, or None where it is not known."""
+        return codes_by_bucket(self.experiment)
+
+    @cached_property
+    def trade_off(self) -> TradeOff | None:
+        """Quality against cost, or None where conditions are not ranked, or took no time."""
+        cost = self.secondary_named(STEP_SECONDS)
+        if cost is None or self.refused is not None:
+            return None
+        return trade_off(cost.scores, self.scores)
+
     def secondary_named(self, name: str) -> SecondaryMetric | None:
         """Returns a secondary metric, or None if it was not measured or cannot be compared."""
         return next((metric for metric in self.secondary if metric.name == name), None)
@@ -182,7 +180,7 @@ def find(experiment: Experiment) -> Findings:
         refused=refused,
         margin=margin,
         contrasts=contrasts,
-        prospects=tuple(_prospect(c, margin, len(contrasts), course.looks) for c in contrasts),
+        prospects=tuple(prospect(c, margin, len(contrasts), course.looks) for c in contrasts),
         left_out=() if refused else left_out(primary, experiment.design, margin, course.looks),
         by_level=by_level,
         levels=shared_levels(experiment) if by_level else None,
@@ -256,23 +254,6 @@ def _is_shown_anyway(experiment: Experiment, name: str) -> bool:
 def _margin(experiment: Experiment) -> Margin | None:
     stated = experiment.spec.definition["metrics"].get("smallest_effect")
     return Margin(**stated) if stated else None
-
-
-def _prospect(
-    contrast: Contrast, margin: Margin | None, num_contrasts: int, looks: Looks = ONE_LOOK
-) -> Prospect:
-    if contrast.estimate is None or not contrast.estimate.errors:
-        return Prospect()
-    level = looks.level(family_level(num_contrasts))
-    detectable = max(minimum_detectable(error, level) for error in contrast.estimate.errors)
-    if margin is None or contrast.verdict != "undecided" or not contrast.is_paired:
-        return Prospect(minimum_detectable=detectable)
-    effect = margin.around(contrast.baseline_mean)
-    if not clips_suffice(contrast.differences, effect, level):
-        return Prospect(minimum_detectable=detectable, obstacle="clips")
-    needed = seeds_needed(contrast.differences, effect, level)
-    obstacle = "seeds" if needed is None else None
-    return Prospect(minimum_detectable=detectable, seeds_needed=needed, obstacle=obstacle)
 
 
 def _in_order(experiment: Experiment, measured: list[str]) -> list[str]:

@@ -8,8 +8,9 @@ import pandas as pd
 
 from qdexp.config.metric import Metric
 from qdexp_analysis.contrasts import Contrast
-from qdexp_analysis.findings import Findings, Prospect, SecondaryMetric, means_over_seeds
+from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.intervals import Estimate
+from qdexp_analysis.prospects import Prospect
 
 _BASE = (
     "metric", "unit", "direction", "family", "condition", "label", "baseline", "baseline_label",

@@ -1,65 +1,61 @@
-"""The figures of a report, each with its caption: what is drawn from which findings."""
+"""The figures of a report, each with its words: what is drawn from which findings."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from qdexp_analysis import figures
-from qdexp_analysis.appearance import INK, MUTED, Look, draw, looks, styled, svg
-from qdexp_analysis.comparability import level_errors, range_factors, refusal, scores
+from qdexp_analysis.appearance import MUTED, Look, draw, looks, settle, styled
+from qdexp_analysis.comparability import level_errors, range_factors, refusal
+from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.factor_maps import factor_maps
-from qdexp_analysis.fewer import drawn, drawn_text, of_conditions
+from qdexp_analysis.figure_labels import has_long_labels
+from qdexp_analysis.figure_words import (
+    BAND,
+    FRONT,
+    curves_text,
+    forest_caption,
+    forest_text,
+    front_text,
+    some_of_all,
+    values_text,
+)
+from qdexp_analysis.figures_cost import quality_against_cost, trials_behind
+from qdexp_analysis.figures_forest import ForestRow, forest
 from qdexp_analysis.findings import Findings
+from qdexp_analysis.gallery_codes import code_pictures
 from qdexp_analysis.histories import MOST_DRAWN
+from qdexp_analysis.picture import Picture
 from qdexp_analysis.quantities import sentence_case
-from qdexp_analysis.words import margin_text
+from qdexp_analysis.shown import MOST_LINES, MOST_ROWS, telling, telling_contrasts
+from qdexp_analysis.simultaneous import Limits
+from qdexp_analysis.step_times import STEP_SECONDS
 
 MOST_CURVES = 4
 """Metrics of a user's own training whose histories are drawn."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A figure as inline SVG.
-
-    Args:
-        section: The part of the report that it belongs to.
-        title: What it shows; also its text for those who cannot see it.
-        caption: How to read it.
-        svg: The drawing.
-    """
-
-    section: str
-    title: str
-    caption: str
-    svg: str
+Looks = tuple[Look, ...]
 
 
 def pictures(findings: Findings) -> tuple[Picture, ...]:
-    """Draws every figure that the measurements allow, of as many conditions as it can show."""
-    positions = drawn(findings)
-    which = drawn_text(findings, positions)
-    every = looks(findings.experiment)
-    look = tuple(every[position] for position in positions)
+    """Draws every figure that the measurements allow."""
+    look = looks(findings.experiment)
     with styled():
-        maps = factor_maps(findings)  # they are of levels, all of them
-        findings = of_conditions(findings, positions)
-        made = [
+        drawn = [
             _forest(findings, look),
             _paired(findings, look),
-            *(Picture(section="verdicts", **each) for each in maps),
+            *factor_maps(findings),
             *_curves(findings, look),
-            _codebook(findings, look),
+            *code_pictures(findings, look),
             _curve(findings, look, "train.perplexity", "on training batches"),
             _levels(findings, look),
             _cost(findings, look),
         ]
-    return tuple(
-        replace(picture, caption=f"{picture.caption} {which}".strip())
-        for picture in made
-        if picture is not None
-    )
+        found = tuple(picture for picture in drawn if picture is not None)
+        for picture in found:
+            settle(picture.figure)
+    return found
 
 
 def _num_completed(findings: Findings) -> int:
@@ -71,36 +67,77 @@ def _factors(findings: Findings) -> str:
     return findings.experiment.labels.heading
 
 
-def _forest(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
-    if not any(c.estimate is not None and c.baseline_mean > 0 for c in findings.contrasts):
+def _forest(findings: Findings, look: Looks) -> Picture | None:
+    contrasts = telling_contrasts(findings.contrasts, MOST_ROWS)
+    estimated = [c for c in contrasts if c.estimate is not None]
+    if not estimated:
         return None
-    figure, (axes,) = draw(0.8 + 0.34 * len(findings.contrasts))
-    figures.forest(axes, findings.contrasts, look, findings.margin)
+    is_relative = all(c.baseline_mean > 0 for c in estimated)
+    rows = [_forest_row(c, look[c.condition], is_relative=is_relative) for c in contrasts]
+    figure, (axes,) = draw(0.9 + 0.34 * len(rows))
+    margin = findings.margin and findings.margin.value * (100 if is_relative else 1)
+    if findings.margin is not None and findings.margin.is_relative != is_relative:
+        base = float(np.mean([c.baseline_mean for c in estimated]))
+        margin = margin / base if is_relative and margin else None
+    forest(axes, rows, margin)
+    axes.set_xlabel("difference from the baseline" + (", %" if is_relative else ""))
     axes.set_title(_factors(findings), color=MUTED, weight="normal")
-    title = f"Differences in {findings.primary.in_words} from the baseline"
-    band = ""
-    if findings.margin is not None:
-        band = f" The band is the smallest effect of interest, {margin_text(findings)}."
-    good = {"lower": "Left is better. ", "higher": "Right is better. "}.get(findings.direction, "")
-    caption = f"{good}Bars are 95 % intervals of one contrast, before Holm's correction.{band}"
-    return Picture(section="verdicts", title=title, caption=caption, svg=svg(figure, title))
+    return Picture(
+        name="forest",
+        section="verdicts",
+        title=f"Differences in {findings.primary.in_words} from the baseline",
+        caption=forest_caption(findings, contrasts),
+        text=forest_text(findings, contrasts),
+        figure=figure,
+    )
 
 
-def _paired(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+def _forest_row(contrast: Contrast, look: Look, *, is_relative: bool) -> ForestRow:
+    estimate = contrast.estimate
+    if estimate is None:
+        return ForestRow(look=look, difference=None, interval=None)
+    scale = 100 / contrast.baseline_mean if is_relative else 1.0
+    limits = estimate.interval
+    return ForestRow(
+        look=look,
+        difference=estimate.mean * scale,
+        interval=_scaled(limits, scale),
+        simultaneous=_scaled(contrast.simultaneous, scale),
+        is_decided=contrast.verdict != "undecided",
+    )
+
+
+def _scaled(limits: Limits | None, scale: float) -> Limits | None:
+    return None if limits is None else (limits[0] * scale, limits[1] * scale)
+
+
+def _paired(findings: Findings, look: Looks) -> Picture | None:
     if _num_completed(findings) < 2:
         return None
-    figure, (axes,) = draw(2.5)
+    shown = telling(findings, MOST_LINES)
+    chosen = [look[k] for k in shown]
+    is_long = has_long_labels(chosen)
+    figure, (axes,) = draw(0.9 + 0.3 * len(chosen) if is_long else 2.5)
     name = findings.primary.in_words
-    figures.paired_values(axes, findings.scores.means, look, name)
-    axes.set_xlabel(_factors(findings))
-    title = f"{sentence_case(name)} of every trial"
+    figures.paired_values(axes, findings.scores.means[list(shown)], chosen, name)
+    if is_long:
+        axes.set_title(_factors(findings), color=MUTED, weight="normal")
+    else:
+        axes.set_xlabel(_factors(findings))
     caption = "A grey line joins the trials of one seed: the contrasts compare along these lines."
     if findings.refused is not None:
         caption = f"Not for ranking: {findings.refused}."
-    return Picture(section="verdicts", title=title, caption=caption, svg=svg(figure, title))
+    return Picture(
+        name="trials",
+        section="verdicts",
+        title=f"{sentence_case(name)} of every trial",
+        caption=caption + some_of_all(len(shown), len(look)),
+        text=values_text(findings, findings.scores.means, findings.primary),
+        figure=figure,
+    )
 
 
-def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
+def _curves(findings: Findings, look: Looks) -> list[Picture | None]:
     if findings.experiment.is_own:
         own = findings.experiment.declared.in_order(findings.experiment.history_names)
         return [_curve(findings, look, name, "while training") for name in own[:MOST_CURVES]]
@@ -110,79 +147,72 @@ def _curves(findings: Findings, look: tuple[Look, ...]) -> list[Picture | None]:
     ]
 
 
-def _curve(findings: Findings, look: tuple[Look, ...], metric: str, where: str) -> Picture | None:
-    history = findings.experiment.history(metric, MOST_DRAWN)
+def _curve(findings: Findings, look: Looks, metric: str, where: str) -> Picture | None:
+    shown = telling(findings, MOST_LINES)
+    history = findings.experiment.history(metric, MOST_DRAWN, shown)
     history = history[np.isfinite(history["value"].astype(float))]
     if history.empty:
         return None
     figure, (axes,) = draw(2.5)
     name = findings.experiment.metric(metric).in_words.removeprefix("curve ")
-    figures.learning_curves(axes, pd.DataFrame(history), look, name)
+    ends = figures.learning_curves(axes, pd.DataFrame(history), {k: look[k] for k in shown}, name)
     if findings.experiment.is_own:
         axes.set_xlabel("step")
-    title = f"{sentence_case(name)} {where}"
-    caption = "Line: mean over seeds. Band: from the lowest seed to the highest."
+    caption = BAND + some_of_all(len(shown), len(look))
     reason = refusal(findings.experiment, metric)
     if reason is not None and metric.startswith("eval.") and range_factors(findings.experiment):
         caption += " Each condition over its own trained levels: not for ranking."
     elif reason is not None:
         caption += f" Not for ranking: {reason}."
-    section = "codebook" if metric == "train.perplexity" else "learning"
-    return Picture(section=section, title=title, caption=caption, svg=svg(figure, title))
-
-
-def _codebook(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
-    experiment = findings.experiment
-    usage = scores(experiment, "eval.codebook_usage").means
-    perplexity = scores(experiment, "eval.perplexity").means
-    if np.isnan(usage).all() or np.isnan(perplexity).all():
-        return None
-    configurations = [
-        experiment.records_at(k)[0].trial.ours for k in range(len(experiment.conditions))
-    ]
-    tokens = [c.evaluation.codebook_tokens for c in configurations]
-    if len(set(tokens)) > 1:  # both are bounded by what was counted
-        return None
-    codes = np.array([c.model.num_embeddings for c in configurations], dtype=float)
-    bounds = np.minimum(codes, tokens)
-    figure, (left, right) = draw(0.9 + 0.3 * len(look), num_columns=2)
-    figures.bounded_values(left, 100 * usage, 100 * bounds / codes, look)
-    figures.bounded_values(right, perplexity, bounds, look)
-    left.set_xticks([0, 50, 100])
-    left.set_xlim(0, 112)
-    left.set_title("Codes used, %", color=INK)
-    right.set_title("Perplexity, codes", color=INK)
-    right.tick_params(labelleft=False)
-    title = "Codebook usage and perplexity against their bound"
-    counted = f"{tokens[0]:,}"
-    caption = (
-        f"By {_factors(findings)}. Dots are trials, the bar their mean, the tick the most that is "
-        f"possible: the smaller of the codebook's size and the {counted} held-out tokens counted."
+    return Picture(
+        name=f"curve-{_file_part(metric)}",
+        section="codebook" if metric == "train.perplexity" else "learning",
+        title=f"{sentence_case(name)} {where}",
+        caption=caption,
+        text=curves_text(findings, ends),
+        figure=figure,
     )
-    return Picture(section="codebook", title=title, caption=caption, svg=svg(figure, title))
 
 
-def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
+def _file_part(metric: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in metric.lower())
+
+
+def _levels(findings: Findings, look: Looks) -> Picture | None:
     experiment, levels = findings.experiment, findings.levels
     if levels is None or findings.by_level is None:
         return None
     errors = level_errors(experiment, findings.by_level)
     if errors is None:
         return None
+    shown = telling(findings, MOST_LINES)
+    of_shown, chosen = errors[list(shown)], [look[k] for k in shown]
     has_differences = any(contrast.seeds for contrast in findings.contrasts)
     rows = 2 if has_differences else 1
     figure, axes = draw(1.9 * rows + 0.4, num_rows=rows)
-    figures.errors_by_level(axes[0], levels.log_snr, errors, look, is_labelled=not has_differences)
+    ends = figures.errors_by_level(
+        axes[0], levels.log_snr, of_shown, chosen, is_labelled=not has_differences
+    )
     if has_differences and experiment.baseline is not None:
-        figures.differences_by_level(axes[1], levels.log_snr, errors, look, experiment.baseline)
+        base = errors[experiment.baseline]
+        figures.differences_by_level(axes[1], levels.log_snr, of_shown, chosen, base)
         axes[0].tick_params(labelbottom=False)
     else:
         axes[0].set_xlabel(figures.LEVELS)
     for panel in axes:
         figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
-    title = (
-        f"{sentence_case(findings.experiment.metric(findings.by_level).in_words)} by noise level"
+    return Picture(
+        name="levels",
+        section="levels",
+        title=f"{sentence_case(experiment.metric(findings.by_level).in_words)} by noise level",
+        caption=_levels_caption(findings, has_differences=has_differences)
+        + some_of_all(len(shown), len(look)),
+        text=curves_text(findings, [(shown[row], first, last) for row, first, last in ends]),
+        figure=figure,
     )
+
+
+def _levels_caption(findings: Findings, *, has_differences: bool) -> str:
     caption = "Mean over seeds."
     if has_differences:
         caption = "Above, the error itself; below, the difference, with a band over seeds."
@@ -191,21 +221,29 @@ def _levels(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
             " Shaded levels lie outside the trained timestep range of at least one condition: "
             "they are extrapolation and enter no comparison."
         )
-    return Picture(section="levels", title=title, caption=caption, svg=svg(figure, title))
+    return caption
 
 
-def _cost(findings: Findings, look: tuple[Look, ...]) -> Picture | None:
-    metric = findings.secondary_named("cost.step_seconds")
-    if metric is None or findings.refused is not None or _num_completed(findings) < 2:
+def _cost(findings: Findings, look: Looks) -> Picture | None:
+    metric, found = findings.secondary_named(STEP_SECONDS), findings.trade_off
+    if metric is None or found is None or _num_completed(findings) < 2:
         return None
-    figure, (axes,) = draw(2.6)
-    figures.quality_against_cost(axes, 1000 * metric.scores.means, findings.scores.means, look)
+    figure, (axes,) = draw(2.7)
+    trials_behind(axes, 1000 * metric.scores.means, findings.scores.means, look)
+    in_ms = replace(found, cost=1000 * found.cost)
+    quality_against_cost(axes, in_ms, look, telling(findings, MOST_LINES))
     axes.set_xlabel("time of a training step, ms")
     axes.set_ylabel(findings.primary.in_words)
-    title = f"{sentence_case(findings.primary.in_words)} against the time of a step"
-    caption = "Faint: trials. Bold: means of conditions."
+    caption = FRONT
     if findings.has_mixed_machines:
         caption += " Machines were mixed, so times are no fair comparison."
     elif findings.step_times is not None and findings.step_times.num_sessions > 1:
         caption += " Trials ran at different times, perhaps beside other load."
-    return Picture(section="cost", title=title, caption=caption, svg=svg(figure, title))
+    return Picture(
+        name="cost",
+        section="cost",
+        title=f"{sentence_case(findings.primary.in_words)} against the time of a step",
+        caption=caption,
+        text=front_text(findings),
+        figure=figure,
+    )

@@ -16,22 +16,24 @@ from qdexp_analysis import appearance
 from qdexp_analysis.account import unfinished
 from qdexp_analysis.clips import clips
 from qdexp_analysis.document import document, sentences
+from qdexp_analysis.figure_files import FIGURES, figure_contents, remove_others
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.frames import contrast_frame
 from qdexp_analysis.gallery import pictures
 from qdexp_analysis.latex import latex_lines, latex_text
+from qdexp_analysis.picture import Picture
 from qdexp_analysis.report_json import json_text
 from qdexp_analysis.spreadsheet import csv_text, trial_rows
 from qdexp_analysis.table import load
 from qdexp_analysis.words import answer
-from qdexp_analysis.written import ReportFiles, keep, key_of, report_files
+from qdexp_analysis.written import FILES, ReportFiles, keep, key_of, report_files
 
 Format = Literal["html", "md", "latex", "csv", "contrasts", "json"]
 """How a report can be written: ``csv`` is one row a trial and metric, ``contrasts`` one each."""
 
 
 def write_report(name: str, runs: Path, out_folder: Path | None = None) -> ReportFiles:
-    """Writes an experiment's report in every format.
+    """Writes an experiment's report in every format, its figures as SVG and PNG.
 
     Args:
         name: The experiment.
@@ -45,21 +47,20 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
     """
     key = key_of(name, runs)
     findings = find(load(name, runs))
-    if not out_folder and (
-        Path(name).name != name or name == ".."
-    ):  # from a ledger that no spec was read for
-        raise RequestError(
-            f"report: expected the name of a folder, found '{name}', which is a path: name a file "
-            "with --out"
-        )
-    folder = out_folder or runs / "reports" / name
-    files = report_files(folder, _summary(findings))
-    texts = {format_: _rendered(findings, format_, runs) for format_ in get_args(Format)}
+    folder = out_folder or _own_folder(name, runs)
+    drawn = pictures(findings)
+    drawings = figure_contents(drawn)
+    contents = drawings | {
+        FILES[format_]: _rendered(findings, format_, runs, drawn).encode()
+        for format_ in get_args(Format)
+    }
+    files = report_files(folder, _summary(findings), tuple(drawings))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for format_, path in files.by_format.items():
-            _write(path, texts[format_])
+        (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+        for file, content in contents.items():
+            _write(folder / file, content)
         if out_folder is None:
+            remove_others(folder, drawings)
             keep(files, key)
     except OSError as error:
         raise RequestError(
@@ -68,6 +69,15 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
             "--out`, or another folder with --runs"
         ) from None
     return files
+
+
+def _own_folder(name: str, runs: Path) -> Path:
+    if Path(name).name != name or name == "..":  # from a ledger that no spec was read for
+        raise RequestError(
+            f"report: expected the name of a folder, found '{name}', which is a path: name a file "
+            "with --out"
+        )
+    return runs / "reports" / name
 
 
 def render(name: str, runs: Path, format_: str) -> str:
@@ -80,11 +90,13 @@ def render(name: str, runs: Path, format_: str) -> str:
     """
     for known in get_args(Format):
         if format_ == known:
-            return _rendered(find(load(name, runs)), known, runs)
+            findings = find(load(name, runs))
+            drawn = pictures(findings) if known == "html" else ()
+            return _rendered(findings, known, runs, drawn)
     raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
 
 
-def _rendered(findings: Findings, format_: Format, runs: Path) -> str:
+def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Picture, ...]) -> str:
     if format_ == "csv":
         return csv_text(trial_rows(findings.experiment))
     if format_ == "contrasts":
@@ -98,10 +110,9 @@ def _rendered(findings: Findings, format_: Format, runs: Path) -> str:
         content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
     content["clips"] = clips(findings.experiment, runs)
     if format_ == "html":
-        drawn = pictures(findings)
         content["pictures"] = {
             section: [
-                {"title": p.title, "caption": p.caption, "svg": Markup(p.svg)}
+                {"name": p.name, "title": p.title, "caption": p.caption, "svg": Markup(p.inline())}
                 for p in drawn
                 if p.section == section
             ]
@@ -164,14 +175,14 @@ def _summary(findings: Findings) -> tuple[str, ...]:
     return (*([warning] if warning else []), *(sentences(findings) or answer(findings)))
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Replaces a file at once: a reader sees the old one or the new one.
 
     One writer at a time, under one name beside it, which a killed one leaves to the next.
     """
     beside = path.with_name(f".{path.name}.new")
     with _alone_in(path.parent):
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(content)
         beside.replace(path)
 
 

@@ -1,7 +1,7 @@
 """From the ledger to tidy tables in which every planned trial is accounted for."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -144,18 +144,29 @@ class Experiment:
         with Ledger(self.file) as ledger:
             return frozenset(history_names(ledger, self._measured))
 
-    def history(self, metric: str, most_points: int | None = None) -> pd.DataFrame:
+    def history(
+        self,
+        metric: str,
+        most_points: int | None = None,
+        conditions: Collection[int] | None = None,
+    ) -> pd.DataFrame:
         """Returns the rows of `histories` of one metric, perhaps thinned.
 
         Args:
             metric: Its name.
             most_points: About how many points of each trial are wanted; all unless given.
+            conditions: Positions of those that are wanted; all unless given.
 
         Raises:
             LedgerError: The ledger cannot be read.
         """
+        wanted = {
+            trial_id: place
+            for trial_id, place in self._measured.items()
+            if conditions is None or place[0] in conditions
+        }
         with Ledger(self.file) as ledger:
-            return read_histories(ledger, self._measured, [metric], most_points)
+            return read_histories(ledger, wanted, [metric], most_points)
 
     @cached_property
     def _measured(self) -> dict[str, tuple[int, int]]:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.design_words import primary_sentences
-from qdexp_analysis.findings import Findings, Prospect, means_over_seeds
+from qdexp_analysis.findings import Findings, means_over_seeds
 from qdexp_analysis.missing_words import missing_text, pairing_text
 from qdexp_analysis.planning import MOST_SEEDS
+from qdexp_analysis.prospects import Prospect
 from qdexp_analysis.quantities import Differences, measured, number, p_after
 from qdexp_analysis.standing import status_of
 from qdexp_analysis.step_times import STEP_SECONDS, StepRatio

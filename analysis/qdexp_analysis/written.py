@@ -44,6 +44,17 @@ _FACTS = (
 """All that the ledger has of an experiment; outcomes never change, so their ids and times do."""
 
 
+FILES = {
+    "html": "report.html",
+    "md": "report.md",
+    "latex": "report.tex",
+    "csv": "trials.csv",
+    "contrasts": "contrasts.csv",
+    "json": "report.json",
+}
+"""The name of a report's file in each format."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportFiles:
     """Where a report was written, and what it says.
@@ -56,6 +67,7 @@ class ReportFiles:
         contrasts: Every contrast, as CSV.
         json: The numbers and the words, of a documented form.
         summary_lines: The answer and the verdicts, for a terminal.
+        figures: Every figure as SVG and as PNG.
     """
 
     html: Path
@@ -65,6 +77,7 @@ class ReportFiles:
     latex: Path
     contrasts: Path
     json: Path
+    figures: tuple[Path, ...] = ()
 
     @property
     def by_format(self) -> dict[str, Path]:
@@ -85,16 +98,19 @@ class ReportFiles:
         return f'{said}<p><a href="{page}">{html.escape(str(self.html))}</a></p>'
 
 
-def report_files(folder: Path, summary_lines: tuple[str, ...]) -> ReportFiles:
-    """Returns the files of a report in a folder."""
+def report_files(
+    folder: Path, summary_lines: tuple[str, ...], figures: tuple[str, ...] = ()
+) -> ReportFiles:
+    """Returns the files of a report in a folder; figures by their paths in it."""
     return ReportFiles(
-        html=folder / "report.html",
-        markdown=folder / "report.md",
-        csv=folder / "trials.csv",
-        latex=folder / "report.tex",
-        contrasts=folder / "contrasts.csv",
-        json=folder / "report.json",
+        html=folder / FILES["html"],
+        markdown=folder / FILES["md"],
+        csv=folder / FILES["csv"],
+        latex=folder / FILES["latex"],
+        contrasts=folder / FILES["contrasts"],
+        json=folder / FILES["json"],
         summary_lines=summary_lines,
+        figures=tuple(folder / name for name in figures),
     )
 
 
@@ -120,7 +136,12 @@ def keep(files: ReportFiles, key: str) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    content = {"key": key, "files": _hashes(files), "summary": files.summary_lines}
+    content = {
+        "key": key,
+        "files": _hashes(files),
+        "summary": files.summary_lines,
+        "figures": [path.relative_to(files.html.parent).as_posix() for path in files.figures],
+    }
     path = files.html.with_name(KEPT)
     beside = path.with_name(f".{KEPT}.new")
     beside.write_text(json.dumps(content), encoding="utf-8")
@@ -136,7 +157,7 @@ def current(name: str, runs: Path) -> ReportFiles | None:
     folder = runs / "reports" / name
     try:
         content: dict[str, Any] = json.loads((folder / KEPT).read_text(encoding="utf-8"))
-        files = report_files(folder, tuple(content["summary"]))
+        files = report_files(folder, tuple(content["summary"]), tuple(content["figures"]))
         is_whole = content["files"] == _hashes(files)
         key = content["key"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -145,7 +166,7 @@ def current(name: str, runs: Path) -> ReportFiles | None:
 
 
 def _hashes(files: ReportFiles) -> dict[str, str]:
-    paths = files.by_format.values()
+    paths = (*files.by_format.values(), *files.figures)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

@@ -253,6 +253,7 @@ def _arrays(made: Made, errors: np.ndarray, trial: Trial) -> dict[str, Array]:
         "eval.level_log_snr": LOG_SNR,
         "eval.level_timesteps": timesteps.astype(float),
         "eval.code_counts": np.full(codes, 65_536 / codes),
+        "eval.bucket_code_use": np.array([[0.4, 0.3, 0.2], [900.0, 700.0, 500.0], [6.8, 6.5, 6.2]]),
     }
     if made.clips_per_video:
         numbers["eval.clip_sources"] = np.arange(made.num_clips) // made.clips_per_video * 1.0

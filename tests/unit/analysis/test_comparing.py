@@ -4,10 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from qdexp_analysis import compare, find, load, render
-from qdexp_analysis.fewer import MOST_CONDITIONS, drawn, of_conditions
 
 from qdexp.errors import NotFoundError
 
@@ -75,28 +73,3 @@ def test_machines_that_conditions_share_unequally_are_flagged_beside_the_costs(
 
 def test_same_machine_for_all_is_not_flagged(make_ledger: Make, made: type[Any]) -> None:
     assert find(load("codebook_size", make_ledger(made()))).mixtures == ()
-
-
-def test_figures_of_many_conditions_show_the_baseline_and_the_extremes(
-    make_ledger: Make, made: type[Any]
-) -> None:
-    levels = tuple(range(4096, 4096 + 64 * 30, 64))
-    effects = {(level,): 0.01 * k for k, level in enumerate(levels)}
-    runs = make_ledger(
-        made(factors={"model.num_embeddings": levels}, baseline=(levels[15],), effects=effects,
-             seeds=(0, 1, 2))
-    )  # fmt: skip
-    findings = find(load("codebook_size", runs))
-    positions = drawn(findings)
-    assert len(positions) == MOST_CONDITIONS
-    assert {0, 15, 29} <= set(positions)
-    assert not {12, 13, 17, 18} & set(positions)
-    few = of_conditions(findings, positions)
-    assert few.experiment.baseline == positions.index(15)
-    for contrast in few.contrasts:
-        old = next(c for c in findings.contrasts if c.condition == positions[contrast.condition])
-        assert contrast.estimate == old.estimate
-    assert np.array_equal(few.scores.means, findings.scores.means[list(positions)])
-    page = render("codebook_size", runs, "html")
-    assert "Drawn are 24 of 30 conditions" in page
-    assert page.count('<th scope="row">') > 60

@@ -343,11 +343,12 @@ def test_the_map_has_the_numbers_of_the_table_and_of_the_sentence(
             share = contrast.estimate.mean / contrast.baseline_mean
             assert table.shares[row, column] == pytest.approx(share)
     said = effect_sentences(findings)[2].partition(" by ")[2].partition(": ")[0]
-    assert said in drawn["caption"]
-    assert "The interaction holds" in drawn["caption"]
-    assert drawn["svg"].count("<text") + drawn["svg"].count("<g id") >= 12
-    assert "var(--condition-0" in drawn["svg"], "colours follow the page's theme"
-    assert f'aria-label="{drawn["title"]}"' in render("codebook_size", runs, "html")
+    assert said in drawn.caption
+    assert "The interaction holds" in drawn.caption
+    inline = drawn.inline()
+    assert inline.count("<text") + inline.count("<g id") >= 12
+    assert "var(--condition-0" in inline, "colours follow the page's theme"
+    assert drawn.title in render("codebook_size", runs, "html")
 
 
 def test_sizes_stand_beside_the_intervals(make_ledger: Ledger, made: type[Any]) -> None:

@@ -50,7 +50,7 @@ def test_page_loads_nothing_and_every_figure_has_a_text(make_ledger: Make, made:
     page = _page(text)
     assert all(target.startswith("#") for target in page.loaded)
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
-    assert len(page.figures) == 8
+    assert len(page.figures) == 10
     assert all(page.figures)
     assert len(page.ids) == len(set(page.ids))
     assert "url(http" not in text
@@ -137,6 +137,7 @@ def test_report_is_written_under_the_runs_folder_and_nothing_else_is(
     assert sorted(path.name for path in folder.iterdir()) == [
         ".written.json",
         "contrasts.csv",
+        "figures",
         "report.html",
         "report.json",
         "report.md",
@@ -195,8 +196,8 @@ def test_planned_contrasts_without_a_result_are_said_to_count(
 @pytest.mark.parametrize(
     ("changes", "num_figures"),
     [
-        ({"factors": {"model.num_embeddings": (8192,)}}, 5),
-        ({"statuses": {((k,), s): "missing" for k in (4096, 16384) for s in range(3)}}, 5),
+        ({"factors": {"model.num_embeddings": (8192,)}}, 7),
+        ({"statuses": {((k,), s): "missing" for k in (4096, 16384) for s in range(3)}}, 7),
     ],
     ids=["one condition", "only the baseline"],
 )
