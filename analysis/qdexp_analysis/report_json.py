@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qdexp.config.metric import Metric
+from qdexp.experiment.controls import control_name
 from qdexp_analysis.account import failures, provenance, unfinished, warnings
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.design_words import effect_sentence, left_out_sentences
@@ -178,11 +179,13 @@ def _trials(experiment: Experiment) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for record in experiment.all_records:
         outcome = record.outcome
-        is_compared = bool(record.condition)
+        control = control_name(record.condition)
+        is_compared = bool(record.condition) and not control
         found.append(
             {
                 "trial_id": record.trial_id,
                 "condition": experiment.place(record)[0] if is_compared else None,
+                "control": control,
                 "seed": record.trial.seed,
                 "status": status_of(record),
                 "step": outcome.step if outcome else None,

@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from qdexp_analysis.document import document
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.look_words import red_flag
 from qdexp_analysis.looks import ONE_LOOK, Looks
-from qdexp_analysis.report import render
+from qdexp_analysis.report import Format, render
 from qdexp_analysis.sequence import Course, judge_in_course
 from qdexp_analysis.table import load
 
@@ -201,8 +202,10 @@ def test_controls_stand_beside_the_family_and_are_accounted_for(
     text = " ".join(document(findings)["controls"])
     assert "Control none, the baseline without its quantizer" in text
     assert "not part of the family" in text
-    for form in ("md", "html", "csv"):
+    for form in get_args(Format):
         assert render("codebook_size", runs, form)
+    trials = json.loads(render("codebook_size", runs, "json"))["trials"]
+    assert Counter(trial["control"] for trial in trials) == {None: 15, "twin": 5, "none": 5}
 
 
 @pytest.mark.parametrize(("change", "verdict"), [(0.05, "worse"), (-0.05, "better")])
@@ -215,6 +218,7 @@ def test_a_twin_that_differs_is_a_red_flag_in_every_rendering(
     assert f"Red flag: the control twin, the baseline in another data order, is {verdict}" in (
         red_flag(found(runs))
     )
+    assert "Red flag" in render("codebook_size", runs, "latex").partition("{Verdicts")[0]
     assert "Red flag" in render("codebook_size", runs, "md").partition("## Verdicts")[0]
     assert "Red flag" in render("codebook_size", runs, "html").partition("<h2>Verdicts")[0]
 
