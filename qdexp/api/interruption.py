@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-from qdexp.errors import InterruptedRunError
+from qdexp.errors import InterruptedRunError, QdexpError
 
 Hear = Callable[[int, FrameType | None], None]
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 AGAIN_SECONDS = 0.05
 """How long after an interruption that got lost it comes again."""
@@ -23,7 +25,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def signals_interrupt(
-    hear: Hear = _interrupt, signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGUSR1)
+    hear: Hear = _interrupt, signals: Sequence[signal.Signals] = STOPPING
 ) -> Generator[None]:
     """Makes Ctrl-C, and a scheduler's SIGTERM and SIGUSR1, an interruption that can go on.
 
@@ -31,19 +33,22 @@ def signals_interrupt(
 
     Args:
         hear: Handles the signals; raises KeyboardInterrupt to interrupt.
-        signals: Those that it handles. Python itself makes a KeyboardInterrupt of Ctrl-C.
+        signals: Those that it handles.
 
     Raises:
         InterruptedRunError: One came.
     """
+    by = _Insistent(hear, signals[0])
     is_main = threading.current_thread() is threading.main_thread()
     try:
-        if is_main:
-            with _handled(_Insistent(hear, signals[0]), signals):
-                yield
-        else:
+        with _handled(by, signals if is_main else ()):
             yield
-    except KeyboardInterrupt:
+    except QdexpError:
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        # Compiled code may make another error of an interruption that it meets.
+        if not by.has_interrupted and not isinstance(error, KeyboardInterrupt):
+            raise
         raise InterruptedRunError(
             "stopped: what is finished is kept, and the same command goes on from there"
         ) from None
@@ -51,6 +56,9 @@ def signals_interrupt(
 
 @contextmanager
 def _handled(by: "_Insistent", signals: Sequence[signal.Signals]) -> Generator[None]:
+    if not signals:
+        yield
+        return
     former = {each: signal.signal(each, by.hear) for each in signals}
     sys.unraisablehook = by.notice
     try:
@@ -74,6 +82,7 @@ class _Insistent:
 
     def __init__(self, hear: Hear, signal_: signal.Signals) -> None:
         self.former_hook = sys.unraisablehook
+        self.has_interrupted = False
         self._hear = hear
         self._signal = signal_
         self._again: threading.Timer | None = None
@@ -87,6 +96,7 @@ class _Insistent:
         if self._again is not None:
             self.rest()
             raise KeyboardInterrupt
+        self.has_interrupted = True
         self._hear(number, frame)
 
     def notice(self, unraisable: "sys.UnraisableHookArgs") -> None:

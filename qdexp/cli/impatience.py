@@ -7,8 +7,6 @@ from types import FrameType
 
 from qdexp.api import interruption
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
 _STDERR = 2
 _SHOW_CURSOR = "\x1b[?25h"
 
@@ -45,7 +43,7 @@ class Impatience:
 
 def signals_interrupt() -> AbstractContextManager[None]:
     """Makes signals an interruption that can go on; a second one ends this process at once."""
-    return interruption.signals_interrupt(Impatience().hear, STOPPING)
+    return interruption.signals_interrupt(Impatience().hear)
 
 
 def _say(line: str) -> None:

@@ -20,6 +20,7 @@ from killed_runs import COMMAND, MARK, SPEC, Ended, ForkServer, Kill
 pytestmark = pytest.mark.slow
 
 GROUPS = {
+    "report": r"\w+ \.{0,2}((report|trials|contrasts|written)\.\w+|[a-z-]+\.(png|svg))(\.new)?",
     "ledger": r"ledger\.sqlite .*",
     "latents cache": r"\w+ latents/.*",
     "checkpoint": r"\w+ checkpoint\..*|sync a folder",
@@ -30,9 +31,8 @@ GROUPS = {
     "MLflow artifact": r"MLflow log_(artifact|text)|rename .*\.(json|png|gif)",
     "MLflow end": r"MLflow (set_terminated|update_run|set_experiment_tag)",
     "pictures": r"open .*\.(gif|png)",
-    "report": r"\w+ .*(report|trials)\..*",
 }
-"""Kinds of write, by what they write. One that belongs to none of them is a group of its own."""
+"""Kinds of write, by what they write: the first that fits. One that fits none is its own group."""
 
 
 def started(server: ForkServer, folder: Path, kill: Kill | None = None) -> Ended:

