@@ -1,6 +1,10 @@
 """Clips as files: what is written is what is seen."""
 
 import io
+import os
+import platform
+import subprocess
+import sys
 
 import av
 import numpy as np
@@ -61,6 +65,31 @@ def test_speeds_that_no_file_can_say_become_the_nearest(
 def test_the_same_frames_make_the_same_bytes(frames: Frames) -> None:
     assert mp4(frames) == mp4(frames.copy())
     assert gif(frames) == gif(frames.copy())
+
+
+ENCODE = """
+import hashlib, numpy as np
+from qdexp.data.clip_files import mp4
+draw = np.random.default_rng(0)
+frames = draw.normal(size=(5, 32, 1, 3)) * draw.normal(size=(5, 1, 32, 3)) * 90
+print(hashlib.sha256(mp4(frames.clip(0, 255).astype(np.uint8))).hexdigest())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc fills memory on request")
+def test_the_bytes_do_not_depend_on_what_memory_held_before() -> None:
+    """x264's macroblock tree read unwritten memory: these frames became four different files."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", ENCODE],
+            env=os.environ | {"MALLOC_PERTURB_": fill},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for fill in ("0", "1", "85", "170")
+    }
+    assert len(found) == 1
 
 
 def test_a_clip_of_one_frame_is_a_clip(frames: Frames) -> None:
