@@ -41,7 +41,7 @@ set:
   evaluation.codebook_tokens: 256
 factors:
   model.num_embeddings: {levels: [32, 64], baseline: 32}
-seeds: 3
+seeds: {until_decided: true, min: 2, max: 3}
 """
 
 
