@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCES = sorted([*Path("qdexp").rglob("*.py"), *Path("analysis").rglob("*.py")])
+TESTS = sorted(Path("tests").rglob("*.py"))
 TRACKED = subprocess.run(
     ["git", "ls-files"], capture_output=True, text=True, check=True
 ).stdout.splitlines()
@@ -28,12 +29,16 @@ def test_imports_point_down() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=str)
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=str)
 def test_module_is_small_and_says_what_it_is(path: Path) -> None:
     text = path.read_text()
     assert len(text.splitlines()) <= 300
     assert ast.get_docstring(ast.parse(text)), "no module docstring"
     assert path.stem not in NAMELESS
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_functions_fit_a_screen(path: Path) -> None:
     long = {
         node.name: size
         for node in functions(path)

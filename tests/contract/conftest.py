@@ -1,3 +1,5 @@
+"""Stores and servers of MLflow, and a Ray cluster, each started once for many tests."""
+
 import shutil
 import sys
 import tempfile
@@ -51,3 +53,11 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    from qdexp.backends.ray_tune import local_cluster
+
+    with local_cluster():
+        yield

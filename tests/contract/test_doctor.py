@@ -14,16 +14,17 @@ from tracking_servers import free_port
 
 from qdexp.backends.mlflow_tracker import Location, MlflowTracker
 from qdexp.cli import doctor_command
-from qdexp.errors import LedgerInUseError
+from qdexp.errors import InterruptedRunError, LedgerInUseError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import conduct
-from qdexp.execution.ports import Assignment, Listener, Reported, Tracker
+from qdexp.execution.ports import Assignment, Reported, Tracker
 from qdexp.execution.silence import SILENT
 from qdexp.experiment.reader import read_spec
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Outcome
 from qdexp.results.recorder import Recorder
 from qdexp.results.sealed import seal
+from tests.unit.execution.fakes import Ending, FakeDataset, FakeExecutor
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -41,33 +42,9 @@ seeds: 1
 """
 
 
-class FakeExecutor:
-    """Completes every trial but those that it is to leave running, with the same history."""
-
-    def __init__(self, num_unfinished: int = 0) -> None:
-        self.num_unfinished = num_unfinished
-
-    def check(self) -> None: ...
-
-    def execute(
-        self,
-        assignments: Sequence[Assignment],
-        listener: Listener,
-        deadline: float | None = None,
-    ) -> None:
-        assert deadline is None
-        for place, assignment in enumerate(assignments):
-            listener.on_start(assignment.trial.trial_id)
-            if place >= self.num_unfinished:
-                listener.on_outcome(outcome(assignment.trial))
-
-
-class FakeDataset:
-    def fingerprint(self, config: object) -> str:  # noqa: ARG002
-        return "f" * 64
-
-    def prepare(self, config: object, cache: Path) -> Path:  # noqa: ARG002
-        return cache
+def measured(assignment: Assignment) -> Outcome:
+    """Completes a trial with a history."""
+    return outcome(assignment.trial)
 
 
 def picture(_: Outcome, folder: Path) -> Sequence[Path]:
@@ -82,12 +59,12 @@ def report(runs: Path) -> Reported:
     return Reported(summary=("undecided",), page=page)
 
 
-def run(runs: Path, executor: FakeExecutor, tracker: Tracker | None = None) -> None:
+def run(runs: Path, tracker: Tracker | None = None, *, end: Ending = measured) -> None:
     spec = runs.parent / "spec.yaml"
     spec.write_text(SPEC)
     outside = Collaborators(
         dataset=FakeDataset(),
-        executor=executor,
+        executor=FakeExecutor(end),
         tracker=tracker or MlflowTracker(Location(runs=runs)),
         display=SILENT,
         draw=picture,
@@ -110,7 +87,7 @@ def fresh(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def runs(fresh: Path) -> Path:
     """A runs folder with a finished experiment of two trials, mirrored."""
-    run(fresh, FakeExecutor())
+    run(fresh)
     return fresh
 
 
@@ -178,7 +155,9 @@ def test_wrong_status_is_put_right(doctor: Doctor, reader: Reader) -> None:
 def test_run_of_a_trial_without_an_outcome_is_killed(
     fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(fresh, FakeExecutor(num_unfinished=1))
+    ends = iter([measured, lambda _: None])
+    with pytest.raises(InterruptedRunError):
+        run(fresh, end=lambda assignment: next(ends)(assignment))
     reader = Reader(Location(runs=fresh))
     (killed,) = [each for each in reader.runs("trial") if each.info.status == "KILLED"]
     reader.client.update_run(killed.info.run_id, status="RUNNING")
@@ -224,7 +203,7 @@ def test_what_a_server_that_was_away_lacks_is_added(
     fresh: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     away = Location(runs=fresh, uri=f"http://127.0.0.1:{free_port()}")
-    run(fresh, FakeExecutor(), MlflowTracker(away))
+    run(fresh, MlflowTracker(away))
     doctor = Doctor(fresh, capsys)
     doctor.mends(
         "experiment sizes: MLflow had no run of it: made",
@@ -295,7 +274,7 @@ def test_store_in_the_folder_is_not_made_for_a_ledger_that_is_mirrored_elsewhere
 ) -> None:
     folder = tmp_path / "elsewhere"
     (fresh / "mlflow.db").rename(tmp_path / "t")
-    run(folder, FakeExecutor(), MlflowTracker(Location(runs=folder, uri=f"sqlite:///{tmp_path}/t")))
+    run(folder, MlflowTracker(Location(runs=folder, uri=f"sqlite:///{tmp_path}/t")))
     assert doctor_command.examine(runs=folder, tracking_uri=None, as_json=False) == 0
     assert f"this ledger is mirrored at sqlite:///{tmp_path}/t" in capsys.readouterr().err
     assert not (folder / "mlflow.db").exists()

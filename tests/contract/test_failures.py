@@ -1,146 +1,21 @@
-"""What goes wrong in a trial, and what it prints, with each executor."""
+"""What goes wrong in a trial: both executors pass the suite, and do what is theirs alone."""
 
 import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from failures_contract import FailuresContract, failure
+from toy_assignments import Heard, assignment, executed
 
 from qdexp.backends.inline import InlineExecutor
-from qdexp.config.presets import preset
-from qdexp.errors import BudgetSpentError, InterruptedRunError
-from qdexp.execution.ports import Assignment, Executor, Workspace
-from qdexp.execution.trial_log import LOG_FILE, last_lines
+from qdexp.errors import InterruptedRunError
+from qdexp.execution.ports import Assignment, Executor
+from qdexp.execution.trial_log import LOG_FILE
 from qdexp.experiment.spec import Resources
-from qdexp.experiment.trial import Trial
-from qdexp.results.outcome import Outcome, Progress
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.steps: dict[str, list[int]] = {}
-        self.outcomes: dict[str, Outcome] = {}
-
-    def on_start(self, trial_id: str) -> None:
-        self.steps[trial_id] = []
-
-    def on_progress(self, trial_id: str, progress: Progress) -> None:
-        self.steps[trial_id].append(progress.step)
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        assert outcome.trial_id not in self.outcomes
-        self.outcomes[outcome.trial_id] = outcome
-
-
-def assignment(folder: Path, toy: str, budget: float | None = None, seed: int = 0) -> Assignment:
-    trial = Trial(
-        configuration=preset("tiny"),
-        seed=seed,
-        data_fingerprint="none",
-        trainable=f"toy_trainables:{toy}",
-    )
-    own = folder / trial.trial_id
-    own.mkdir(exist_ok=True)
-    workspace = Workspace(folder=own, latents=folder / "latents")
-    return Assignment(trial=trial, workspace=workspace, budget_seconds=budget)
-
-
-def executed(executor: Executor, *trials: Assignment) -> list[Outcome]:
-    heard = Heard()
-    executor.execute(trials, heard)
-    return [heard.outcomes[each.trial.trial_id] for each in trials]
-
-
-def failure(outcome: Outcome) -> tuple[str, str | None, str]:
-    assert outcome.failure is not None
-    return outcome.status, outcome.failure.kind, outcome.failure.reason
-
-
-class FailuresContract:
-    """The suite; a subclass names its executor."""
-
-    @pytest.fixture
-    def executor(self) -> Executor:
-        raise NotImplementedError
-
-    def test_trial_beyond_its_budget_stops_at_its_next_report_and_the_next_one_runs(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        endless = assignment(tmp_path, "never_ends", 0.2)
-        ended, next_one = executed(executor, endless, assignment(tmp_path, "completes"))
-        status, kind, reason = failure(ended)
-        assert (status, kind) == ("failed", "timeout")
-        assert reason.startswith("it took longer than its budget of 0.2 s and was stopped at")
-        assert "raise budget.trial" in reason
-        assert ended.history["train.toy"].steps[0] == 0
-        assert (endless.workspace.folder / "was_closed").exists()
-        assert next_one.status == "completed"
-
-    def test_trial_that_never_reports_is_ended_and_the_next_one_runs(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        stuck = assignment(tmp_path, "never_reports", 0.2)
-        ended, next_one = executed(executor, stuck, assignment(tmp_path, "completes"))
-        status, kind, reason = failure(ended)
-        assert (status, kind) == ("failed", "timeout")
-        assert "reported nothing" in reason
-        assert next_one.status == "completed"
-
-    def test_trial_within_its_budget_is_left_alone(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        (ended,) = executed(executor, assignment(tmp_path, "completes", 600.0))
-        assert ended.status == "completed"
-
-    def test_deadline_closes_running_trials_and_starts_no_other(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        trials = [assignment(tmp_path, "never_ends", seed=seed) for seed in range(5)]
-        heard = Heard()
-
-        class UntilFirstReport(Heard):
-            def on_progress(self, trial_id: str, progress: Progress) -> None:
-                heard.steps.setdefault(trial_id, []).append(progress.step)
-
-        with pytest.raises(BudgetSpentError, match=r"raise budget\.experiment"):
-            executor.execute(trials, UntilFirstReport(), time.monotonic() + 2.0)
-        closed = {each.parent.name for each in tmp_path.glob("*/was_closed")}
-        assert closed == set(heard.steps)
-        assert len(closed) < len(trials)
-
-    def test_deadline_that_has_passed_starts_nothing(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        heard = Heard()
-        with pytest.raises(BudgetSpentError):
-            executor.execute([assignment(tmp_path, "completes")], heard, time.monotonic() - 1.0)
-        assert heard.outcomes == {}
-
-    def test_log_holds_what_a_trainable_prints_and_logs_attempt_after_attempt(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        speaking = assignment(tmp_path, "speaks")
-        executed(executor, speaking)
-        executed(executor, speaking)
-        log = (speaking.workspace.folder / LOG_FILE).read_text()
-        for line in ("on stdout, in Python", "on stderr, in Python", "and later"):
-            assert log.splitlines().count(line) == 2
-        assert log.count("WARNING toys: through logging") == 2
-        assert log.count("attempt began on ") == 2
-        assert log.count("completed after step 4 ---") == 2
-
-    def test_log_of_a_failure_ends_with_its_reason(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
-        broken = assignment(tmp_path, "raises")
-        executed(executor, broken)
-        last = last_lines(broken.workspace.folder, 1)[0]
-        assert "failed (exception) after step 1: ValueError: the toy broke ---" in last
+from qdexp.results.outcome import Progress
 
 
 class TestInline(FailuresContract):
@@ -162,7 +37,7 @@ class TestInline(FailuresContract):
 
     def test_alarm_is_off_and_the_former_handler_back_after_a_trial(self, tmp_path: Path) -> None:
         before = signal.getsignal(signal.SIGALRM)
-        executed(InlineExecutor(), assignment(tmp_path, "never_reports", 0.1))
+        executed(InlineExecutor(), assignment(tmp_path, "never_reports", budget=0.1))
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
         assert signal.getsignal(signal.SIGALRM) is before
 
@@ -177,7 +52,7 @@ class TestInline(FailuresContract):
         monkeypatch.setattr("qdexp.backends.inline.grace_seconds", lambda _: 0.0)
         monkeypatch.setattr(signal, "setitimer", lambda *_: None)  # it rings in the listener only
         heard = Ringing()
-        InlineExecutor().execute([assignment(tmp_path, "never_ends", 1e-6)], heard)
+        InlineExecutor().execute([assignment(tmp_path, "never_ends", budget=1e-6)], heard)
         (ended,) = heard.outcomes.values()
         assert "was stopped at its next report" in failure(ended)[2]
 
@@ -186,14 +61,6 @@ class TestInline(FailuresContract):
 
         with pytest.raises(RequestError, match=r"expected 1 with --executor inline, .* found 4"):
             InlineExecutor(resources=Resources(processes=4)).check()
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[None]:
-    from qdexp.backends.ray_tune import local_cluster
-
-    with local_cluster():
-        yield
 
 
 @pytest.mark.ray
@@ -216,7 +83,7 @@ class TestRayTune(FailuresContract):
     def test_log_shows_where_a_trial_that_never_reported_stood(
         self, executor: Executor, tmp_path: Path
     ) -> None:
-        stuck = assignment(tmp_path, "never_reports", 0.2)
+        stuck = assignment(tmp_path, "never_reports", budget=0.2)
         executed(executor, stuck)
         log = (stuck.workspace.folder / LOG_FILE).read_text()
         assert "Timeout" in log
@@ -300,7 +167,7 @@ class TestSeveralProcesses:
     def test_budget_holds_for_all(
         self, executor: Executor, tmp_path: Path, toy: str, reason: str
     ) -> None:
-        endless = assignment(tmp_path, toy, 0.5)
+        endless = assignment(tmp_path, toy, budget=0.5)
         (ended,) = executed(executor, endless)
         assert failure(ended)[:2] == ("failed", "timeout")
         assert reason in failure(ended)[2]

@@ -15,9 +15,10 @@ DRIVER = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from test_executors import Heard, Resources, assignment
+from toy_assignments import Heard, assignment
 from qdexp.backends.ray_tune import RayTuneExecutor
 from qdexp.errors import InterruptedRunError
+from qdexp.experiment.spec import Resources
 
 class Saying(Heard):
     def on_start(self, trial_id):

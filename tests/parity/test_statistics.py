@@ -1,73 +1,36 @@
-"""Contrasts, effects, ANOVA, Holm, TOST and sizes are those of scipy and statsmodels, and by hand.
+"""Contrasts, effects, ANOVA, Holm and TOST are those of scipy and statsmodels.
 
 Both are called directly, on data frames as a reader of the ledger would make them.
 """
 
-import itertools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from qdexp_analysis.aggregates import interquartile_mean, probability_of_improvement
-from qdexp_analysis.contrasts import Contrast, Margin, Scores, judge
-from qdexp_analysis.design import read_design
-from qdexp_analysis.effect_sizes import effect_size, hedges_correction
-from qdexp_analysis.effects import Effect, factorial_effects
-from qdexp_analysis.factor import read_factors
-from qdexp_analysis.intervals import StandardError, estimate
-from qdexp_analysis.noncentral import noncentral_cdf
-from qdexp_analysis.planning import power
-from qdexp_analysis.slopes import DoseResponse, dose_responses
-from scipy import special, stats
+from qdexp_analysis.contrasts import Margin, judge
+from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import AnovaRM, anova_lm
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
-Levels = dict[str, tuple[object, ...]]
+from tests.parity.drawn_experiments import (
+    TWO_BY_TWO,
+    Levels,
+    conditions_of,
+    drawn,
+    effects_of,
+    scores_of,
+    t_of,
+    t_test,
+)
 
 SIZES: Levels = {"model.num_embeddings": (64, 256, 4096)}
-TWO_BY_TWO: Levels = {"model.num_embeddings": (64, 256), "training.learning_rate": (0.001, 0.01)}
 MIXED: Levels = {
     "model.num_embeddings": (64, 256, 4096),
     "model.quantizer": ("ema", "cosine", "fsq"),
 }
-
-
-def conditions_of(levels: Levels) -> list[dict[str, object]]:
-    return [
-        dict(zip(levels, values, strict=True)) for values in itertools.product(*levels.values())
-    ]
-
-
-def effects_of(
-    values: np.ndarray, levels: Levels
-) -> tuple[tuple[Effect, ...], tuple[DoseResponse, ...]]:
-    """Returns the effects and dose responses of a full factorial's values (conditions, seeds)."""
-    definition = {
-        "design": "full_factorial",
-        "factors": [
-            {"field": field, "levels": list(of), "baseline": of[0]} for field, of in levels.items()
-        ],
-    }
-    conditions = conditions_of(levels)
-    design = read_design(definition, read_factors(definition), conditions)
-    scores = scores_of(values)
-    effects = factorial_effects(scores, conditions, design)
-    return effects, dose_responses(scores, conditions, design, None, effects)
-
-
-def scores_of(values: np.ndarray) -> Scores:
-    return Scores(
-        values=values[:, :, None], diverged=np.zeros(values.shape, dtype=bool), direction="lower"
-    )
-
-
-def drawn(num_conditions: int, num_seeds: int = 5) -> np.ndarray:
-    draw = np.random.default_rng([num_conditions, num_seeds])
-    return 1 + draw.normal(0, 0.1, (num_conditions, num_seeds)) + draw.normal(0, 0.3, num_seeds)
 
 
 def frame(values: np.ndarray, levels: Levels) -> pd.DataFrame:
@@ -80,18 +43,6 @@ def frame(values: np.ndarray, levels: Levels) -> pd.DataFrame:
             for seed in range(values.shape[1])
         ]
     )
-
-
-def t_test(values: np.ndarray, alternative: str = "two-sided") -> tuple[float, float]:
-    """Returns scipy's t and p of a mean of 0."""
-    t, p = np.array(stats.ttest_1samp(values, 0, alternative=alternative)).tolist()
-    return t, p
-
-
-def t_of(contrast: Contrast) -> float:
-    assert contrast.estimate is not None
-    assert contrast.estimate.same_clips is not None
-    return contrast.estimate.mean / contrast.estimate.same_clips.value
 
 
 def test_contrasts_and_their_family_are_those_of_scipy_and_statsmodels() -> None:
@@ -220,118 +171,3 @@ def test_the_pooled_anova_of_that_test_is_statsmodels() -> None:
     assert _pooled_p(values, np.repeat(np.arange(4) - 1.5, 2)) == pytest.approx(
         table.loc["x", "PR(>F)"]
     )
-
-
-def test_an_effect_size_is_the_noncentral_t_of_scipy() -> None:
-    values = drawn(2, 6)
-    (contrast,) = judge(scores_of(values), 0, None)
-    size = effect_size(contrast)
-    assert size is not None
-    t, root = t_of(contrast), math.sqrt(6)
-    assert size.d_z == pytest.approx(t / root)
-    assert stats.nct.sf(t, 5, size.interval[0] * root) == pytest.approx(0.025, rel=1e-6)
-    assert stats.nct.cdf(t, 5, size.interval[1] * root) == pytest.approx(0.025, rel=1e-6)
-    exact = special.gamma(5 / 2) / (math.sqrt(5 / 2) * special.gamma(2))
-    assert size.g_z == pytest.approx(exact * size.d_z)
-    assert hedges_correction(30) == pytest.approx(1 - 3 / (4 * 30 - 1), rel=1e-4)
-
-
-@pytest.mark.parametrize("df", [1, 4, 9])
-@pytest.mark.parametrize("t", [-3.0, 0.0, 0.01, 1.0, 8.0])
-@pytest.mark.parametrize("noncentrality", [-1.0, 0.0, 3.0])
-def test_the_noncentral_t_is_scipys_where_that_has_digits(
-    t: float, df: int, noncentrality: float
-) -> None:
-    expected = stats.nct.cdf(t, df, noncentrality)
-    assert noncentral_cdf(t, df, noncentrality) == pytest.approx(expected, abs=1e-10)
-
-
-def test_a_noncentral_t_far_out_is_a_chi_distribution() -> None:
-    """As it is for pairs of nearly no noise, where SciPy's series is slow and then nan."""
-    t, df = 5000.0, 3
-    assert math.isnan(stats.nct.cdf(300.0, df, -300.0))
-    assert noncentral_cdf(300.0, df, -300.0) == pytest.approx(1)
-    for share in (0.025, 0.5, 0.975):
-        noncentrality = t * math.sqrt(stats.chi2.isf(share, df) / df)
-        assert noncentral_cdf(t, df, noncentrality) == pytest.approx(share, abs=1e-5)
-
-
-def test_power_is_that_of_statsmodels() -> None:
-    for number, effect in ((3, 1.0), (5, 0.8), (10, 1.5)):
-        error = StandardError(value=1 / math.sqrt(number), df=number - 1)
-        expected = TTestPower().power(effect, number, 0.05)
-        # Statsmodels' has the other tail too, of less than a thousandth here.
-        assert power(error, effect, 0.05) == pytest.approx(expected, abs=1e-3)
-
-
-def test_aggregates_are_rliables() -> None:
-    """The numbers are what rliable 1.2.0's metrics.py gives, loaded alone: see decision 20."""
-    x = np.array(
-        [[0.1, 0.5, 0.9], [0.4, 0.7, 0.2], [0.3, 0.3, 0.8], [0.6, 0.1, 0.5], [0.2, 0.9, 0.4]]
-    )
-    y = np.array(
-        [[0.2, 0.4, 0.9], [0.1, 0.6, 0.3], [0.5, 0.3, 0.1], [0.3, 0.2, 0.6], [0.2, 0.8, 0.7]]
-    )
-    assert interquartile_mean(x) == pytest.approx(0.43333333333333335)
-    assert interquartile_mean(x) == pytest.approx(stats.trim_mean(x.ravel(), 0.25))
-    assert interquartile_mean(y) == pytest.approx(0.37777777777777777)
-    assert probability_of_improvement(x, y) == pytest.approx(0.56)
-    u = [stats.mannwhitneyu(x[:, t], y[:, t], alternative="greater").statistic for t in range(3)]
-    assert probability_of_improvement(x, y) == pytest.approx(np.mean(u) / 25)
-
-
-def test_a_worked_example_by_hand() -> None:
-    """Three seeds; t with 2 degrees of freedom has p = 1 - |t| / sqrt(t^2 + 2).
-
-    Differences 1, 2, 3: mean 2, variance 1, t = 2 sqrt(3), p = 1 - sqrt(12 / 14).
-    Differences 10, 11, 12: mean 11, variance 1, t = 11 sqrt(3), p = 1 - sqrt(363 / 365).
-    Holm doubles the smaller; the interval's half width is 4.302653 / sqrt(3).
-    """
-    values = np.array([[10.0, 20.0, 30.0], [11.0, 22.0, 33.0], [20.0, 31.0, 42.0]])
-    one, other = judge(scores_of(values), 0, None)
-    assert one.estimate is not None
-    assert one.p == pytest.approx(1 - math.sqrt(12 / 14))
-    assert other.p == pytest.approx(2 * (1 - math.sqrt(363 / 365)))
-    half = 4.302653 / math.sqrt(3)
-    assert one.estimate.interval == pytest.approx((2 - half, 2 + half), rel=1e-6)
-    assert (one.verdict, other.verdict) == ("undecided", "worse")
-
-
-def test_a_worked_example_of_a_margin_by_hand() -> None:
-    """Differences 1, 2, 3 in a margin of 6: t = (6 - 2) sqrt(3), one-sided p as in the docstring.
-
-    One-sided, with 2 degrees of freedom: p = (1 - t / sqrt(t^2 + 2)) / 2; the other side is less.
-    """
-    values = np.array([[10.0, 20.0, 30.0], [11.0, 22.0, 33.0]])
-    (contrast,) = judge(scores_of(values), 0, Margin(value=6.0, is_relative=False))
-    assert contrast.p_equivalent == pytest.approx((1 - math.sqrt(48 / 50)) / 2)
-    assert contrast.verdict == "equivalent"
-
-
-def test_a_worked_example_of_seeds_and_clips_by_hand() -> None:
-    """Rows are seeds: means 2 and 6, variance 8, over 2 is 4. Clips: 3 and 5, 2, over 2 is 1.
-
-    SE^2 = 4 + 1, with 5^2 / (4^2 / 1 + 1^2 / 1) = 25 / 17 degrees of freedom.
-    """
-    found = estimate(np.array([[1.0, 3.0], [5.0, 7.0]]))
-    assert found.mean == 4
-    assert found.new_clips is not None
-    assert found.new_clips.value**2 == pytest.approx(5)
-    assert found.new_clips.df == pytest.approx(25 / 17)
-    assert found.same_clips is not None
-    assert (found.same_clips.value, found.same_clips.df) == (2, 1)
-
-
-def test_a_worked_example_of_effects_by_hand() -> None:
-    """Two by two; rows: low low, low high, high low, high high; columns: three seeds.
-
-    Size, seed by seed: (2 + 6 - 0 - 1) / 2 = 3.5; (4 + 7 - 1 - 2) / 2 = 4; (3 + 11 - 2 - 3) / 2 =
-    4.5. Rate: (1 + 6 - 0 - 2) / 2 = 2.5; 2; 4.5. Product: 6 - 2 - (1 - 0) = 3; 2; 7.
-    """
-    values = np.array([[0.0, 1, 2], [1, 2, 3], [2, 4, 3], [6, 7, 11]])
-    effects, _ = effects_of(values, TWO_BY_TWO)
-    assert [e.contrast.differences[:, 0].tolist() for e in effects] == [
-        pytest.approx([3.5, 4, 4.5]), pytest.approx([2.5, 2, 4.5]), pytest.approx([3, 2, 7]),
-    ]  # fmt: skip
-    # Size: mean 4, variance 1/4, t = 4 sqrt(12), p = 1 - sqrt(192 / 194), three times that.
-    assert effects[0].p == pytest.approx(3 * (1 - math.sqrt(192 / 194)))

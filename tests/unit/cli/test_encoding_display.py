@@ -1,3 +1,5 @@
+"""What `qdexp encode` shows: the speed and the time left, measured from its own first clip on."""
+
 from io import StringIO
 
 import pytest

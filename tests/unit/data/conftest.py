@@ -1,5 +1,9 @@
-"""Videos that are made for a test: moving stripes, of any rate, size, format and rotation."""
+"""Videos that are made for a test: moving stripes, of any rate, size, format and rotation.
 
+Six of them are encoded once for all tests, which change copies of them.
+"""
+
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+
+from tests.unit.data.encoded_videos import NUM_VIDEOS, encode, videos_in
 
 CODECS = {
     ".mp4": "libx264", ".m4v": "libx264", ".mov": "libx264", ".mkv": "libx264",
@@ -81,3 +87,20 @@ def make_video() -> MakeVideo:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory, make_video: MakeVideo) -> Path:
+    """Six videos with 2 to 7 clips of 5 frames each, last changed long ago."""
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(NUM_VIDEOS):
+        file = make_video(folder / f"{number}.mp4", num_frames=10 + 5 * number, seed=number)
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache") / "latents"
+    encode(videos_in(videos), folder)
+    return folder

@@ -1,3 +1,5 @@
+"""Clips are cut by time or by number, and no frame is lost between them."""
+
 from collections.abc import Iterator
 from fractions import Fraction
 

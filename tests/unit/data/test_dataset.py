@@ -1,3 +1,5 @@
+"""The data set of moving digits: its fingerprint, and a cache that mends itself."""
+
 import shutil
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""A video is hashed once, and again when it may have changed."""
+
 import hashlib
 import json
 import os

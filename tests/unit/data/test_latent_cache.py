@@ -1,3 +1,5 @@
+"""Latents in their folder: normalised, mapped from the file, and refused when damaged."""
+
 import json
 import shutil
 import sys

@@ -1,3 +1,5 @@
+"""Moving digits are a function of seed, split and index, and no image is on both sides."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""The default autoencoder: white components, the first frame apart, the same bits each time."""
+
 from collections.abc import Iterator
 
 import pytest

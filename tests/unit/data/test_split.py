@@ -1,3 +1,5 @@
+"""Videos are split by their content, and clips are ordered so that every video comes early."""
+
 import hashlib
 
 import numpy as np

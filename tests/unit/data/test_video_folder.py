@@ -1,3 +1,5 @@
+"""Which videos a folder has, and what is said of those that cannot be had."""
+
 import os
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Videos of every kind give their frames, upright and in order, or say what is wrong."""
+
 from fractions import Fraction
 from pathlib import Path
 

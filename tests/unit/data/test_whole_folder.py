@@ -1,3 +1,5 @@
+"""A folder is whole or not there, however many processes build it."""
+
 import fcntl
 import signal
 import subprocess

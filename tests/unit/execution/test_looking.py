@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from qdexp.api.judge import ReportJudge
-from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted, conduct
@@ -23,6 +22,7 @@ from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Trial
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Failure, Outcome
+from tests.unit.execution.fakes import FakeDataset
 
 SPEC = """\
 name: sizes
@@ -35,14 +35,6 @@ controls: [twin]
 metrics: {primary: eval.denoising_loss, smallest_effect: 1%}
 """
 NOISE = (0.003, -0.002, -0.0015, 0.004, -0.001, 0.0025, -0.0035, 0.001)
-
-
-class Digits:
-    def fingerprint(self, config: DataConfig) -> str:
-        return f"digits {config.seed}"
-
-    def prepare(self, config: DataConfig, cache: Path) -> Path:
-        return cache / f"latents {config.seed}"
 
 
 def measured(assignment: Assignment) -> Outcome:
@@ -97,11 +89,11 @@ class Bench:
 
     def plan(self, text: str = SPEC, judge: Judge | None = None) -> Plan:
         with Ledger(self.runs) as ledger:
-            return plan_of(self.spec(text), ledger, Digits(), judge or ReportJudge())
+            return plan_of(self.spec(text), ledger, FakeDataset(), judge or ReportJudge())
 
     def run(self, executor: Executor, text: str = SPEC) -> Conducted:
         outside = Collaborators(
-            dataset=Digits(),
+            dataset=FakeDataset(),
             executor=executor,
             tracker=NoTracker(),
             display=SilentDisplay(),

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from qdexp.config.data_config import DataConfig
 from qdexp.config.presets import preset
 from qdexp.execution import machine
 from qdexp.execution.estimate import Measured, Measurements
@@ -25,6 +24,7 @@ from qdexp.results.ledger import Ledger
 from qdexp.results.machine import cpu_model
 from qdexp.results.outcome import Outcome, Progress, Series
 from qdexp.results.recorder import Recorder
+from tests.unit.execution.fakes import FakeDataset
 
 TRIAL = Trial(configuration=preset("tiny"), seed=0, data_fingerprint="d")
 FIELD = "model.num_embeddings"
@@ -138,14 +138,6 @@ def test_probes_that_cannot_be_read_count_as_none(tmp_path: Path, content: str) 
     assert read(tmp_path) == []
 
 
-class Digits:
-    def fingerprint(self, config: DataConfig) -> str:
-        return f"digits {config.seed}"
-
-    def prepare(self, config: DataConfig, cache: Path) -> Path:
-        return cache / str(config.seed)
-
-
 def theirs(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
     for step in range(100):
         yield Progress(step=step, num_steps=100, gpu_memory_bytes=123)
@@ -210,18 +202,18 @@ def test_only_shapes_that_nothing_tells_of_are_probed_and_a_failure_is_said(tmp_
     plan = make_plan("e", [(each, {FIELD: 1}) for each in trials], {}, [])
     said: list[str] = []
     nothing = Measurements(steps={}, whole={})
-    assert probe(plan, nothing, tmp_path, Digits(), said.append) == 0
+    assert probe(plan, nothing, tmp_path, FakeDataset(), said.append) == 0
     assert said[0] == "probe 1 of 1: num_embeddings=1, seed 0"
     assert "no.such" in said[1]
     known = Measurements(steps={shape_of(trials[0]).steps: [PROBED]}, whole={})
-    assert probe(plan, known, tmp_path, Digits(), said.append) == 0
+    assert probe(plan, known, tmp_path, FakeDataset(), said.append) == 0
     done = make_plan(
         "e",
         [(trials[0], {FIELD: 1})],
         {trials[0].trial_id: Known(status="completed", is_final=True)},
         [],
     )
-    assert probe(done, nothing, tmp_path, Digits(), said.append) == 0
+    assert probe(done, nothing, tmp_path, FakeDataset(), said.append) == 0
     assert len(said) == 2
 
 

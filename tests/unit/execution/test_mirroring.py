@@ -1,22 +1,20 @@
 """What a tracker hears of a run, and what the next run tells it again."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from qdexp.config.data_config import DataConfig
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted, conduct
 from qdexp.execution.mirroring import NoTracker, short_provenance
-from qdexp.execution.ports import Assignment, Begun, Entry, Listener, Reported
+from qdexp.execution.ports import Assignment, Entry, Reported
 from qdexp.execution.silence import SILENT
 from qdexp.experiment.reader import read_spec
 from qdexp.results.ledger import Ledger
-from qdexp.results.outcome import Failure, Outcome, Progress, Status
+from qdexp.results.outcome import Failure, Outcome, Status
+from tests.unit.execution.fakes import PROVENANCE, FakeDataset, FakeExecutor, FakeTracker, draw
 
 SPEC = """\
 name: sizes
@@ -30,98 +28,32 @@ metrics: {primary: eval.denoising_loss, secondary: [eval.perplexity]}
 REPORTED = Reported(summary=("equivalent",), page=Path("report.html"))
 
 
-@dataclass
-class FakeTracker:
-    """Remembers what it hears; tells of what it is unable to mirror when it is closed."""
+def ended(status: Status) -> FakeExecutor:
+    """Returns an executor that ends every trial with one status."""
 
-    unable: Collection[str] = ()
-    notes: Sequence[str] = ()
-    place: str | None = "here"
-    calls: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
-    mirrored: list[str] = field(default_factory=list[str])
+    def end(assignment: Assignment) -> Outcome:
+        failure = None if status == "completed" else Failure(reason="broken")
+        trial_id = assignment.trial.trial_id
+        return Outcome(trial_id=trial_id, status=status, step=3, failure=failure)
 
-    def open_experiment(self, entry: Entry) -> None:
-        self.calls.append(("experiment", entry))
-
-    def start_trial(self, begun: Begun) -> None:
-        self.calls.append(("start", begun.trial.trial_id))
-
-    def log(self, trial_id: str, progress: Progress) -> None:
-        self.calls.append(("log", (trial_id, progress)))
-
-    def end_trial(self, outcome: Outcome, files: Sequence[Path]) -> None:
-        self.calls.append(("end", outcome.trial_id))
-        assert files == ()
-        if outcome.trial_id not in self.unable:
-            self.mirrored.append(outcome.trial_id)
-
-    def end_experiment(self, reported: Reported) -> None:
-        self.calls.append(("report", reported))
-
-    def newly_mirrored(self) -> Sequence[str]:
-        mirrored, self.mirrored = self.mirrored, []
-        return mirrored
-
-    def close(self) -> Sequence[str]:
-        return self.notes
-
-    def kinds(self) -> list[str]:
-        return [kind for kind, _ in self.calls]
-
-    def ended(self) -> set[str]:
-        return {what for kind, what in self.calls if kind == "end"}
-
-
-@dataclass
-class FakeExecutor:
-    """Ends every trial with one status, or is interrupted."""
-
-    status: Status | None = "completed"
-
-    def check(self) -> None: ...
-
-    def execute(
-        self,
-        assignments: Sequence[Assignment],
-        listener: Listener,
-        deadline: float | None = None,
-    ) -> None:
-        assert deadline is None
-        for assignment in assignments:
-            trial_id = assignment.trial.trial_id
-            listener.on_start(trial_id)
-            if self.status is None:
-                raise InterruptedRunError("stopped")
-            failure = None if self.status == "completed" else Failure(reason="broken")
-            listener.on_outcome(
-                Outcome(trial_id=trial_id, status=self.status, step=3, failure=failure)
-            )
-
-
-class FakeDataset:
-    def fingerprint(self, config: DataConfig) -> str:
-        return f"digits {config.seed}"
-
-    def prepare(self, config: DataConfig, cache: Path) -> Path:
-        return cache / f"latents {config.seed}"
+    return FakeExecutor(end)
 
 
 def ran(
     folder: Path,
     tracker: FakeTracker | NoTracker,
-    status: Status | None = "completed",
-    provenance: Mapping[str, Any] = {},
+    executor: FakeExecutor | None = None,
     report: Callable[[], Reported] = lambda: REPORTED,
 ) -> Conducted:
     spec = folder / "spec.yaml"
     spec.write_text(SPEC)
     outside = Collaborators(
         dataset=FakeDataset(),
-        executor=FakeExecutor(status),
+        executor=executor or ended("completed"),
         tracker=tracker,
         display=SILENT,
-        draw=lambda _outcome, _folder: (),
-        provenance=provenance,
+        draw=draw,
+        provenance=PROVENANCE,
         report=report,
     )
     return conduct(read_spec(spec), folder / "runs", outside)
@@ -130,7 +62,7 @@ def ran(
 def test_tracker_hears_of_the_experiment_its_trials_and_last_its_report(tmp_path: Path) -> None:
     tracker = FakeTracker()
     done = ran(tmp_path, tracker)
-    assert tracker.kinds() == ["experiment", *["start", "end"] * 4, "report"]
+    assert tracker.kinds() == ["experiment", *["start", "log", "end"] * 4, "report"]
     entry = Entry(
         name="sizes",
         question="Does size matter?",
@@ -152,7 +84,7 @@ def test_finished_experiment_opens_no_tracker_and_is_reported_all_the_same(
 
 def test_only_what_a_tracker_lacks_is_mirrored_again(tmp_path: Path) -> None:
     with pytest.raises(InterruptedRunError):  # the ledger has its trials from then on
-        ran(tmp_path, FakeTracker(), status=None)
+        ran(tmp_path, FakeTracker(), FakeExecutor(lambda _: None))
     with Ledger(tmp_path / "runs") as ledger:
         ids = [member.trial_id for member in ledger.members("sizes")]
     ran(tmp_path, FakeTracker(unable=ids[2:], notes=["nothing answers"]))
@@ -174,7 +106,7 @@ def test_report_that_could_not_be_mirrored_is_mirrored_by_the_next_run(tmp_path:
 def test_interrupted_run_has_no_report(tmp_path: Path) -> None:
     tracker = FakeTracker()
     with pytest.raises(InterruptedRunError):
-        ran(tmp_path, tracker, status=None)
+        ran(tmp_path, tracker, FakeExecutor(lambda _: None))
     assert "report" not in tracker.kinds()
 
 
@@ -197,7 +129,7 @@ def test_another_tracker_gets_what_the_first_one_has(tmp_path: Path) -> None:
 
 
 def test_trial_that_runs_again_is_mirrored_with_its_new_outcome_alone(tmp_path: Path) -> None:
-    ran(tmp_path, FakeTracker(notes=["nothing answers"]), status="failed")
+    ran(tmp_path, FakeTracker(notes=["nothing answers"]), ended("failed"))
     tracker = FakeTracker()
     ran(tmp_path, tracker)
     assert tracker.kinds().count("start") == tracker.kinds().count("end") == 4

@@ -19,21 +19,11 @@ from qdexp.results.ledger import Ledger, Row
 from qdexp.results.outcome import Outcome
 from qdexp.results.recorder import Recorder
 from qdexp.results.schema import LEDGER_FILE
-
-SPEC = """\
-name: sizes
-question: Does size matter?
-preset: tiny
-set: {training.max_steps: 200}
-factors:
-  model.num_embeddings: {levels: [64, 128], baseline: 64}
-seeds: 2
-"""
+from tests.unit.execution.fakes import SPEC, FakeDataset
 
 
-class Digits:
-    def fingerprint(self, config: DataConfig) -> str:
-        return f"digits {config.seed}"
+class Digits(FakeDataset):
+    """Clips that nobody may prepare."""
 
     def prepare(self, config: DataConfig, cache: Path) -> Path:
         raise AssertionError(f"{config} was prepared in {cache}")

@@ -13,6 +13,7 @@ from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome
 from qdexp.training import randomness
+from qdexp.training import run_trial as module
 from qdexp.training.course import Course, make_course
 from qdexp.training.opening import initial_state
 from qdexp.training.parallel import Ranks
@@ -113,3 +114,22 @@ def finish(make_workspace: Callable[..., Workspace]) -> Callable[..., Outcome]:
         return outcome
 
     return finish
+
+
+@pytest.fixture
+def report_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets a trial report after each of its steps, however short."""
+    monkeypatch.setattr(module, "REPORT_SECONDS", -1.0)
+
+
+@pytest.fixture(scope="session")
+def teacher(
+    make_trial: Callable[..., Trial], latents_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The final checkpoint of an unquantized network after a few steps."""
+    folder = tmp_path_factory.mktemp("teacher")
+    trial = make_trial(model__quantizer="none")
+    *_, outcome = run_trial(trial, Workspace(folder=folder, latents=latents_folder))
+    assert isinstance(outcome, Outcome)
+    assert outcome.status == "completed"
+    return folder / "final_checkpoint.pt"

@@ -6,23 +6,15 @@ import pytest
 import torch
 
 from qdexp.config.configuration import Configuration
-from qdexp.config.metrics import metric
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Outcome
 from qdexp.training.course import Course
 from qdexp.training.train_step import train_step
 from qdexp.training.training_state import TrainingState
+from tests.unit.training.measured_numbers import numbers
 
 MakeConfig = Callable[..., Configuration]
 Start = Callable[..., tuple[TrainingState, Course]]
-
-
-def numbers(outcome: Outcome) -> tuple[object, ...]:
-    return (
-        {k: v for k, v in outcome.measurements.items() if not metric(k).is_timing},
-        {k: v for k, v in outcome.history.items() if not metric(k).is_timing},
-        outcome.arrays,
-    )
 
 
 @pytest.mark.parametrize(
