@@ -144,9 +144,7 @@ def _pairs(one: _Side, other: _Side) -> list[tuple[int, int]]:
 
 
 def _measured_by_both(one: _Side, other: _Side) -> list[str]:
-    names = set(one.experiment.measurements["metric"]) & set(
-        other.experiment.measurements["metric"]
-    )
+    names = one.experiment.measured & other.experiment.measured
     first = one.experiment.primary
     ordered = [name for name in one.experiment.declared.in_order(names) if name != first]
     return [*([first] if first in names else []), *ordered]

@@ -171,7 +171,7 @@ def find(experiment: Experiment) -> Findings:
     by_level = _by_level(experiment)
     judged = judged_family(experiment, course) if refused is None else None
     contrasts = judged.contrasts if judged else ()
-    measured = sorted(set(experiment.measurements["metric"]))
+    measured = sorted(experiment.measured)
     refusals = {name: refusal(experiment, name) for name in measured}
     mixed = mixtures(experiment)
     return Findings(

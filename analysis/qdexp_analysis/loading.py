@@ -9,10 +9,11 @@ import pandas as pd
 
 from qdexp.errors import NotFoundError, RequestError
 from qdexp.results.folders import runs_folder
-from qdexp.results.ledger import Ledger
+from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp_analysis.definitions import meaning_digest
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.frames import contrast_frame
+from qdexp_analysis.labels import condition_text
 from qdexp_analysis.notebook import experiment_html
 from qdexp_analysis.table import Experiment
 
@@ -136,11 +137,15 @@ def _is_ledger(path: Path) -> bool:
 
 def _defined(experiment: LoadedExperiment) -> pd.DataFrame:
     frame = experiment.measurements
-    firsts = [experiment.records_at(k)[0] for k in range(len(experiment.conditions))]
+    compared = [experiment.records_at(k)[0] for k in range(len(experiment.conditions))]
+    beside: dict[str, list[TrialRecord]] = {}
+    for record in (*experiment.controls, *experiment.teachers):
+        beside.setdefault(condition_text(record.condition), []).append(record)
     definitions = {
-        name: meaning_digest(experiment.metric(name), firsts) for name in frame["metric"].unique()
+        (name, label): meaning_digest(experiment.metric(name), beside.get(label, compared))
+        for name, label in frame[["metric", "label"]].drop_duplicates().itertuples(index=False)
     }
-    meanings = [definitions[name] for name in frame["metric"]]
+    meanings = [definitions[key] for key in zip(frame["metric"], frame["label"], strict=True)]
     return frame.assign(definition=meanings)
 
 

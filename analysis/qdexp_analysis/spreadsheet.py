@@ -15,6 +15,8 @@ def trial_rows(experiment: Experiment) -> pd.DataFrame:
         "trial_id",
         "seed",
         "status",
+        "role",
+        "label",
         *(factor.field for factor in experiment.factors),
         "reason",
     ]
