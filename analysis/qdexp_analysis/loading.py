@@ -18,7 +18,7 @@ from qdexp_analysis.notebook import experiment_html
 from qdexp_analysis.table import Experiment
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedExperiment(Experiment):
     """An experiment with what was found of it, computed when it is first asked for.
 

@@ -30,9 +30,9 @@ from qdexp_analysis.trial_rows import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """What the ledger knows of one experiment.
+    """What the ledger knows of one experiment; equal to nothing but itself.
 
     Args:
         name: Its name.

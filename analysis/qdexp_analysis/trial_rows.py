@@ -82,6 +82,12 @@ def _trial_row(record: TrialRecord, position: int | None) -> dict[str, Any]:
     }
 
 
+def _beginning(record: TrialRecord, places: Mapping[str, int]) -> tuple[Any, ...]:
+    """Returns what all of a trial's numbers have in common."""
+    position, label = places.get(record.trial_id), condition_text(record.condition)
+    return role_of(record), position, label, record.trial.seed, record.trial_id
+
+
 def measurement_frame(
     records: Sequence[TrialRecord], places: Mapping[str, int], declared: Declared
 ) -> pd.DataFrame:
@@ -90,11 +96,7 @@ def measurement_frame(
     metrics = {name: declared.metric(name) for name in names}
     rows = [
         (
-            role_of(record),
-            places.get(record.trial_id),
-            condition_text(record.condition),
-            record.trial.seed,
-            record.trial_id,
+            *beginning,
             name,
             value,
             metrics[name].unit,
@@ -102,6 +104,7 @@ def measurement_frame(
         )
         for record in records
         if record.outcome is not None
+        for beginning in [_beginning(record, places)]
         for name, value in record.outcome.measurements.items()
     ]
     frame = pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))

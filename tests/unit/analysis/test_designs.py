@@ -1,5 +1,7 @@
 """What the analysis says of each design: contrasts always, effects only where there are any."""
 
+import csv
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
