@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from qdexp_analysis.appearance import COLOURS, MUTED, RULE
@@ -40,13 +41,18 @@ def interaction(
         is_lower_better: Whether negative values are the better ones.
         most: The value that is drawn strongest.
     """
+    is_numbered = values.size <= MOST_NUMBERED
+    cells: list[Rectangle] = []
     for row, column in np.ndindex(*values.shape):
         value = float(values[row, column])
         is_better = (value < 0) == is_lower_better
         share = min(abs(value) / most, 1) if math.isfinite(value) and most else 0
-        axes.add_patch(_cell(row, column, BETTER if is_better else WORSE, STRONGEST * share))
-        if values.size <= MOST_NUMBERED:
+        cells.append(_cell(row, column, BETTER if is_better else WORSE, STRONGEST * share))
+        if is_numbered:
+            axes.add_patch(cells[-1])
             axes.text(column, row, _number(value, most), ha="center", va="center")
+    if not is_numbered:  # so many are drawn as one
+        axes.add_collection(PatchCollection(cells, match_original=True))
     for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
         ticks(range(len(names)), list(names))
     axes.set_xlim(-0.5, len(levels[1]) - 0.5)

@@ -149,7 +149,8 @@ def test_cells_of_a_map_have_numbers_where_there_is_room(
     names = ([str(k) for k in range(size[0])], [str(k) for k in range(size[1])])
     interaction(axes, np.ones(size), names, is_lower_better=True, most=2.0)
     assert len(axes.texts) == num_texts
-    assert len(axes.patches) == size[0] * size[1]
+    drawn = [*axes.patches, *(path for each in axes.collections for path in each.get_paths())]
+    assert len(drawn) == size[0] * size[1]
 
 
 def test_figures_are_drawn_once_for_each_file(
