@@ -53,6 +53,7 @@ def interaction(
             axes.text(column, row, _number(value, most), ha="center", va="center")
     if not is_numbered:  # so many are drawn as one
         axes.add_collection(PatchCollection(cells, match_original=True))
+        axes.tick_params(axis="x", rotation=90)
     for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
         ticks(range(len(names)), list(names))
     axes.set_xlim(-0.5, len(levels[1]) - 0.5)
