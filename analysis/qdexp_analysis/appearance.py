@@ -123,7 +123,8 @@ def draw(height: float, *, num_rows: int = 1, num_columns: int = 1) -> tuple[Fig
 def settle(figure: Figure) -> Figure:
     """Places everything in a figure, once for all renderings of it."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    with _unplaced():
+        figure.set_layout_engine(None)
     return figure
 
 
@@ -162,17 +163,24 @@ def svg_file(figure: Figure, title: str, text: str) -> str:
 def png_file(figure: Figure) -> bytes:
     """Returns a figure as a PNG on paper, the same bytes for the same figure."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, facecolor=PAPER, metadata={"Software": None})
+    with _unplaced():
+        figure.savefig(buffer, format="png", dpi=200, facecolor=PAPER, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    with _unplaced():
+        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     return re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL).rstrip()
+
+
+def _unplaced() -> AbstractContextManager[object]:
+    """Returns a context without a layout engine: with one, each saving would draw twice."""
+    return mpl.rc_context({"figure.constrained_layout.use": False})
 
 
 def styled() -> AbstractContextManager[object]:

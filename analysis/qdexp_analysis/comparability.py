@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
+from qdexp_analysis.remembered import once
 from qdexp_analysis.standing import status_of
 from qdexp_analysis.table import Experiment
 
@@ -69,6 +70,7 @@ def range_factors(experiment: Experiment) -> list[str]:
     return [factor.field for factor in experiment.factors if factor.field in RANGE_FIELDS]
 
 
+@once
 def shared_levels(experiment: Experiment) -> Levels | None:
     """Returns the noise levels of the evaluation, or None where they were not recorded alike.
 
@@ -101,11 +103,7 @@ def scores(experiment: Experiment, metric: str) -> Scores:
 
     Clips of one video are no independent draws: where they were recorded, the videos are the clips.
     """
-    shape = (len(experiment.conditions), len(experiment.seeds))
-    diverged, failed = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    for record in experiment.records:
-        diverged[experiment.place(record)] = status_of(record) == "diverged"
-        failed[experiment.place(record)] = status_of(record) == "failed"
+    statuses = _statuses(experiment)
     values = _by_clip(experiment, metric)
     sources = clip_sources(experiment)
     if values is None:
@@ -113,17 +111,30 @@ def scores(experiment: Experiment, metric: str) -> Scores:
     elif sources is not None and len(sources) == values.shape[2]:
         values = _by_source(values, sources)
     direction = experiment.metric(metric).direction
-    return Scores(values=values, diverged=diverged, direction=direction, failed=failed)
+    return Scores(
+        values=values,
+        diverged=statuses == "diverged",
+        direction=direction,
+        failed=statuses == "failed",
+    )
 
 
 def ended(experiment: Experiment) -> Bool[np.ndarray, "k s"]:
     """Tells which trials had their chance: they completed, diverged or failed."""
-    done = np.zeros((len(experiment.conditions), len(experiment.seeds)), dtype=bool)
+    return np.isin(_statuses(experiment), ("completed", "diverged", "failed"))
+
+
+@once
+def _statuses(experiment: Experiment) -> Shaped[np.ndarray, "k s"]:
+    """Returns how the trial of each condition and seed stands; empty where none is planned."""
+    shape = (len(experiment.conditions), len(experiment.seeds))
+    statuses = np.full(shape, "", dtype="U16")
     for record in experiment.records:
-        done[experiment.place(record)] = status_of(record) in ("completed", "diverged", "failed")
-    return done
+        statuses[experiment.place(record)] = status_of(record)
+    return statuses
 
 
+@once
 def clip_sources(experiment: Experiment) -> Float[np.ndarray, " c"] | None:
     """Returns the number of the video that each clip is from, or None if not recorded alike."""
     completed = [r for r in experiment.records if status_of(r) == "completed"]

@@ -12,10 +12,14 @@ import numpy as np
 
 from qdexp.errors import NotFoundError
 from qdexp.experiment.trial import Condition
+from qdexp.results.ledger import TrialRecord
+from qdexp_analysis.aggregates import Pooled
 from qdexp_analysis.comparability import CLIP_ERRORS, refusal, scores, shared_levels
 from qdexp_analysis.contrasts import Contrast, Scores, paired
 from qdexp_analysis.definitions import differing, meaning
+from qdexp_analysis.factor_findings import across
 from qdexp_analysis.loading import LoadedExperiment, load
+from qdexp_analysis.mixing import Mixture, mixtures_of
 from qdexp_analysis.table import Experiment
 
 
@@ -48,6 +52,9 @@ class Comparison:
         not_comparable: Metrics that both measured, each with the reason.
         unmatched: Why no pair of conditions was found, or nothing.
         experiments: The two, perhaps the same twice.
+        mixtures: What trials of the two sides were run with that was not the same for all.
+        pooled: Every other condition against the baseline over both, where the two are the same
+            conditions and seeds on two data sets, by A's primary metric; empty elsewhere.
     """
 
     names: tuple[str, str]
@@ -57,6 +64,8 @@ class Comparison:
     not_comparable: tuple[tuple[str, str], ...]
     unmatched: str
     experiments: tuple[LoadedExperiment, LoadedExperiment]
+    mixtures: tuple[Mixture, ...]
+    pooled: tuple[Pooled, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +74,11 @@ class _Side:
 
     experiment: LoadedExperiment
     positions: tuple[int, ...]
+
+    @property
+    def records(self) -> tuple[TrialRecord, ...]:
+        """The trials of these conditions."""
+        return tuple(r for k in self.positions for r in self.experiment.records_at(k))
 
 
 def compare(one: str, other: str, runs: Path | str | None = None) -> Comparison:
@@ -99,6 +113,8 @@ def compare(one: str, other: str, runs: Path | str | None = None) -> Comparison:
         not_comparable=tuple(refused.items()),
         unmatched="" if any(row.contrast.seeds for row in rows) else _unmatched(pairs, refused),
         experiments=(sides[0].experiment, sides[1].experiment),
+        mixtures=mixtures_of({k: side.records for k, side in enumerate(sides)}, with_data=False),
+        pooled=_pooled(*sides),
     )
 
 
@@ -144,9 +160,7 @@ def _pairs(one: _Side, other: _Side) -> list[tuple[int, int]]:
 
 
 def _measured_by_both(one: _Side, other: _Side) -> list[str]:
-    names = set(one.experiment.measurements["metric"]) & set(
-        other.experiment.measurements["metric"]
-    )
+    names = one.experiment.measured & other.experiment.measured
     first = one.experiment.primary
     ordered = [name for name in one.experiment.declared.in_order(names) if name != first]
     return [*([first] if first in names else []), *ordered]
@@ -223,7 +237,17 @@ def _fields(
 
 
 def _trial_ids(side: _Side) -> set[str]:
-    return {r.trial_id for k in side.positions for r in side.experiment.records_at(k)}
+    return {record.trial_id for record in side.records}
+
+
+def _pooled(one: _Side, other: _Side) -> tuple[Pooled, ...]:
+    """Returns what conditions gain over both data sets, if the sides are whole, and have two."""
+    sides = (one, other)
+    if any(len(side.positions) < len(side.experiment.conditions) for side in sides):
+        return ()
+    mine, theirs = ({r.trial.data_fingerprint for r in side.records} for side in sides)
+    experiments = [side.experiment for side in sides]
+    return () if mine & theirs else across(experiments, one.experiment.primary)
 
 
 def _unmatched(pairs: Sequence[tuple[int, int]], refused: object) -> str:

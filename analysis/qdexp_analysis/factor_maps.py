@@ -28,7 +28,8 @@ def _drawn(findings: Findings, table: Cells, number: int) -> Picture:
     names = (_names(table.axes[0], table.levels[0]), _names(table.axes[1], table.levels[1]))
     is_wide = len(names[1]) > 3 or max(map(len, names[1])) * len(names[1]) > 18
     shape = (len(panels), 1) if is_wide else (1, len(panels))
-    height = (0.75 + 0.4 * len(names[0])) * shape[0] + 0.3
+    row_height = 0.4 if table.shares.size <= figures_factors.MOST_NUMBERED else 0.15
+    height = (0.75 + row_height * len(names[0])) * shape[0] + 0.3
     figure, axes = draw(height, num_rows=shape[0], num_columns=shape[1])
     most = scale * max(float(np.nanmax(np.abs(panel))) for panel in panels)
     for panel, values in zip(axes, panels, strict=True):
@@ -71,7 +72,12 @@ def _names(axis: Axis, levels: tuple[Condition, ...]) -> list[str]:
 
 def _caption(findings: Findings, table: Cells) -> str:
     others = len(findings.experiment.design.axes) > 2
-    text = "Blue is better, orange worse" + (", over all levels of the others." if others else ".")
+    text = (
+        ""
+        if table.shares.size <= figures_factors.MOST_NUMBERED
+        else "The numbers are in the table. "
+    )
+    text += "Blue is better, orange worse" + (", over all levels of the others." if others else ".")
     if table.beyond is not None:
         text += " On the right, or below: what is left when both factors' mean effects are taken "
         text += "away; all 0 would mean that they add up."

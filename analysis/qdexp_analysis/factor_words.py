@@ -27,7 +27,10 @@ def factor_content(findings: Findings) -> dict[str, Any]:
         "sizes": [size_text(size) for size in factors.sizes],
         "sizes_note": SIZES if any(factors.sizes) else "",
         "pooled_note": _pooled_note(findings),
-        "pooled": [_pooled(findings, pooled) for pooled in factors.pooled],
+        "pooled": [
+            pooled_row(findings.experiment.labels.short(pooled.condition), pooled)
+            for pooled in factors.pooled
+        ],
     }
 
 
@@ -131,9 +134,10 @@ def _pooled_note(findings: Findings) -> str:
     )
 
 
-def _pooled(findings: Findings, pooled: Pooled) -> dict[str, str]:
+def pooled_row(label: str, pooled: Pooled) -> dict[str, str]:
+    """Returns what a condition gains over the baseline on all tasks together, as text."""
     return {
-        "label": findings.experiment.labels.short(pooled.condition),
+        "label": label,
         "gain": f"{signed(100 * pooled.gain.value)} %",
         "gain_interval": _percent(pooled.gain, is_signed=True),
         "improvement": f"{number(100 * pooled.improvement.value, 2)} %",

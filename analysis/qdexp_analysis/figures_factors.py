@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from qdexp_analysis.appearance import COLOURS, MUTED, RULE
@@ -13,6 +14,9 @@ from qdexp_analysis.quantities import MINUS, NONE
 
 STRONGEST = 0.55
 """Opacity of the cell that differs most: its number stays readable in the dark and the light."""
+
+MOST_NUMBERED = 150
+"""Cells of a map up to which each has its number; of more, colours alone can be told apart."""
 
 BETTER, WORSE = COLOURS[0], COLOURS[1]
 
@@ -25,7 +29,7 @@ def interaction(
     is_lower_better: bool,
     most: float,
 ) -> Axes:
-    """Draws a heat map of two factors, each cell with its number; an empty one with a dash.
+    """Draws a heat map of two factors, each cell with its number, an empty one with a dash.
 
     Better is one colour and worse another, both over the page's own, and the sign is in the number
     for those who cannot tell them apart.
@@ -37,12 +41,19 @@ def interaction(
         is_lower_better: Whether negative values are the better ones.
         most: The value that is drawn strongest.
     """
+    is_numbered = values.size <= MOST_NUMBERED
+    cells: list[Rectangle] = []
     for row, column in np.ndindex(*values.shape):
         value = float(values[row, column])
         is_better = (value < 0) == is_lower_better
         share = min(abs(value) / most, 1) if math.isfinite(value) and most else 0
-        axes.add_patch(_cell(row, column, BETTER if is_better else WORSE, STRONGEST * share))
-        axes.text(column, row, _number(value, most), ha="center", va="center")
+        cells.append(_cell(row, column, BETTER if is_better else WORSE, STRONGEST * share))
+        if is_numbered:
+            axes.add_patch(cells[-1])
+            axes.text(column, row, _number(value, most), ha="center", va="center")
+    if not is_numbered:  # so many are drawn as one
+        axes.add_collection(PatchCollection(cells, match_original=True))
+        axes.tick_params(axis="x", rotation=90)
     for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
         ticks(range(len(names)), list(names))
     axes.set_xlim(-0.5, len(levels[1]) - 0.5)

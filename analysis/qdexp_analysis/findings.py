@@ -88,14 +88,14 @@ class Findings:
 
         return experiment_html(self)
 
-    @property
+    @cached_property
     def diverged_rates(self) -> tuple[Rate, ...]:
         """How often trials diverged, for each condition."""
         diverged = self.scores.diverged.sum(axis=1).tolist()
         ended = (self.scores.is_lost | self.scores.is_complete).sum(axis=1).tolist()
         return tuple(rate(count, total) for count, total in zip(diverged, ended, strict=True))
 
-    @property
+    @cached_property
     def clips_and_videos(self) -> tuple[int, int]:
         """How many clips the primary metric is a mean over, and from how many videos; or zeros."""
         sources = clip_sources(self.experiment)
@@ -171,7 +171,7 @@ def find(experiment: Experiment) -> Findings:
     by_level = _by_level(experiment)
     judged = judged_family(experiment, course) if refused is None else None
     contrasts = judged.contrasts if judged else ()
-    measured = sorted(set(experiment.measurements["metric"]))
+    measured = sorted(experiment.measured)
     refusals = {name: refusal(experiment, name) for name in measured}
     mixed = mixtures(experiment)
     return Findings(

@@ -6,7 +6,7 @@ a and b the levels of two factors.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -177,12 +177,14 @@ def _cells(
     levels = (ordered_levels(axes[0]), ordered_levels(axes[1]))
     by_condition = [_share(scores, k, design.baseline) for k in range(len(conditions))]
 
-    def mean(at: Mapping[str, object]) -> float:
-        there = [by_condition[k] for k in _at(conditions, design, at)]
-        return float(np.mean(there)) if there else np.nan
+    rows, columns = ([set(_at(conditions, design, at)) for at in each] for each in levels)
 
-    shares = np.array([[mean({**a, **b}) for b in levels[1]] for a in levels[0]])
-    shares = shares - mean({**axes[0].baseline, **axes[1].baseline})
+    def mean(there: Iterable[int]) -> float:
+        found = [by_condition[k] for k in sorted(there)]
+        return float(np.mean(found)) if found else np.nan
+
+    shares = np.array([[mean(row & column) for column in columns] for row in rows])
+    shares = shares - mean(_at(conditions, design, {**axes[0].baseline, **axes[1].baseline}))
     beyond = None
     if np.isfinite(shares).all():
         beyond = shares - shares.mean(axis=0) - shares.mean(axis=1, keepdims=True) + shares.mean()

@@ -39,13 +39,20 @@ _SPECIAL = {
 
 def latex_text(value: object) -> Markup:
     """Returns a value as LaTeX text in one line."""
-    return Markup("".join(_character(each) for each in " ".join(str(value).split(" "))))
+    return Markup(str(value).translate(_CHARACTERS))
 
 
 def latex_lines(value: object) -> Markup:
     r"""Returns a text with its lines and its indentation, to stand in ``\ttfamily``."""
     lines = (re.sub(r"^ +", lambda m: "~" * len(m[0]), line) for line in str(value).splitlines())
     return Markup("\n".join(_indented(line) + r"\\" for line in lines))
+
+
+class _Characters(dict[int, str]):
+    """Every character as LaTeX text, made when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        return self.setdefault(code, _character(chr(code)))
 
 
 def _indented(line: str) -> str:
@@ -66,3 +73,6 @@ def _character(character: str) -> str:
     if unicodedata.category(character).startswith("C"):
         return ""
     return rf"\anychar{{{ord(character):04X}}}{{{character}}}"
+
+
+_CHARACTERS = _Characters()

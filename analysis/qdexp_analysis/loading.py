@@ -1,28 +1,40 @@
 """Experiments for notebooks and scripts: tidy frames of one, or of several together."""
 
+import shutil
+import weakref
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pandas as pd
 
 from qdexp.errors import NotFoundError, RequestError
+from qdexp.results.bundle_reading import Bundle
 from qdexp.results.folders import runs_folder
-from qdexp.results.ledger import Ledger
+from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp_analysis.definitions import meaning_digest
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.frames import contrast_frame
+from qdexp_analysis.labels import condition_text
 from qdexp_analysis.notebook import experiment_html
 from qdexp_analysis.table import Experiment
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class LoadedExperiment(Experiment):
     """An experiment with what was found of it, computed when it is first asked for.
 
     `trials`, `measurements`, `contrasts` and `histories` are tidy frames.
+
+    Args:
+        unpacked: Where its ledger was taken out of a bundle to, for as long as somebody has this;
+            None for a ledger that stays where it is.
     """
+
+    unpacked: "Unpacked | None" = None
 
     @cached_property
     def findings(self) -> Findings:
@@ -36,6 +48,21 @@ class LoadedExperiment(Experiment):
 
     def _repr_html_(self) -> str:
         return experiment_html(self.findings)
+
+
+class Unpacked:
+    """A copy of a bundle's ledger, removed when nobody has this any more.
+
+    Raises:
+        RequestError: It is no bundle, or is damaged.
+        LedgerError: Its ledger cannot be read.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        with Bundle(bundle) as whole:
+            self.folder = Path(mkdtemp())
+            weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+            shutil.copy(whole.ledger.file, self.folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +105,14 @@ def load(name_or_path: str | Path, runs: Path | str | None = None) -> LoadedExpe
     """Reads one experiment.
 
     Args:
-        name_or_path: Its name; or the path of a runs folder or of a ledger's file, perhaps copied
-            from another machine, that has one experiment.
+        name_or_path: Its name; or the path of a bundle, or of a runs folder or a ledger's file,
+            perhaps copied from another machine, that has one experiment.
         runs: The runs folder, or a ledger's file, in which that name is; ``$QDEXP_RUNS`` or
             ``runs`` unless given.
 
     Raises:
         NotFoundError: There is no such experiment.
-        RequestError: The path has several experiments.
+        RequestError: The path has several experiments, or is a damaged bundle.
         LedgerError: The ledger cannot be read.
     """
     found = list(load_all(name_or_path, runs=runs).experiments)
@@ -105,6 +132,7 @@ def load_all(*names_or_paths: str | Path, runs: Path | str | None = None) -> Loa
 
     Raises:
         NotFoundError: There is no such experiment, or none at all.
+        RequestError: A bundle is damaged.
         LedgerError: A ledger cannot be read.
     """
     found: list[LoadedExperiment] = []
@@ -112,7 +140,7 @@ def load_all(*names_or_paths: str | Path, runs: Path | str | None = None) -> Loa
         path = Path(each)
         is_place = isinstance(each, Path) or _is_ledger(path)
         if is_place and not _is_ledger(path):
-            raise NotFoundError(f"expected a runs folder or a ledger, found neither: {path}")
+            raise NotFoundError(f"expected a runs folder, a ledger or a bundle, found none: {path}")
         found += _read(path, None) if is_place else _read(_place(runs), str(each))
     if not found:
         raise NotFoundError(f"expected experiments, found none in {_place(runs)}")
@@ -120,6 +148,9 @@ def load_all(*names_or_paths: str | Path, runs: Path | str | None = None) -> Loa
 
 
 def _read(place: Path, name: str | None) -> list[LoadedExperiment]:
+    if zipfile.is_zipfile(place):
+        unpacked = Unpacked(place)
+        return [replace(each, unpacked=unpacked) for each in _read(unpacked.folder, name)]
     with Ledger(place) as ledger, ledger.snapshot():
         names = ledger.experiments() if name is None else [name]
         return [LoadedExperiment.from_ledger(ledger, each) for each in names]
@@ -136,11 +167,15 @@ def _is_ledger(path: Path) -> bool:
 
 def _defined(experiment: LoadedExperiment) -> pd.DataFrame:
     frame = experiment.measurements
-    firsts = [experiment.records_at(k)[0] for k in range(len(experiment.conditions))]
+    compared = [experiment.records_at(k)[0] for k in range(len(experiment.conditions))]
+    beside: dict[str, list[TrialRecord]] = {}
+    for record in (*experiment.controls, *experiment.teachers):
+        beside.setdefault(condition_text(record.condition), []).append(record)
     definitions = {
-        name: meaning_digest(experiment.metric(name), firsts) for name in frame["metric"].unique()
+        (name, label): meaning_digest(experiment.metric(name), beside.get(label, compared))
+        for name, label in frame[["metric", "label"]].drop_duplicates().itertuples(index=False)
     }
-    meanings = [definitions[name] for name in frame["metric"]]
+    meanings = [definitions[key] for key in zip(frame["metric"], frame["label"], strict=True)]
     return frame.assign(definition=meanings)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -25,6 +26,7 @@ class Rate:
     interval: tuple[float, float] | None
 
 
+@lru_cache(maxsize=1024)
 def rate(count: int, total: int) -> Rate:
     """Returns a rate with its exact interval."""
     if total == 0:

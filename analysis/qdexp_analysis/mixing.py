@@ -4,7 +4,7 @@ It matters most where conditions did not share it alike: then a difference betwe
 one between machines.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +37,25 @@ class Mixture:
 
 def mixtures(experiment: Experiment) -> tuple[Mixture, ...]:
     """Returns every fact that differs between trials that have an outcome."""
+    by_condition = dict(enumerate(map(experiment.records_at, range(len(experiment.conditions)))))
+    varies_data = any(factor.field.startswith("data.") for factor in experiment.factors)
+    return mixtures_of(by_condition, with_data=not varies_data)
+
+
+def mixtures_of(
+    groups: Mapping[int, Sequence[TrialRecord]], *, with_data: bool
+) -> tuple[Mixture, ...]:
+    """Returns every fact that differs between trials of groups that are compared.
+
+    Args:
+        groups: The trials of each; those without an outcome say nothing.
+        with_data: Whether other data are such a fact too.
+    """
     keys = [(key, _provenance(key)) for key in KEYS]
     keys.append((REVISION, lambda record: record.revision))
-    if not any(factor.field.startswith("data.") for factor in experiment.factors):
+    if with_data:
         keys.append((DATA, lambda record: record.trial.data_fingerprint))
-    found = [_mixture(experiment, key, read) for key, read in keys]
+    found = [_mixture(groups, key, read) for key, read in keys]
     return tuple(each for each in found if each is not None)
 
 
@@ -57,16 +71,16 @@ def _provenance(key: str) -> Callable[[TrialRecord], Any]:
 
 
 def _mixture(
-    experiment: Experiment, key: str, read: Callable[[TrialRecord], Any]
+    groups: Mapping[int, Sequence[TrialRecord]], key: str, read: Callable[[TrialRecord], Any]
 ) -> Mixture | None:
-    by_condition: dict[int, set[str]] = {}
-    for record in experiment.records:
-        value = read(record) if record.outcome is not None else None
-        if value is not None:
-            place = experiment.place(record)[0]
-            by_condition.setdefault(place, set()).add(flat(value))
-    values = set[str]().union(*by_condition.values())
+    by_group: dict[int, set[str]] = {}
+    for group, records in groups.items():
+        for record in records:
+            value = read(record) if record.outcome is not None else None
+            if value is not None:
+                by_group.setdefault(group, set()).add(flat(value))
+    values = set[str]().union(*by_group.values())
     if len(values) < 2:
         return None
-    is_balanced = all(found == values for found in by_condition.values())
+    is_balanced = all(found == values for found in by_group.values())
     return Mixture(key=key, values=tuple(sorted(values)), is_balanced=is_balanced)

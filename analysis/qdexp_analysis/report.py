@@ -4,7 +4,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -50,8 +50,9 @@ def write_report(name: str, runs: Path, out_folder: Path | None = None) -> Repor
     folder = out_folder or _own_folder(name, runs)
     drawn = pictures(findings)
     drawings = figure_contents(drawn)
+    said = _said(findings, runs)
     contents = drawings | {
-        FILES[format_]: _rendered(findings, format_, runs, drawn).encode()
+        FILES[format_]: _rendered(findings, format_, runs, drawn, said).encode()
         for format_ in get_args(Format)
     }
     files = report_files(folder, _summary(findings), tuple(drawings))
@@ -96,19 +97,25 @@ def render(name: str, runs: Path, format_: str) -> str:
     raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
 
 
-def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Picture, ...]) -> str:
+def _rendered(
+    findings: Findings,
+    format_: Format,
+    runs: Path,
+    drawn: tuple[Picture, ...],
+    said: Mapping[str, Any] | None = None,
+) -> str:
+    """Returns a report in one format; `said` is its content, if that is made already."""
     if format_ == "csv":
         return csv_text(trial_rows(findings.experiment))
     if format_ == "contrasts":
         return csv_text(contrast_frame(findings))
     if format_ == "json":
         return json_text(findings)
-    content: dict[str, Any] = document(findings)
+    content = dict(said or _said(findings, runs))
     if format_ == "latex":
         return _latex().get_template("report.tex.j2").render(content)
     for exact in ("command", "spec_text"):  # to be copied: _unbroken leaves Markup as it is
         content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
-    content["clips"] = clips(findings.experiment, runs)
     if format_ == "html":
         content["pictures"] = {
             section: [
@@ -121,6 +128,11 @@ def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Pict
         looks = appearance.looks(findings.experiment)
         content["looks"] = [appearance.COLOURS.index(look.colour) for look in looks]
     return _environment().get_template(f"report.{format_}.j2").render(content)
+
+
+def _said(findings: Findings, runs: Path) -> dict[str, Any]:
+    """Returns what all templates insert."""
+    return document(findings) | {"clips": clips(findings.experiment, runs)}
 
 
 def _environment() -> jinja2.Environment:

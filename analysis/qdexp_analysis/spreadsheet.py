@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,8 @@ def trial_rows(experiment: Experiment) -> pd.DataFrame:
         "trial_id",
         "seed",
         "status",
+        "role",
+        "label",
         *(factor.field for factor in experiment.factors),
         "reason",
     ]
@@ -29,9 +32,15 @@ def csv_text(frame: pd.DataFrame) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([_cell(str(name)) for name in frame.columns])
-    columns = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
+    columns = [_cells(frame[name].tolist()) for name in frame.columns]
     writer.writerows(zip(*columns, strict=True))
     return buffer.getvalue()
+
+
+def _cells(values: list[Any]) -> list[object]:
+    """Returns a column; of its texts, which repeat themselves, each is looked at once."""
+    texts = {value: _cell(value) for value in {each for each in values if type(each) is str}}
+    return [texts[value] if type(value) is str else _cell(value) for value in values]
 
 
 def _cell(value: object) -> object:

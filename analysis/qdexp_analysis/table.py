@@ -10,7 +10,6 @@ from typing import Self
 import pandas as pd
 
 from qdexp.config.metric import Metric
-from qdexp.experiment.controls import control_name
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.overview import first_results
@@ -21,12 +20,19 @@ from qdexp_analysis.factor import Factor, read_factors
 from qdexp_analysis.histories import history_names, read_histories
 from qdexp_analysis.labels import Labels
 from qdexp_analysis.standing import counted, other_results
-from qdexp_analysis.trial_rows import TRIAL_COLUMNS, measurement_frame, trial_row
+from qdexp_analysis.trial_rows import (
+    COMPARED,
+    CONTROL,
+    TEACHING,
+    measurement_frame,
+    role_of,
+    trial_frame,
+)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Experiment:
-    """What the ledger knows of one experiment.
+    """What the ledger knows of one experiment; equal to nothing but itself.
 
     Args:
         name: Its name.
@@ -37,11 +43,12 @@ class Experiment:
         seeds: Its replicates.
         records: The trials that it compares.
         teachers: The trials that others of it learn from, and that are compared with nothing.
-        trials: One row for each: trial_id, condition (position in `conditions`), label, seed,
+        trials: One row for each that is planned: trial_id, role (condition, control or teacher),
+            condition (position in `conditions`, missing for the other roles), label, seed,
             status, step, reason, kind, and a column for every factor, empty where it does not
             act.
-        measurements: One row for each number: condition, label, seed, trial_id, metric, value,
-            unit, direction.
+        measurements: One row for each number: role, condition, label, seed, trial_id, metric,
+            value, unit, direction.
         arrays: The arrays that the analysis reads and that were recorded, by trial id and name.
         declared: What its metrics are.
         others: Where results were imported from that are not those of their trials, by trial id.
@@ -89,19 +96,18 @@ class Experiment:
         """
         spec = specs[-1]
         asked = [counted(record) for record in asked]
-        controls = tuple(record for record in asked if control_name(record.condition))
-        records = tuple(r for r in asked if r.condition and not control_name(r.condition))
+        teachers, records, controls = (
+            tuple(record for record in asked if role_of(record) == role)
+            for role in (TEACHING, COMPARED, CONTROL)
+        )
         factors = read_factors(spec.definition)
         distinct = {_key(record.condition): record.condition for record in records}
         conditions = in_order(list(distinct.values()), factors, spec.definition)
         positions = {_key(condition): k for k, condition in enumerate(conditions)}
         places = {r.trial_id: positions[_key(r.condition)] for r in records}
-        done = [record for record in records if record.outcome is not None]
-        beside = [record for record in controls if record.outcome is not None]
-        idle = dict.fromkeys((factor.field for factor in factors), "")  # where it does not act
-        rows = [idle | trial_row(record, places[record.trial_id]) for record in records]
+        planned = (*records, *controls, *teachers)
         declared = declared_in(spec)
-        ids = [record.trial_id for record in (*done, *beside)]
+        ids = [r.trial_id for r in (*records, *controls) if r.outcome is not None]
         return cls(
             name=spec.experiment,
             spec=spec,
@@ -110,9 +116,9 @@ class Experiment:
             conditions=conditions,
             seeds=tuple(dict.fromkeys(record.trial.seed for record in records)),
             records=records,
-            teachers=tuple(record for record in asked if not record.condition),
-            trials=pd.DataFrame(rows, columns=[*TRIAL_COLUMNS, *(f.field for f in factors)]),
-            measurements=measurement_frame(done, places, declared),
+            teachers=teachers,
+            trials=trial_frame(planned, places, [factor.field for factor in factors]),
+            measurements=measurement_frame(planned, places, declared),
             arrays={key: {} for key in ids} if declared.is_own else read_arrays(ledger, ids),
             declared=declared,
             others=other_results(ledger, asked),
@@ -192,6 +198,12 @@ class Experiment:
         for record in sorted(self.records, key=lambda record: record.trial.seed):
             found[self._places[record.trial_id][0]].append(record)
         return tuple(map(tuple, found))
+
+    @cached_property
+    def measured(self) -> frozenset[str]:
+        """The metrics that a trial which is compared measured."""
+        rows = self.measurements
+        return frozenset(rows.loc[rows["role"] == COMPARED, "metric"])
 
     @property
     def is_own(self) -> bool:

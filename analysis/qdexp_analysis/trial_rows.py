@@ -5,13 +5,15 @@ from typing import Any
 
 import pandas as pd
 
+from qdexp.experiment.controls import control_name
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.declared import Declared
 from qdexp_analysis.labels import condition_text
 from qdexp_analysis.standing import reason_of, status_of
 
-TRIAL_COLUMNS = (
+_TRIAL_COLUMNS = (
     "trial_id",
+    "role",
     "condition",
     "label",
     "seed",
@@ -21,6 +23,7 @@ TRIAL_COLUMNS = (
     "kind",
 )
 _MEASUREMENT_COLUMNS = (
+    "role",
     "condition",
     "label",
     "seed",
@@ -32,12 +35,42 @@ _MEASUREMENT_COLUMNS = (
 )
 
 
-def trial_row(record: TrialRecord, position: int) -> dict[str, Any]:
-    """Returns a trial's row, whatever became of it."""
-    outcome = record.outcome
+_POSITIONS = "Int64"
+"""The type of positions among conditions: what is compared with nothing has none."""
+
+COMPARED, CONTROL, TEACHING = "condition", "control", "teacher"
+"""Roles: only trials of the first are compared with each other."""
+
+
+def role_of(record: TrialRecord) -> str:
+    """Returns what a trial is for: one of the roles."""
+    if not record.condition:
+        return TEACHING
+    return CONTROL if control_name(record.condition) else COMPARED
+
+
+def trial_frame(
+    records: Sequence[TrialRecord], places: Mapping[str, int], fields: Sequence[str]
+) -> pd.DataFrame:
+    """Returns a row for each trial, whatever became of it.
+
+    Args:
+        records: The trials, those that are compared and those beside them.
+        places: Positions among the conditions of those that are compared, by trial id.
+        fields: The factors; one that does not act, and every one beside, is empty.
+    """
+    idle = dict.fromkeys(fields, "")
+    rows = [idle | _trial_row(record, places.get(record.trial_id)) for record in records]
+    frame = pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *fields])
+    return frame.astype({"condition": _POSITIONS})
+
+
+def _trial_row(record: TrialRecord, position: int | None) -> dict[str, Any]:
+    outcome, role = record.outcome, role_of(record)
     failure = outcome.failure if outcome else None
     return {
         "trial_id": record.trial_id,
+        "role": role,
         "condition": position,
         "label": condition_text(record.condition),
         "seed": record.trial.seed,
@@ -45,22 +78,25 @@ def trial_row(record: TrialRecord, position: int) -> dict[str, Any]:
         "step": outcome.step if outcome else 0,
         "reason": reason_of(record),
         "kind": (failure.kind or "") if failure else "",
-        **record.condition,
+        **(record.condition if role == COMPARED else {}),
     }
+
+
+def _beginning(record: TrialRecord, places: Mapping[str, int]) -> tuple[Any, ...]:
+    """Returns what all of a trial's numbers have in common."""
+    position, label = places.get(record.trial_id), condition_text(record.condition)
+    return role_of(record), position, label, record.trial.seed, record.trial_id
 
 
 def measurement_frame(
     records: Sequence[TrialRecord], places: Mapping[str, int], declared: Declared
 ) -> pd.DataFrame:
-    """Returns a row for each number that trials measured."""
+    """Returns a row for each number that trials measured; arguments as of `trial_frame`."""
     names = {name for r in records if r.outcome is not None for name in r.outcome.measurements}
     metrics = {name: declared.metric(name) for name in names}
     rows = [
         (
-            places[record.trial_id],
-            condition_text(record.condition),
-            record.trial.seed,
-            record.trial_id,
+            *beginning,
             name,
             value,
             metrics[name].unit,
@@ -68,6 +104,8 @@ def measurement_frame(
         )
         for record in records
         if record.outcome is not None
+        for beginning in [_beginning(record, places)]
         for name, value in record.outcome.measurements.items()
     ]
-    return pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(_MEASUREMENT_COLUMNS))
+    return frame.astype({"condition": _POSITIONS})

@@ -103,8 +103,7 @@ def doubt_text(findings: Findings, contrast: Contrast) -> str:
         has_failed = (findings.scores.is_lost & ~findings.scores.diverged).any()
         lost = "the diverged and failed" if has_failed else "the diverged"
         return f"the verdict would not hold if {lost} trials had the experiment's worst value"
-    limits = contrast.estimate.interval if contrast.estimate else None
-    if limits is not None and not limits[0] <= 0 <= limits[1]:
+    if not _includes_zero(contrast):
         return (
             f"its own 95 % interval excludes 0, but {len(findings.contrasts)} contrasts were made"
         )
@@ -229,9 +228,8 @@ def answer(findings: Findings) -> list[str]:
         return ["No condition has every factor at its baseline, so nothing can be compared."]
     if not findings.contrasts:
         return ["There is one condition only, so nothing can be compared."]
-    primary = primary_sentences(findings, margin_text(findings))
-    contrasts = _by_verdict(findings)
-    return [*primary, *contrasts, *usage_sentences(findings), *cost_sentences(findings)]
+    said = [*primary_sentences(findings, margin_text(findings)), *_by_verdict(findings)]
+    return [*said, *usage_sentences(findings), *cost_sentences(findings)]
 
 
 def _by_verdict(findings: Findings) -> list[str]:
@@ -248,14 +246,16 @@ def _by_verdict(findings: Findings) -> list[str]:
         )
     noisy = [c for c in by_verdict["undecided"] if c.doubt == "noise" and _includes_zero(c)]
     if noisy:
-        is_short = len(noisy) <= MOST_LISTED
-        texts = [(_brief if is_short else _label)(findings, c) for c in noisy]
+        text = _brief if len(noisy) <= MOST_LISTED else _label
+        texts = [text(findings, c) for c in noisy]
         sentences.append(f"Undecided, since {findings.noise} could explain it: {'; '.join(texts)}.")
     explained = {contrast.condition for contrast in noisy}
-    for contrast in by_verdict["undecided"]:
-        if contrast.condition not in explained:
-            label = _label(findings, contrast)
-            sentences.append(f"Undecided for {label} ({doubt_text(findings, contrast)}).")
+    others: dict[str, list[str]] = {}
+    for c in by_verdict["undecided"]:
+        if c.condition not in explained:
+            others.setdefault(doubt_text(findings, c), []).append(_label(findings, c))
+    for why, of in others.items():
+        sentences.append(f"Undecided for {'; '.join(of)} ({'each: ' * (len(of) > 1)}{why}).")
     return sentences
 
 

@@ -8,7 +8,7 @@ the report, with its summary and the hashes of its files. Importing this loads n
 import hashlib
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -93,9 +93,14 @@ class ReportFiles:
 
     def _repr_html_(self) -> str:
         """Shows what the report says, and where its page is, in a notebook."""
-        said = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary_lines)
-        page = html.escape(self.html.absolute().as_uri(), quote=True)
-        return f'{said}<p><a href="{page}">{html.escape(str(self.html))}</a></p>'
+        return said_html(self.summary_lines, self.html)
+
+
+def said_html(lines: Sequence[str], page: Path) -> str:
+    """Returns a piece of HTML: what a report says, and a link to its page."""
+    said = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
+    address = html.escape(page.absolute().as_uri(), quote=True)
+    return f'{said}<p><a href="{address}">{html.escape(str(page))}</a></p>'
 
 
 def report_files(

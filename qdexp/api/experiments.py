@@ -47,6 +47,20 @@ class RunResult:
     notes: tuple[str, ...]
     report: "Reported | None"
 
+    def _repr_html_(self) -> str:
+        """Shows what ran, what the report says, and where its page is, in a notebook."""
+        from html import escape
+
+        from qdexp_analysis.written import said_html
+
+        counts = (
+            f"{self.experiment}: {self.num_run} outcomes recorded, {self.num_incomplete} trials"
+        )
+        lines = (f"{counts} not completed.", *self.notes)
+        if self.report is None:
+            return "".join(f"<p>{escape(line)}</p>" for line in lines)
+        return said_html((*lines, *self.report.summary), self.report.page)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrialStatus:

@@ -54,6 +54,7 @@ for _command in (
     experiment_commands.show,
     experiment_commands.report,
     experiment_commands.compare,
+    experiment_commands.schema,
     experiment_commands.ui,
     ledger_commands.bundle,
     ledger_commands.invalidate,

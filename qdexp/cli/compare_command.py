@@ -30,8 +30,7 @@ def compare(one: str, other: str, *, runs: Path | None, as_json: bool) -> None:
     if found.fields:
         typer.echo("\n" + aligned(("field", "A", "B"), found.fields))
     if found.rows:
-        header = ("metric", "condition", "A", "B", "B against A", "95 % interval", "seeds")
-        typer.echo("\n" + aligned(header, [_row(found, row) for row in found.rows]))
+        typer.echo("\n" + _table(found))
         typer.echo(
             "\n"
             + wrapped(
@@ -43,6 +42,41 @@ def compare(one: str, other: str, *, runs: Path | None, as_json: bool) -> None:
         typer.echo("\n" + wrapped(f"Nothing to subtract: {found.unmatched}"))
     for metric, reason in found.not_comparable:
         typer.echo(wrapped(f"not comparable: {metric}: {reason}"))
+    for sentence in _mixed(found):
+        typer.echo("\n" + wrapped(sentence))
+    if found.pooled:
+        typer.echo("\n" + _pooled(found))
+
+
+def _table(found: "Comparison") -> str:
+    """Returns every row; what is compared stands above them where it is the same for all."""
+    header = ["metric", "condition", "A", "B", "B against A", "95 % interval", "seeds"]
+    rows = [_row(found, row) for row in found.rows]
+    compared = {row.condition for row in found.rows}
+    if len(compared) > 1:
+        return aligned(header, rows)
+    without = [[metric, *rest] for metric, _, *rest in (header, *rows)]
+    return f"{compared.pop()}:\n{aligned(without[0], without[1:])}"
+
+
+def _mixed(found: "Comparison") -> list[str]:
+    from qdexp_analysis.mixing_words import sentences_of
+
+    return sentences_of(found.mixtures, "side")
+
+
+def _pooled(found: "Comparison") -> str:
+    from qdexp_analysis.factor_words import pooled_row
+
+    first = found.experiments[0]
+    rows = [pooled_row(first.labels.text(each.condition), each) for each in found.pooled]
+    header = ("condition", "gain", "95 % interval", "improvement", "95 % interval", "seeds")
+    words = (
+        f"Both data sets pooled, {first.primary} against each one's baseline: gain is the "
+        "interquartile mean over seeds and data sets, improvement the chance that a run is better "
+        "than one of the baseline (Agarwal et al., 2021). Exploratory."
+    )
+    return f"{wrapped(words)}\n{aligned(header, [list(row.values()) for row in rows])}"
 
 
 def _row(found: "Comparison", row: "Compared") -> list[str]:
@@ -76,4 +110,16 @@ def _data(found: "Comparison") -> dict[str, object]:
         ],
         "not_comparable": [{"metric": m, "reason": why} for m, why in found.not_comparable],
         "unmatched": found.unmatched,
+        "mixed": _mixed(found),
+        "pooled": [
+            {
+                "condition": found.experiments[0].labels.text(each.condition),
+                "gain": each.gain.value,
+                "gain_interval": each.gain.interval,
+                "improvement": each.improvement.value,
+                "improvement_interval": each.improvement.interval,
+                "num_seeds": len(each.seeds),
+            }
+            for each in found.pooled
+        ],
     }

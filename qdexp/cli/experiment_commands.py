@@ -158,6 +158,15 @@ def report(
         report_command.write(name, runs=runs, form=format, out=out)
 
 
+def schema() -> None:
+    """Print the JSON Schema of a spec's file, for editors."""
+    from json import dumps
+
+    from qdexp.experiment.spec_schema import spec_schema
+
+    typer.echo(dumps(spec_schema(), indent=1))
+
+
 def compare(
     one: Annotated[
         str, typer.Argument(metavar="A", help="An experiment, or NAME:FIELD=LEVEL,... of one.")

@@ -203,6 +203,17 @@ def check_value(field: str, value: Value) -> Value:
         raise ConfigurationError(f"{field}: {problem}") from None
 
 
+def value_schema(field: str) -> dict[str, Any]:
+    """Returns the JSON Schema of a dotted field's values, with its meaning.
+
+    Raises:
+        ConfigurationError: There is no such field.
+    """
+    schema = _adapter(*split_field(field)).json_schema()
+    del schema["default"]  # a spec begins with a preset, not with defaults
+    return schema
+
+
 @cache
 def _adapter(section: str, name: str) -> TypeAdapter[Any]:
     field = _SECTIONS[section].model_fields[name]

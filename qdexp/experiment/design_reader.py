@@ -24,7 +24,10 @@ from qdexp.experiment.fraction import (
     smallest_fraction,
 )
 
-DEFAULT_DESIGN = "full_factorial"
+DESIGNS = ("full_factorial", "one_at_a_time", "leave_one_out", "fractional_factorial")
+FULL, ONE_AT_A_TIME, LEAVE_ONE_OUT, FRACTIONAL = DESIGNS
+DEFAULT_DESIGN = FULL
+LEAST_RESOLUTION = 3
 DEFAULT_RESOLUTION = 4
 """Main effects are clear of each other and of interactions of two factors."""
 
@@ -50,10 +53,10 @@ class _DesignReader:
 
     def design(self) -> Design:
         designs: Mapping[str, Callable[[], Design]] = {
-            "full_factorial": lambda: FullFactorial(axes=self._varied),
-            "one_at_a_time": lambda: OneAtATime(axes=self._varied),
-            "leave_one_out": self._leave_one_out,
-            "fractional_factorial": self._fractional_factorial,
+            FULL: lambda: FullFactorial(axes=self._varied),
+            ONE_AT_A_TIME: lambda: OneAtATime(axes=self._varied),
+            LEAVE_ONE_OUT: self._leave_one_out,
+            FRACTIONAL: self._fractional_factorial,
         }
         name = self._content.get("design", DEFAULT_DESIGN)
         if not isinstance(name, str) or name not in designs:
@@ -67,11 +70,11 @@ class _DesignReader:
 
     def _refuse_options_of_others(self, name: str) -> None:
         for key in ("resolution", "generators"):
-            if key in self._content and name != "fractional_factorial":
+            if key in self._content and name != FRACTIONAL:
                 problem = f"{key}: expected it with `design: fractional_factorial` only, found it "
                 raise self._document.key_error(f"{problem}with {name}", (key,))
         for field, content in self._content["factors"].items():
-            if "full" in content and name != "leave_one_out":
+            if "full" in content and name != LEAVE_ONE_OUT:
                 problem = f"{field}: expected `full` with `design: leave_one_out` only, found it "
                 path = ("factors", field, "full")
                 raise self._document.key_error(f"{problem}with {name}", path)
@@ -114,14 +117,17 @@ class _DesignReader:
 
     def _of_resolution(self) -> Fraction:
         wanted = self._content.get("resolution", DEFAULT_RESOLUTION)
-        if type(wanted) is not int or wanted < 3:
-            problem = f"resolution: expected a whole number from 3, found {wanted!r}"
+        if type(wanted) is not int or wanted < LEAST_RESOLUTION:
+            problem = (
+                f"resolution: expected a whole number from {LEAST_RESOLUTION}, found {wanted!r}"
+            )
             self._fail(problem, "resolution")
         fraction = smallest_fraction(len(self._varied), wanted)
         if fraction is None:
             key = "resolution" if "resolution" in self._content else "design"
-            problem = f"{key}: expected at least {max(wanted, 3)} factors for a fraction of "
-            problem += f"resolution {wanted}, found {len(self._varied)}"
+            fewest = max(wanted, LEAST_RESOLUTION)
+            problem = f"{key}: expected at least {fewest} factors for a fraction of resolution "
+            problem += f"{wanted}, found {len(self._varied)}"
             self._fail(f"{problem}: use full_factorial", key)
         return fraction
 

@@ -13,7 +13,7 @@ from qdexp.experiment.document import Document, Path
 from qdexp.experiment.factor import Axis, Factor
 from qdexp.experiment.fields import FieldReader
 
-_KEYS = ("levels", "baseline", "full", "when")
+KEYS = ("levels", "baseline", "full", "when")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class _FactorReader:
             problem = f"expected a field that changes results, found '{field}', which changes no "
             problem += "result, so its levels cannot be compared"
             raise self._document.key_error(problem, path)
-        content = self._document.mapping(path, _KEYS)
+        content = self._document.mapping(path, KEYS)
         levels = self._levels(field, content.get("levels"), may_repeat=is_zipped)
         if "baseline" not in content:
             problem = f"{field}: expected `baseline:`, one of {levels}, found none"

@@ -145,7 +145,8 @@ class _GridReader:
     def _set(self, axes: Sequence[Axis]) -> dict[str, Any]:
         varied = {field for axis in axes for field in axis.fields}
         changes: dict[str, Any] = {}
-        content = self._content.get("set") or {}
+        written = self._content.get("set")
+        content = {} if written is None else written
         if not isinstance(content, dict):
             self._fail(f"set: expected fields as `field: value`, found {content!r}", "set")
         for field, value in content.items():

@@ -13,8 +13,11 @@ MAX_RETRIES = 100
 MAX_PROCESSES = 10_000
 MAX_GPUS = 1024
 
+RESOURCE_KEYS = ("cpus", "gpus", "processes", "retries")
+BUDGET_KEYS = ("trial", "experiment")
+
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
+DURATION = r"(\d+(?:\.\d+)?)\s*(s|min|h|d)"
 
 
 def read_resources(document: Document, grid: Grid, trainable: str) -> Resources:
@@ -25,7 +28,7 @@ def read_resources(document: Document, grid: Grid, trainable: str) -> Resources:
     """
     if "resources" not in document.content:
         return Resources()
-    content = document.mapping(("resources",), ("cpus", "gpus", "processes", "retries"))
+    content = document.mapping(("resources",), RESOURCE_KEYS)
     processes = _whole(document, content, "processes", (1, MAX_PROCESSES), default=1)
     resources = Resources(
         cpus=_whole(document, content, "cpus", (1, None), default=1),
@@ -46,7 +49,7 @@ def read_budget(document: Document) -> Budget:
     """
     if "budget" not in document.content:
         return Budget()
-    content = document.mapping(("budget",), ("trial", "experiment"))
+    content = document.mapping(("budget",), BUDGET_KEYS)
     seconds: dict[str, float] = {}
     for name, written in content.items():
         found = seconds_from_duration(written)
@@ -63,7 +66,7 @@ def seconds_from_duration(written: object) -> float | None:
     A number without its unit is nothing: it would be read as minutes by one and as seconds by
     another. Neither is 0, since nothing could run.
     """
-    match = _DURATION.fullmatch(written.strip()) if isinstance(written, str) else None
+    match = re.fullmatch(DURATION, written.strip()) if isinstance(written, str) else None
     return float(match[1]) * _UNITS[match[2]] or None if match else None
 
 

@@ -27,12 +27,14 @@ from qdexp.experiment.spec import Metrics, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
 MAX_NAME = 100
+NAME = rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}"
 
-_KEYS = (
+KEYS = (
     "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
     "where", "conditions", "seeds", "controls", "metrics", "resources", "budget",
     "trainable",
 )  # fmt: skip
+METRIC_KEYS = ("primary", "secondary", "smallest_effect")
 
 _OF_SEARCHES = ("scheduler", "pruning", "pruner", "asha", "early_stopping")
 """Keys of what stops trials that do badly."""
@@ -109,7 +111,7 @@ class _Reader:
 
     def spec(self) -> Spec:
         self._refuse_pruning()
-        self._document.mapping((), _KEYS)
+        self._document.mapping((), KEYS)
         seeds = read_seeds(self._document, self._overrides.num_seeds)
         limit = Limit(num_seeds=len(seeds.all), max_trials=self._overrides.max_trials)
         trainable = self._trainable()
@@ -155,16 +157,15 @@ class _Reader:
             f"1 to {MAX_NAME} of the letters a to z, digits, '_' and '-', a letter or digit first"
         )
         name = self._text("name", expected)
-        if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{MAX_NAME - 1}}}", name):
+        if not re.fullmatch(NAME, name):
             self._fail(f"name: expected {expected}, found '{name}'", "name")
         return name
 
     def _metrics(self, grid: Grid, known: Catalogue) -> Metrics:
         if "metrics" not in self._content and known.primary is not None:
             return Metrics(primary=known.primary, smallest_effect=None, secondary=())
-        keys = ("primary", "secondary", "smallest_effect")
         has_metrics = "metrics" in self._content
-        content = self._document.mapping(("metrics",), keys) if has_metrics else {}
+        content = self._document.mapping(("metrics",), METRIC_KEYS) if has_metrics else {}
         primary = self._primary(content.get("primary", known.primary), grid, known)
         written = content.get("secondary", [])
         if not isinstance(written, list):

@@ -10,6 +10,9 @@ MAX_SEEDS = 1000
 LEAST_JUDGED = 2
 """Seeds from which a difference has an uncertainty."""
 
+KEYS = ("until_decided", "min", "max")
+"""Of seeds that are added until all is decided."""
+
 DEFAULT_SEEDS = 3
 DEFAULT_MOST = 12
 """Seeds of the last look, unless `max` is given."""
@@ -57,7 +60,7 @@ def read_seeds(document: Document, num_seeds: int | None) -> Seeds:
 
 
 def _until_decided(document: Document) -> Seeds:
-    content = document.mapping(("seeds",), ("until_decided", "min", "max"))
+    content = document.mapping(("seeds",), KEYS)
     if content.get("until_decided") is not True:
         is_there = "until_decided" in content
         found = repr(content["until_decided"]) if is_there else "none"

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _TOGETHER = 100
 """Trials whose blocks are in memory at once."""
 
+_SHORT = 512
+"""Bytes of packed values up to which they may be the same in most trials: noise levels, say."""
+
+_MOST_KEPT = 1000
+
 _NAMED = """
 SELECT o.trial_id, b.name, b.block FROM json_each(?1) wanted
 JOIN outcomes o ON o.outcome_id =
@@ -46,6 +51,7 @@ def numbers(
     """
     query, rest = (_ALL, ()) if names is None else (_NAMED, (json.dumps(list(names)),))
     firsts: dict[bytes, array[int]] = {}
+    seconds: dict[bytes, array[float]] = {}
     for start in range(0, len(trial_ids), _TOGETHER):
         together = json.dumps(list(trial_ids[start : start + _TOGETHER]))
         for trial_id, name, block in ledger.rows(query, together, kind, *rest):
@@ -53,6 +59,17 @@ def numbers(
                 packed, values = schema.parts_of_block(block)
                 if packed not in firsts:  # most trials share their steps, and shapes are few
                     firsts[packed] = schema.integers_from_part(packed)
-                yield trial_id, name, firsts[packed], schema.floats_from_part(values)
+                yield trial_id, name, firsts[packed], _floats(values, seconds)
             except (ValueError, zlib.error) as error:
                 raise trouble(ledger.file, "a readable ledger", error) from error
+
+
+def _floats(packed: bytes, known: "dict[bytes, array[float]]") -> "array[float]":
+    """Returns packed values; short ones are unpacked once, and are the same object each time."""
+    if len(packed) > _SHORT:
+        return schema.floats_from_part(packed)
+    if packed not in known:
+        if len(known) >= _MOST_KEPT:
+            known.clear()
+        known[packed] = schema.floats_from_part(packed)
+    return known[packed]

@@ -1,134 +1,40 @@
 """Looking again after each added seed costs nothing in error, and saves seeds.
 
-Whole experiments are simulated: a difference for each condition, seed and clip, twelve seeds long.
-`judge_in_course` writes the report's verdicts; it reads of those twelve what a run would have made.
+The figures over more experiments: `make calibration`, docs/calibration.md.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from looking import (
+    ADAPTIVE,
+    AT_THE_MARGIN,
+    BY_HAND_CHECK,
+    COVERED,
+    FIXED,
+    NO_EFFECT,
+    SCHEDULE,
+    LookCheck,
+    World,
+    at_most,
+    covers,
+    is_decided,
+    share,
+    simulated,
+)
 from qdexp_analysis import null_law
-from qdexp_analysis.contrasts import Contrast, Margin, Scores
 from qdexp_analysis.intervals import StandardError, estimate
 from qdexp_analysis.looks import Looks
 from qdexp_analysis.planning import family_level, minimum_detectable
-from qdexp_analysis.sequence import Course, Judged, judge_in_course
 from scipy import stats
 
-from qdexp.experiment.looks import looks_between
 
-SCHEDULE = looks_between(3, 12).schedule
-ADAPTIVE = Course(looks=Looks(schedule=SCHEDULE), is_adaptive=True)
-BY_HAND = Course(looks=Looks(schedule=SCHEDULE), is_adaptive=False)
-FIXED = Course()
-NUM_EXPERIMENTS = 2000
-BASELINE = 0
-LEVEL = 10.0
-"""Mean of the baseline: far above its spread, as losses are."""
-
-Noise = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
-
-
-def normal(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return draw.normal(size=shape)
-
-
-def heavy(draw: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return draw.standard_t(3, size=shape) / np.sqrt(3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """What is true of simulated experiments.
-
-    Args:
-        effects: Of each condition but the baseline.
-        noise: The law of the rest, of variance 1.
-        scales: Its standard deviation, by condition, the baseline first.
-        num_clips: Held-out clips, each with an effect of its own on every condition.
-        clip_scale: The standard deviation of those.
-        missing: The chance that a trial fails.
-    """
-
-    effects: tuple[float, ...] = (0.0, 0.0, 0.0)
-    noise: Noise = normal
-    scales: tuple[float, ...] = (0.7, 0.7, 0.7, 0.7)
-    num_clips: int = 1
-    clip_scale: float = 0.0
-    missing: float = 0.0
-
-    def scores(self, draw: np.random.Generator, num_seeds: int = 12) -> Scores:
-        num_conditions, clips = len(self.effects) + 1, self.num_clips
-        seeds = draw.normal(0, 2.0, size=(1, num_seeds, 1))  # shared by the conditions of a seed
-        own = self.noise(draw, (num_conditions, num_seeds, 1))
-        own = own * np.array(self.scales)[:, None, None]
-        of_clips = draw.normal(0, self.clip_scale, (num_conditions, 1, clips)) * (clips > 1)
-        rest = draw.normal(0, 0.3, (num_conditions, num_seeds, clips)) * (clips > 1)
-        values = LEVEL + seeds + own + of_clips + rest
-        values += np.array([0.0, *self.effects])[:, None, None]
-        values[draw.random((num_conditions, num_seeds)) < self.missing] = np.nan
-        nothing = np.zeros((num_conditions, num_seeds), dtype=bool)
-        return Scores(values=values, diverged=nothing, direction="lower")
-
-
-def simulated(
-    world: World,
-    course: Course,
-    margin: Margin | None = None,
-    *,
-    number: int = NUM_EXPERIMENTS,
-    num_seeds: int = 12,
-) -> list[Judged]:
-    draw = np.random.default_rng(20_240_601)
-    settled = np.ones((len(world.effects) + 1, num_seeds), dtype=bool)
-    return [
-        judge_in_course(world.scores(draw, num_seeds), settled, BASELINE, margin, course)
-        for _ in range(number)
-    ]
-
-
-def share(judged: list[Judged], holds: Callable[[Contrast], bool]) -> float:
-    """Returns in how many experiments it holds of any contrast."""
-    return float(np.mean([any(holds(contrast) for contrast in each.contrasts) for each in judged]))
-
-
-def is_decided(contrast: Contrast) -> bool:
-    return contrast.verdict in ("better", "worse")
-
-
-def at_most(rate: float, number: int = NUM_EXPERIMENTS) -> float:
-    """Returns what an error of `rate` stays below in 99 of 100 such simulations."""
-    return rate + 2.33 * np.sqrt(rate * (1 - rate) / number)
-
-
-def covers(contrast: Contrast, truth: float) -> bool:
-    assert contrast.estimate is not None
-    assert contrast.estimate.interval is not None
-    low, high = contrast.estimate.interval
-    return low <= truth <= high
-
-
-WORLDS = {
-    "normal": World(),
-    "heavy tails": World(noise=heavy),
-    "unequal variances": World(scales=(0.3, 0.2, 0.7, 2.0)),
-    "trials that fail at random": World(missing=0.1),
-    "clips": World(num_clips=16, clip_scale=0.5),
-    "eight contrasts": World(effects=(0.0,) * 8, scales=(0.7,) * 9),
-}
-
-
-@pytest.mark.parametrize("world", WORLDS.values(), ids=WORLDS)
-def test_no_effect_is_found_where_there_is_none(world: World) -> None:
-    number = NUM_EXPERIMENTS if world == World() else 600
-    judged = simulated(world, ADAPTIVE, number=number)
-    assert share(judged, is_decided) <= at_most(0.05, number)
+@pytest.mark.parametrize("check", NO_EFFECT, ids=lambda check: check.name)
+def test_no_effect_is_found_where_there_is_none(check: LookCheck) -> None:
+    assert check.figure().value <= at_most(0.05, check.number)
 
 
 def test_raising_seeds_by_hand_finds_none_either() -> None:
-    assert share(simulated(World(), BY_HAND, number=1000), is_decided) <= at_most(0.05, 1000)
+    assert BY_HAND_CHECK.figure().value <= at_most(0.05, 1000)
 
 
 def test_uncorrected_looks_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,32 +43,17 @@ def test_uncorrected_looks_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_difference_at_the_margin_is_not_called_equivalent() -> None:
-    margin = Margin(value=1.0, is_relative=False)
-    judged = simulated(World(effects=(1.0, 1.0, -1.0)), ADAPTIVE, margin, number=1000)
-    assert share(judged, lambda c: c.verdict == "equivalent") <= at_most(0.05, 1000)
+    assert AT_THE_MARGIN.figure().value <= at_most(0.05, 1000)
 
 
 def test_uncorrected_sides_of_equivalence_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Looks, "one_sided", lambda _self, p: p)
-    margin = Margin(value=1.0, is_relative=False)
-    judged = simulated(World(effects=(1.0, 1.0, -1.0)), ADAPTIVE, margin, number=1000)
-    assert share(judged, lambda c: c.verdict == "equivalent") > at_most(0.05, 1000)
+    assert AT_THE_MARGIN.figure().value > at_most(0.05, 1000)
 
 
-@pytest.mark.parametrize("effects", [(0.0, 0.0, 0.0), (0.7, 1.5, -2.5)], ids=["none", "some"])
-@pytest.mark.parametrize("world", ["normal", "clips"])
-def test_intervals_cover_the_truth_whichever_look_was_the_last(
-    world: str, effects: tuple[float, ...]
-) -> None:
-    of = WORLDS[world]
-    truth = World(effects=effects, num_clips=of.num_clips, clip_scale=of.clip_scale)
-    judged = simulated(truth, ADAPTIVE, number=1000)
-    hits = [
-        covers(contrast, effects[contrast.condition - 1])
-        for each in judged
-        for contrast in each.contrasts
-    ]
-    assert np.mean(hits) >= 0.94
+@pytest.mark.parametrize("check", COVERED, ids=lambda check: check.name)
+def test_intervals_cover_the_truth_whichever_look_was_the_last(check: LookCheck) -> None:
+    assert check.figure().value >= 0.94
 
 
 def test_intervals_without_the_level_of_the_look_would_be_noticed(

@@ -32,6 +32,7 @@ class Made:
         samples: Measures of samples, of every trial.
         secondary: Metrics shown beside the primary one.
         clips_per_video: Held-out clips of one video; 0 records none, as ledgers of before.
+        data: The data's fingerprint.
         noise: Standard deviation of a pair's relative difference between seeds.
     """
 
@@ -56,6 +57,7 @@ class Made:
     samples: Mapping[str, float] = field(default_factory=dict)
     secondary: tuple[str, ...] = ("eval.pixel_error", "eval.perplexity")
     clips_per_video: int = 0
+    data: str = "made-up"
     noise: float = 0.001
     provenance: Mapping[str, Any] = field(
         default_factory=lambda: {
@@ -119,7 +121,7 @@ def made() -> type[Made]:
 
 def write_ledger(runs: Path, made: Made) -> Path:
     trials = [
-        (_trial(condition, seed), condition)
+        (_trial(condition, seed, made.data), condition)
         for seed in made.seeds
         for condition in made.conditions()
     ]
@@ -139,9 +141,9 @@ def _positions(levels: tuple[Any, ...]) -> range:
     return range(len(levels))
 
 
-def _trial(condition: Mapping[str, Any], seed: int) -> Trial:
+def _trial(condition: Mapping[str, Any], seed: int, data: str) -> Trial:
     configuration = preset("tiny").replace(dict(condition))
-    return Trial(configuration=configuration, seed=seed, data_fingerprint="made-up")
+    return Trial(configuration=configuration, seed=seed, data_fingerprint=data)
 
 
 def _outcome(made: Made, trial: Trial, condition: Mapping[str, Any], status: str) -> Outcome:

@@ -1,5 +1,7 @@
 """Two experiments beside each other, and what may not be subtracted; mixed machines."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 from qdexp_analysis import compare, find, load, render
 
+from qdexp.cli.compare_command import compare as print_comparison
 from qdexp.errors import NotFoundError
 
 Make = Callable[[Any], Path]
@@ -73,3 +76,51 @@ def test_machines_that_conditions_share_unequally_are_flagged_beside_the_costs(
 
 def test_same_machine_for_all_is_not_flagged(make_ledger: Make, made: type[Any]) -> None:
     assert find(load("codebook_size", make_ledger(made()))).mixtures == ()
+
+
+def test_sides_that_ran_on_other_machines_or_code_are_flagged(
+    make_ledger: Make, made: type[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = make_ledger(made(ran={(16384,): {"host": "other", "commit": "ffff"}}))
+    sides = ("codebook_size:num_embeddings=8192", "codebook_size:num_embeddings=16384")
+    print_comparison(*sides, runs=runs, as_json=False)
+    shown = capsys.readouterr().out
+    assert "Mixed machines (host: builder, other); sides are not alike in it" in shown
+    assert "Mixed code (commit: b5d9bd8f00, ffff)" in shown
+    alike = ("codebook_size:num_embeddings=8192", "codebook_size:num_embeddings=4096")
+    assert compare(*alike, runs).mixtures == ()
+
+
+def test_what_is_compared_is_said_once(
+    make_ledger: Make, made: type[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = make_ledger(made())
+    make_ledger(made(name="again"))
+    sides = ("codebook_size:num_embeddings=8192", "codebook_size:num_embeddings=16384")
+    print_comparison(*sides, runs=runs, as_json=False)
+    assert capsys.readouterr().out.count("num_embeddings 8192 and num_embeddings 16384") == 1
+    print_comparison("codebook_size", "again", runs=runs, as_json=False)
+    assert re.search(r"eval.denoising_loss +num_embeddings 4096 ", capsys.readouterr().out)
+
+
+def test_two_data_sets_are_pooled_where_all_else_is_the_same(
+    make_ledger: Make, made: type[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = make_ledger(made(name="digits"))
+    effects = {(4096,): 0.02, (16384,): -0.03}
+    make_ledger(made(name="others", data="other videos", effects=effects))
+    make_ledger(made(name="same"))
+
+    small, large = compare("digits", "others", runs).pooled
+    assert small.gain.value < 0 < large.gain.value
+    assert (large.num_tasks, large.seeds) == (2, (0, 1, 2))
+    assert compare("digits", "same", runs).pooled == ()
+    assert compare("digits:num_embeddings=4096", "others", runs).pooled == ()
+
+    print_comparison("digits", "others", runs=runs, as_json=False)
+    shown = capsys.readouterr().out
+    assert "Both data sets pooled, eval.denoising_loss against each one's baseline" in shown
+    print_comparison("digits", "others", runs=runs, as_json=True)
+    rows = json.loads(capsys.readouterr().out)["pooled"]
+    assert [row["condition"] for row in rows] == ["num_embeddings 4096", "num_embeddings 16384"]
+    assert rows[1]["gain"] == large.gain.value

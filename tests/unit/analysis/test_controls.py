@@ -1,5 +1,7 @@
-"""Controls stand beside the family: what they say, and what share of their gap a condition has."""
+"""Controls stand beside what is compared: judged alone, accounted for in every table."""
 
+import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from qdexp_analysis.contrasts import Scores
 from qdexp_analysis.controls import share_of_gap
 from qdexp_analysis.document import document
 from qdexp_analysis.findings import Findings, find
+from qdexp_analysis.loading import load_all
 from qdexp_analysis.look_words import red_flag
 from qdexp_analysis.report import Format, render
 from qdexp_analysis.table import load
@@ -83,6 +86,28 @@ def test_controls_stand_beside_the_family_and_are_accounted_for(
         assert render("codebook_size", runs, form)
     trials = json.loads(render("codebook_size", runs, "json"))["trials"]
     assert Counter(trial["control"] for trial in trials) == {None: 15, "twin": 5, "none": 5}
+
+
+def test_controls_are_in_every_table_and_said_to_be_controls(
+    make_ledger: Callable[[Made], Path], made: type[Made]
+) -> None:
+    runs = make_ledger(made(num_clips=0, seeds=tuple(range(5))))
+    with_controls(runs, twin=0.0, none=-0.3)
+    experiment = load("codebook_size", runs)
+    named = {"control twin": 5, "control none": 5}
+
+    for frame in (experiment.trials, experiment.measurements, load_all(runs).measurements):
+        beside = frame.query("role == 'control'")
+        assert Counter(beside["label"]) == named
+        assert set(beside["condition"].isna()) == {True}
+        assert set(frame.query("role == 'condition'")["condition"]) == {0, 1, 2}
+    assert sorted(experiment.trials["trial_id"]) == sorted(
+        record.trial_id for record in experiment.all_records
+    )
+    rows = list(csv.DictReader(io.StringIO(render("codebook_size", runs, "csv"))))
+    losses = [row for row in rows if row["metric"] == "eval.denoising_loss"]
+    assert Counter(row["role"] for row in losses) == {"condition": 15, "control": 10}
+    assert {row["label"] for row in losses if row["role"] == "control"} == set(named)
 
 
 @pytest.mark.parametrize(("change", "verdict"), [(0.05, "worse"), (-0.05, "better")])

@@ -1,5 +1,7 @@
 """What figures are drawn from: the Pareto front, the codes' shares, and which conditions."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 from qdexp_analysis import write_report, written
 from qdexp_analysis.appearance import MOST_LETTERS, shortened
 from qdexp_analysis.arrays import ranks, shares_at_ranks
 from qdexp_analysis.code_use import code_shares, codes_by_bucket
 from qdexp_analysis.figure_words import front_text
+from qdexp_analysis.figures_factors import interaction
 from qdexp_analysis.findings import find
 from qdexp_analysis.gallery import pictures
+from qdexp_analysis.remembered import once
 from qdexp_analysis.shown import MOST_LINES, telling
 from qdexp_analysis.table import load
 from qdexp_analysis.trade_off import pareto_front
@@ -134,3 +139,41 @@ def test_labels_keep_both_ends(label: str) -> None:
     assert len(short) <= MOST_LETTERS
     assert short == label or label.startswith(short.partition("…")[0])
     assert short[-5:] == label[-5:]
+
+
+@pytest.mark.parametrize(("size", "num_texts"), [((15, 10), 150), ((16, 10), 0)])
+def test_cells_of_a_map_have_numbers_where_there_is_room(
+    size: tuple[int, int], num_texts: int
+) -> None:
+    axes = Figure().subplots()
+    names = ([str(k) for k in range(size[0])], [str(k) for k in range(size[1])])
+    interaction(axes, np.ones(size), names, is_lower_better=True, most=2.0)
+    assert len(axes.texts) == num_texts
+    drawn = [*axes.patches, *(path for each in axes.collections for path in each.get_paths())]
+    assert len(drawn) == size[0] * size[1]
+
+
+def test_figures_are_drawn_once_for_each_file(
+    make_ledger: Make, made: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (*_, picture) = pictures(find(load(NAME, make_ledger(made()))))
+    drawn: list[object] = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda *given: (drawn.append(given), draw(*given))[1])
+    picture.inline()
+    assert set(picture.files()) == {f"{picture.name}.svg", f"{picture.name}.png"}
+    assert len(drawn) == 3
+
+
+def test_what_is_made_of_an_experiment_is_made_once_and_kept_no_longer_than_that(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    asked: list[str] = []
+    name_of = once(lambda experiment: asked.append(experiment.name) or experiment.name)
+    one, other = (load(NAME, make_ledger(made())) for _ in range(2))
+    assert [name_of(each) for each in (one, one, other)] == [NAME] * 3
+    assert len(asked) == 2
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None

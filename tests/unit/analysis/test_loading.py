@@ -1,5 +1,6 @@
 """Frames for notebooks: of a name, a folder, a copied file, several together; thinned histories."""
 
+import gc
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from qdexp_analysis.histories import read_histories
 
 from qdexp.errors import NotFoundError, RequestError
 from qdexp.experiment.trial import Trial
+from qdexp.results.bundle_writing import write_bundle
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Failure, Outcome, Series
 from qdexp.results.recorder import Recorder
@@ -34,12 +36,54 @@ def test_path_of_a_folder_or_of_a_copied_file_will_do(
     assert load("codebook_size", copied).contrasts.equals(by_name.contrasts)
 
 
+def test_a_runs_folder_copied_from_elsewhere_will_do(
+    make_ledger: Make, made: type[Any], tmp_path: Path
+) -> None:
+    runs = make_ledger(made())
+    copied = shutil.copytree(runs, tmp_path / "theirs")
+    expected = load("codebook_size", runs).contrasts
+    shutil.rmtree(runs)
+    assert load(copied).contrasts.equals(expected)
+
+
+def test_bundle_is_read_as_the_ledger_that_it_was_made_of(
+    make_ledger: Make, made: type[Any], tmp_path: Path
+) -> None:
+    runs, file = make_ledger(made()), tmp_path / "codebook_size.qdexp.zip"
+    make_ledger(made(name="other"))
+    write_bundle("codebook_size", runs, {}, file, with_checkpoints=False)
+    ours = load("codebook_size", runs)
+    for place in (file, str(file)):
+        found = load(place)
+        assert found.measurements.equals(ours.measurements)
+        assert found.contrasts.equals(ours.contrasts)
+        assert found.history("train.loss").equals(ours.history("train.loss"))
+    assert load("codebook_size", file).trials.equals(ours.trials)
+    assert len(load_all(file, runs).experiments) == 3
+
+    unpacked = found.file
+    assert unpacked.exists()
+    del found
+    gc.collect()
+    assert not unpacked.exists()
+
+
+def test_damaged_bundle_is_refused(make_ledger: Make, made: type[Any], tmp_path: Path) -> None:
+    file = tmp_path / "codebook_size.qdexp.zip"
+    write_bundle("codebook_size", make_ledger(made()), {}, file, with_checkpoints=False)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RequestError, match="expected"):
+        load(file)
+
+
 def test_one_is_asked_for_and_several_are_there(make_ledger: Make, made: type[Any]) -> None:
     runs = make_ledger(made())
     make_ledger(made(name="other"))
     with pytest.raises(RequestError, match=r"found 2 in .*: codebook_size, other; name one"):
         load(runs)
-    with pytest.raises(NotFoundError, match="expected a runs folder or a ledger"):
+    with pytest.raises(NotFoundError, match="expected a runs folder, a ledger or a bundle"):
         load(runs / "nowhere")
 
 

@@ -82,6 +82,20 @@ def test_what_cannot_be_decided_is_said_in_words(
     assert words in " ".join(sentences(findings))
 
 
+def test_answer_has_one_line_for_each_reason_of_what_is_undecided(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    factors = {"model.num_embeddings": (64, 128, 256, 8192)}
+    diverged = {((codes,), seed): "diverged" for codes in (64, 256) for seed in range(3)}
+    missing = {((128,), seed): "missing" for seed in range(3)}
+    runs = make_ledger(made(factors=factors, statuses=diverged | missing))
+    doubts = [line for line in answer(find(load("codebook_size", runs))) if "Undecided" in line]
+    assert doubts == [
+        "Undecided for 64; 256 (each: every one of its trials diverged).",
+        "Undecided for 128 (no seed has both it and the baseline completed).",
+    ]
+
+
 def test_answer_refuses_to_rank_on_a_metric_that_a_factor_defines(
     make_ledger: Make, made: type[Any]
 ) -> None:

@@ -48,7 +48,11 @@ def test_run_returns_what_it_did_and_prints_nothing(
     assert (done.experiment, done.num_run, done.num_incomplete, done.notes) == ("odd", 4, 0, ())
     assert done.report is not None
     assert done.report.page.is_file()
+    shown = done._repr_html_()
+    assert "odd: 4 outcomes recorded, 0 trials not completed." in shown
+    assert done.report.page.absolute().as_uri() in shown
     again = qdexp.run(spec(), executor="inline", runs=str(runs), report=False)
+    assert again._repr_html_() == "<p>odd: 0 outcomes recorded, 0 trials not completed.</p>"
     assert (again.num_run, again.report) == (0, None)
     assert capfd.readouterr() == ("", "")
 
