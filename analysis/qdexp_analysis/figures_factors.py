@@ -54,6 +54,12 @@ def interaction(
     if not is_numbered:  # so many are drawn as one
         axes.add_collection(PatchCollection(cells, match_original=True))
         axes.tick_params(axis="x", rotation=90)
+    _frame(axes, levels)
+    return axes
+
+
+def _frame(axes: Axes, levels: tuple[Sequence[str], Sequence[str]]) -> None:
+    """Names the levels along a map, and draws its edge."""
     for ticks, names in ((axes.set_yticks, levels[0]), (axes.set_xticks, levels[1])):
         ticks(range(len(names)), list(names))
     axes.set_xlim(-0.5, len(levels[1]) - 0.5)
@@ -63,7 +69,6 @@ def interaction(
         edge.set_color(RULE)
     axes.grid(visible=False)
     axes.tick_params(colors=MUTED)
-    return axes
 
 
 def _cell(row: int, column: int, colour: str, opacity: float) -> Rectangle:
