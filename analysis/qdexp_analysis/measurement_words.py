@@ -4,8 +4,9 @@ from qdexp.config.metric import Metric
 from qdexp_analysis.account import Row
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings
+from qdexp_analysis.language import say
 from qdexp_analysis.quantities import sentence_case
-from qdexp_analysis.words import margin_text
+from qdexp_analysis.verdict_words import margin_text
 
 
 def measurement(findings: Findings) -> Row:
@@ -45,8 +46,19 @@ def _description(metric: Metric) -> str:
 
 def _own_definition(metric: Metric) -> str:
     """Returns what a user declared of a metric, in words."""
-    unit = f", in {metric.unit}" if metric.unit else ""
-    good = {"lower": "lower is better", "higher": "higher is better"}
-    way = f"{good.get(metric.direction, 'neither way is better')}{unit}."
-    fields = f" Not comparable across {', '.join(metric.defined_by)}." if metric.defined_by else ""
-    return f"{metric.description} {sentence_case(way)}{fields}".strip()
+    unit = say(", in {unit}", unit=metric.unit) if metric.unit else ""
+    good = {"lower": say("lower is better"), "higher": say("higher is better")}
+    way = say(
+        "{way}{unit}.", way=good.get(metric.direction, say("neither way is better")), unit=unit
+    )
+    fields = (
+        say(" Not comparable across {fields}.", fields=say(", ").join(metric.defined_by))
+        if metric.defined_by
+        else ""
+    )
+    return say(
+        "{description} {way}{fields}",
+        description=metric.description,
+        way=sentence_case(way),
+        fields=fields,
+    ).strip()
