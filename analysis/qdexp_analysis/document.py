@@ -253,30 +253,34 @@ def _not_judged(findings: Findings) -> list[str]:
     if findings.levels is None or findings.by_level != findings.experiment.primary:
         return []
     steps = findings.levels.timesteps
-    ends = {
-        "diffusion.min_step": ("cleanest", steps.min(), say("down to")),
-        "diffusion.max_step": ("noisiest", steps.max(), "from"),
-    }
+    ends = {"diffusion.min_step": int(steps.min()), "diffusion.max_step": int(steps.max())}
     sentences: list[str] = []
     for factor in findings.experiment.factors:
         levels = [c[factor.field] for c in findings.experiment.conditions if factor.field in c]
         low, high = (min(levels), max(levels)) if factor.field in ends and levels else (0, 0)
         # Each end belongs to its range: a level at the narrower one is trained on by all.
-        inner = steps - 0.5 if factor.name == "max_step" else steps + 0.5
+        is_noisy = factor.name == "max_step"
+        inner = steps - 0.5 if is_noisy else steps + 0.5
         if low == high or ((low < inner) & (inner < high)).any():
             continue
-        which, step, path = ends[factor.field]
-        sentences.append(
-            say(
-                "No evaluated noise level lies between {name} {low} and {high} (the {which} "
-                "is at timestep {step}): {name} is judged only by what training on fewer "
-                "timesteps frees, not by what sampling {path} there would lose.",
-                name=factor.name,
-                low=low,
-                high=high,
-                which=which,
-                step=int(step),
-                path=path,
-            )
-        )
+        known = {"name": factor.name, "low": low, "high": high, "step": ends[factor.field]}
+        sentences.append(_not_judged_noisy(known) if is_noisy else _not_judged_clean(known))
     return sentences
+
+
+def _not_judged_clean(known: dict[str, Any]) -> str:
+    return say(
+        "No evaluated noise level lies between {name} {low} and {high} (the cleanest is at "
+        "timestep {step}): {name} is judged only by what training on fewer timesteps frees, not by "
+        "what sampling down to there would lose.",
+        **known,
+    )
+
+
+def _not_judged_noisy(known: dict[str, Any]) -> str:
+    return say(
+        "No evaluated noise level lies between {name} {low} and {high} (the noisiest is at "
+        "timestep {step}): {name} is judged only by what training on fewer timesteps frees, not by "
+        "what sampling from there would lose.",
+        **known,
+    )
