@@ -181,4 +181,5 @@ def styled() -> AbstractContextManager[object]:
     Raises:
         RequestError: No font has the letters of the language.
     """
-    return mpl.rc_context(STYLE | {"font.family": families()})
+    style: dict[Any, Any] = STYLE | {"font.family": families()}
+    return mpl.rc_context(style)

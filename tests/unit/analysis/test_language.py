@@ -10,6 +10,7 @@ from typing import Any, get_args
 import jinja2
 import pytest
 import qdexp_analysis
+from jinja2 import nodes
 from qdexp_analysis.history import PARTS
 from qdexp_analysis.language import catalogue, recorded, say, speaking, translated, word
 from qdexp_analysis.mixing import DATA, KEYS, REVISION
@@ -22,12 +23,6 @@ from qdexp.results.outcome import FailureKind, Status
 from qdexp.results.provenance import LONG_FACTS, hardware
 
 PACKAGE = Path(qdexp_analysis.__file__).parent
-TEX = {
-    "variable_start_string": "<<",
-    "variable_end_string": ">>",
-    "comment_start_string": "<#",
-    "comment_end_string": "#>",
-}
 VERDICTS = {"better", "worse", "equivalent", "undecided", "baseline", "not ranked"}
 OF_DRIVERS = {"session", "command", "driver", "spec", "gpus"}
 
@@ -35,23 +30,32 @@ OF_DRIVERS = {"session", "command", "driver", "spec", "gpus"}
 def said_by_code() -> Iterator[tuple[str, str]]:
     for path in sorted(PACKAGE.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            if is_call and node.func.id == "say" and path.name not in ("language.py", "report.py"):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id == "say" and path.name != "report.py":  # it hands on what templates say
                 yield path.name, literal(node.args[0])
 
 
 def said_by_templates() -> Iterator[tuple[str, str]]:
     for path in sorted((PACKAGE / "templates").glob("*.j2")):
-        environment = jinja2.Environment(**(TEX if ".tex" in path.name else {}))
-        for node in environment.parse(path.read_text()).find_all(jinja2.nodes.Call):
-            if isinstance(node.node, jinja2.nodes.Name) and node.node.name == "say":
-                assert isinstance(node.args[0], jinja2.nodes.Const), path
-                yield path.name, node.args[0].value
+        marks = ("<<", ">>", "<#", "#>") if ".tex" in path.name else ("{{", "}}", "{#", "#}")
+        environment = jinja2.Environment(
+            variable_start_string=marks[0],
+            variable_end_string=marks[1],
+            comment_start_string=marks[2],
+            comment_end_string=marks[3],
+        )
+        for node in environment.parse(path.read_text()).find_all(nodes.Call):
+            if isinstance(node.node, nodes.Name) and node.node.name == "say":
+                said = node.args[0]
+                assert isinstance(said, nodes.Const), path
+                yield path.name, said.value
 
 
 def literal(node: ast.expr) -> str:
-    assert isinstance(node, ast.Constant), ast.unparse(node)
-    return node.value
+    value = node.value if isinstance(node, ast.Constant) else None
+    assert isinstance(value, str), ast.unparse(node)
+    return value
 
 
 def places(sentence: str) -> list[tuple[str, str]]:
