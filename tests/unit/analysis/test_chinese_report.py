@@ -19,7 +19,9 @@ from qdexp_analysis.findings import find
 from qdexp_analysis.gallery import pictures
 from qdexp_analysis.language import catalogue, speaking
 from qdexp_analysis.written import key_of
+from typer.testing import CliRunner
 
+from qdexp.cli.app import app
 from qdexp.errors import RequestError
 
 NAME = "codebook_size"
@@ -163,6 +165,14 @@ def test_reports_of_two_languages_are_kept_beside_each_other(
     assert (ours.html.parent, theirs.html.parent.name) == (theirs.html.parent / "zh", NAME)
     assert key_of(NAME, runs) != key_of(NAME, runs, "zh")
     assert "更差" in ours.summary_lines[0]
+
+
+def test_command_takes_the_language(make_ledger: Make, made: type[Any]) -> None:
+    command = ["report", NAME, "--format", "md", "--runs", str(make_ledger(made()))]
+    ours = CliRunner().invoke(app, [*command, "--lang", "zh"])
+    assert (ours.exit_code, "更差" in ours.stdout) == (0, True)
+    assert "更差" not in CliRunner().invoke(app, command).stdout
+    assert CliRunner().invoke(app, [*command, "--lang", "de"]).exit_code == 2
 
 
 def has_ctex() -> bool:
