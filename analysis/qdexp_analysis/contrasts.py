@@ -83,7 +83,7 @@ def judge(
     if not missing.any():
         return observed
     pessimistic = _family(scores.with_worst_for(missing), baseline, margin, looks)
-    return tuple(map(_surviving, observed, pessimistic))
+    return tuple(_surviving(*each, margin) for each in zip(observed, pessimistic, strict=True))
 
 
 def paired(scores: Scores, condition: int, baseline: int) -> Contrast:
@@ -221,12 +221,19 @@ def _doubt(contrast: Contrast) -> Doubt:
     return "no_variance" if contrast.estimate.interval is None else "noise"
 
 
-def _surviving(observed: Contrast, pessimistic: Contrast) -> Contrast:
+def _surviving(observed: Contrast, pessimistic: Contrast, margin: Margin | None) -> Contrast:
     """Returns a contrast undecided if its verdict does not hold with the worst values.
 
-    Its interval then reaches over both ways to see it, and over 0.
+    Its interval then reaches over both ways to see it, over 0, and at least to the margin.
     """
     if observed.verdict in ("undecided", pessimistic.verdict):
         return observed
-    interval = hull(observed.simultaneous, pessimistic.simultaneous, (0.0, 0.0))
+    assert observed.estimate is not None
+    interval = in_agreement(
+        hull(observed.simultaneous, pessimistic.simultaneous, (0.0, 0.0)),
+        mean=observed.estimate.mean,
+        excludes_zero=False,
+        within=margin.around(observed.baseline_mean) if margin else None,
+        is_within=False,
+    )
     return replace(observed, verdict="undecided", doubt="diverged", simultaneous=interval)

@@ -106,3 +106,14 @@ def test_interval_reaches_over_0_where_the_verdict_hangs_on_a_diverged_trial() -
     assert (contrast.verdict, contrast.doubt) == ("undecided", "diverged")
     assert contrast.simultaneous is not None
     assert contrast.simultaneous[0] < 0 < contrast.simultaneous[1]
+
+
+def test_interval_reaches_to_the_margin_where_equivalence_hangs_on_a_diverged_trial() -> None:
+    values = np.array([[[5.0], [5.3], [np.nan], [4.9]]] * 2 + [[[35.0], [35.3], [35.1], [34.9]]])
+    scores = Scores(values=values, diverged=np.isnan(values[:, :, 0]), direction="lower")
+    margin = Margin(value=0.02, is_relative=True)
+    contrast = judge(scores, 0, margin)[0]
+    assert (contrast.verdict, contrast.doubt) == ("undecided", "diverged")
+    assert contrast.simultaneous is not None
+    within = margin.around(contrast.baseline_mean)
+    assert within in (-contrast.simultaneous[0], contrast.simultaneous[1])
