@@ -8,6 +8,7 @@ from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.labels import condition_text
+from qdexp_analysis.language import say, word
 from qdexp_analysis.mixing import flat
 from qdexp_analysis.quantities import NONE, measured
 from qdexp_analysis.standing import INVALIDATED, MISSING, reason_of, status_of
@@ -28,16 +29,20 @@ def unfinished(findings: Findings) -> str:
     open_ones = sum(status in _OPEN for status in statuses)
     if not open_ones:
         return _waiting_for_a_look(findings)
-    text = (
-        f"Unfinished: {open_ones} of {len(statuses)} planned trials have no result yet, so every "
-        "verdict may still change. The same command again runs what is missing."
+    text = say(
+        "Unfinished: {open_ones} of {number} planned trials have no result yet, so "
+        "every verdict may still change. The same command again runs what is missing.",
+        open_ones=open_ones,
+        number=len(statuses),
     )
     num_contrasts = len(findings.contrasts)
     if num_contrasts < 2 or all(contrast.estimate for contrast in findings.contrasts):
         return text
-    return (
-        f"{text} Holm's correction and the detectable differences already count all "
-        f"{num_contrasts} planned contrasts, those without a result included."
+    return say(
+        "{text} Holm's correction and the detectable differences already count all "
+        "{num_contrasts} planned contrasts, those without a result included.",
+        text=text,
+        num_contrasts=num_contrasts,
     )
 
 
@@ -48,10 +53,14 @@ def _waiting_for_a_look(findings: Findings) -> str:
     coming = [number for number in findings.course.looks.schedule if number > reached]
     if not findings.course.is_adaptive or not undecided or not coming:
         return ""
-    what = "1 contrast is" if len(undecided) == 1 else f"{len(undecided)} contrasts are"
-    return (
-        f"Unfinished: {what} undecided after {reached} seeds, and the next look is at {coming[0]}. "
-        "The same command again runs what is missing."
+    number = len(undecided)
+    what = say("1 contrast is") if number == 1 else say("{number} contrasts are", number=number)
+    return say(
+        "Unfinished: {what} undecided after {reached} seeds, and the next look is at "
+        "{coming}. The same command again runs what is missing.",
+        what=what,
+        reached=reached,
+        coming=coming[0],
     )
 
 
@@ -64,38 +73,66 @@ def progress(experiment: Experiment) -> str:
 
 def counts_text(experiment: Experiment) -> str:
     """Returns ``9 trials (8 completed, 1 diverged)``, and the teachers that they learn from."""
-    text = f"{len(experiment.records)} trials ({_counted(experiment.records)})"
+    text = say(
+        "{number} trials ({counted})",
+        number=len(experiment.records),
+        counted=_counted(experiment.records),
+    )
     if experiment.controls:
         controls = experiment.controls
-        text += f", {len(controls)} control trials ({_counted(controls)})"
+        text += say(
+            ", {number} control trials ({counted})",
+            number=len(controls),
+            counted=_counted(controls),
+        )
     if not experiment.teachers:
         return text
-    teachers = f"{len(experiment.teachers)} teacher trials ({_counted(experiment.teachers)})"
-    return f"{text}, and {teachers} that students learn from"
+    teachers = say(
+        "{number} teacher trials ({counted})",
+        number=len(experiment.teachers),
+        counted=_counted(experiment.teachers),
+    )
+    return say("{text}, and {teachers} that students learn from", text=text, teachers=teachers)
 
 
 def _counted(records: Sequence[TrialRecord]) -> str:
     counts = Counter(status_of(record) for record in records)
-    return ", ".join(f"{count} {status}" for status, count in counts.items())
+    return say(", ").join(
+        say("{count} {status}", count=count, status=word(status))
+        for status, count in counts.items()
+    )
 
 
 def completion(experiment: Experiment, condition: int) -> str:
     """Returns ``3/3``, or ``1/3 (diverged 2)``."""
     statuses = Counter(status_of(record) for record in experiment.records_at(condition))
     completed, total = statuses.pop("completed", 0), statuses.total()
-    others = ", ".join(f"{status} {count}" for status, count in statuses.items())
+    others = say(", ").join(
+        say("{status} {count}", status=word(status), count=count)
+        for status, count in statuses.items()
+    )
     return (
         f"{completed}/{completed + total}"
         if not others
-        else f"{completed}/{completed + total} ({others})"
+        else say(
+            "{completed}/{total} ({others})",
+            completed=completed,
+            total=completed + total,
+            others=others,
+        )
     )
 
 
 def incomplete_pairs(findings: Findings) -> list[str]:
     """Returns a sentence for each contrast some of whose pairs are not complete."""
     return [
-        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of {planned} seeds have "
-        "both this condition and the baseline; the others enter no contrast."
+        say(
+            "{condition}: {number} of {planned} seeds have both this condition and the "
+            "baseline; the others enter no contrast.",
+            condition=findings.experiment.labels.text(c.condition),
+            number=len(c.seeds),
+            planned=planned,
+        )
         for c in findings.contrasts
         if c.is_paired and len(c.seeds) < (planned := num_planned(findings, c))
     ]
@@ -127,13 +164,20 @@ def failures(experiment: Experiment) -> list[Row]:
 
 def _kind(record: TrialRecord) -> str:
     failure = record.outcome and record.outcome.failure
-    return (failure.kind or "").replace("_", " ") if failure else ""
+    return word((failure.kind or "").replace("_", " ")) if failure else ""
 
 
 def warnings(experiment: Experiment) -> list[tuple[str, str]]:
     """Returns what trials warned of, such as a collapsed codebook, each with its trial."""
     return [
-        (f"{condition_text(record.condition)}, seed {record.trial.seed}", warning)
+        (
+            say(
+                "{condition}, seed {seed}",
+                condition=condition_text(record.condition),
+                seed=record.trial.seed,
+            ),
+            warning,
+        )
         for record in experiment.all_records
         if record.outcome is not None
         for warning in (*record.outcome.warnings, *experiment.others[record.trial_id])
@@ -150,7 +194,7 @@ def provenance(findings: Findings) -> list[Row]:
                 values.append(value)
     return [
         {
-            "key": key.replace("_", " "),
+            "key": word(key.replace("_", " ")),
             "values": values,
             "is_mixed": len(values) > 1 and key not in _OF_A_RUN,
         }
@@ -167,7 +211,9 @@ def _shown(recorded: Mapping[str, Any]) -> dict[str, str]:
     versions, hardware = rest.pop("versions", {}), rest.pop("hardware", {})
     if rest.pop("dirty", False) and "commit" in rest:
         changes = f" {str(rest.pop('diff'))[:8]}" if "diff" in rest else ""
-        rest["commit"] = f"{rest['commit']} with uncommitted changes{changes}"
+        rest["commit"] = say(
+            "{commit} with uncommitted changes{changes}", commit=rest["commit"], changes=changes
+        )
     if versions:
         rest["versions"] = flat(versions)
     return {key: flat(value) for key, value in (hardware | rest).items() if key not in versions}

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, trial_folder
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.labels import condition_text
+from qdexp_analysis.language import say
 from qdexp_analysis.table import Experiment
 
 MOST_BYTES = 2_000_000
@@ -72,16 +73,22 @@ def clips(experiment: Experiment, runs: Path) -> Clips:
     for position in range(len(experiment.conditions)):
         named = experiment.labels.text(position)
         records = experiment.records_at(position)
-        record, clip = _first(records, position, f"samples of {named}", runs)
+        record, clip = _first(records, position, say("samples of {named}", named=named), runs)
         if record is None or clip is None:
-            missing.append(f"{named}: {_why_missing(records)}.")
+            missing.append(say("{named}: {why}.", named=named, why=_why_missing(records)))
             continue
         room -= len(clip.moving)
         if room < 0:
-            missing.append(f"{named}: left out to keep this page small; see {clip.file}.")
+            missing.append(
+                say(
+                    "{named}: left out to keep this page small; see {file}.",
+                    named=named,
+                    file=clip.file,
+                )
+            )
             continue
         sampled.append(clip)
-        beside = _read(record, REAL_CLIPS, None, "held-out clips", runs)
+        beside = _read(record, REAL_CLIPS, None, say("held-out clips"), runs)
         if beside is not None and beside.moving not in real:
             real[beside.moving] = beside
             room -= len(beside.moving)
@@ -106,10 +113,12 @@ def _first(
 
 def _why_missing(records: Sequence[TrialRecord]) -> str:
     if not any(r.outcome and r.outcome.status == "completed" for r in records):
-        return "no trial has completed"
-    return (
-        f"no trial left {SAMPLED_CLIPS} in its folder (it is written where evaluation.shown_clips "
-        "is above 0); `qdexp sample` makes clips of a trial's final checkpoint"
+        return say("no trial has completed")
+    return say(
+        "no trial left {file} in its folder (it is written where "
+        "evaluation.shown_clips is above 0); `qdexp sample` makes clips of a trial's "
+        "final checkpoint",
+        file=SAMPLED_CLIPS,
     )
 
 
@@ -128,8 +137,10 @@ def _read(
         return None
     is_real = position is None
     return Clip(
-        label="Held-out clips" if is_real else condition_text(record.condition),
-        alt=f"Animation: {what}" if is_real else f"Animation: {what}, seed {record.trial.seed}",
+        label=say("Held-out clips") if is_real else condition_text(record.condition),
+        alt=say("Animation: {what}", what=what)
+        if is_real
+        else say("Animation: {what}, seed {seed}", what=what, seed=record.trial.seed),
         moving=_uri(content),
         still=_uri(first.getvalue()),
         width=width,
@@ -146,7 +157,10 @@ def _distinct(real: list[Clip], experiment: Experiment) -> list[Clip]:
     if len(real) < 2:
         return real
     names = {each.trial_id: condition_text(each.condition) for each in experiment.records}
-    return [replace(clip, label=f"Held-out clips of {names[clip.trial_id]}") for clip in real]
+    return [
+        replace(clip, label=say("Held-out clips of {condition}", condition=names[clip.trial_id]))
+        for clip in real
+    ]
 
 
 def _uri(content: bytes) -> str:

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 
 from qdexp.results.ledger import TrialRecord
 from qdexp_analysis.contrasts import Scores
+from qdexp_analysis.language import say
 from qdexp_analysis.standing import status_of
 from qdexp_analysis.table import Experiment
 
@@ -41,25 +42,38 @@ def refusal(experiment: Experiment, metric: str) -> str | None:
     """Returns why conditions cannot be ranked on a metric, in words, or None if they can."""
     declared = experiment.declared.find(metric)
     if declared is None:
-        return f"{metric} is not declared, so what it means is not known"
+        return say("{metric} is not declared, so what it means is not known", metric=metric)
     fields = [f.field for f in experiment.factors if declared.is_defined_by(f.field)]
     if fields:
-        verb = "contains" if metric == "train.loss" and _is_weight(fields) else "depends on"
-        return (
-            f"{metric} {verb} {_listed(fields)}, which this experiment varies: "
-            "its meaning changes together with its value"
+        if metric == "train.loss" and _is_weight(fields):
+            return say(
+                "{metric} contains {fields}, which this experiment varies: its meaning changes "
+                "together with its value",
+                metric=metric,
+                fields=_listed(fields),
+            )
+        return say(
+            "{metric} depends on {fields}, which this experiment varies: its meaning changes "
+            "together with its value",
+            metric=metric,
+            fields=_listed(fields),
         )
     if declared.direction == "neither":
-        return f"{metric} has no better or worse"
+        return say("{metric} has no better or worse", metric=metric)
     levels = shared_levels(experiment)
     if metric in CLIP_ERRORS and levels is not None and not levels.is_shared.any():
-        return f"no noise level of {metric} is inside the trained timestep range of all conditions"
+        return say(
+            "no noise level of {metric} is inside the trained timestep range of all conditions",
+            metric=metric,
+        )
     ranged = range_factors(experiment)
     has_completed = any(status_of(record) == "completed" for record in experiment.records)
     if metric in CLIP_ERRORS and ranged and has_completed and _by_clip(experiment, metric) is None:
-        return (
-            f"{metric} is a mean over each condition's own trained noise levels, which "
-            f"{_listed(ranged)} changes, and errors by level were not recorded alike"
+        return say(
+            "{metric} is a mean over each condition's own trained noise levels, which "
+            "{listed} changes, and errors by level were not recorded alike",
+            metric=metric,
+            listed=_listed(ranged),
         )
     return None
 
@@ -206,4 +220,6 @@ def _is_weight(fields: list[str]) -> bool:
 
 
 def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 1:
+        return names[0]
+    return say("{listed} and {last}", listed=say(", ").join(names[:-1]), last=names[-1])

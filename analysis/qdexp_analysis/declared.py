@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from qdexp.config import metrics
 from qdexp.config.metric import Metric
 from qdexp.results.ledger import SpecRecord
+from qdexp_analysis.language import translated
 
 COST = "cost."
 """What the names of costs begin with, whoever measures them."""
@@ -32,7 +33,8 @@ class Declared:
     def find(self, name: str) -> Metric | None:
         """Returns the declaration of a metric, or None if nobody declared it."""
         if self.own is None or (name not in self.own and name.startswith(COST)):
-            return metrics.find(name)
+            found = metrics.find(name)
+            return translated(found) if found else None
         return self.own.get(name)
 
     def metric(self, name: str) -> Metric:

@@ -7,6 +7,7 @@ from typing import Any
 
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.factor import Axis, Factor, read_axes
+from qdexp_analysis.language import say
 
 BY_DIFFERENCE = ("one_at_a_time", "leave_one_out")
 """Designs whose conditions are all near to one: the baseline, or the full condition."""
@@ -153,10 +154,18 @@ def _num_needed(axes: Sequence[Axis], fraction: Mapping[str, Any] | None) -> int
 
 def _obstacle(name: str, num_conditions: int, num_needed: int) -> str | None:
     if name == "one_at_a_time":
-        return "one factor changes at a time, so that none is seen at other levels of the others"
+        return say(
+            "one factor changes at a time, so that none is seen at other levels of the others"
+        )
     if name == "leave_one_out":
-        return "each factor is left out of one condition, and seen at no other levels of the others"
+        return say(
+            "each factor is left out of one condition, and seen at no other levels of the others"
+        )
     if num_conditions >= num_needed:
         return None
-    missing = f"{num_needed - num_conditions} of {num_needed} combinations of levels are not there"
-    return f"{missing}, so that factors are not seen at all levels of the others"
+    return say(
+        "{missing} of {needed} combinations of levels are not there, so that factors are not seen "
+        "at all levels of the others",
+        missing=num_needed - num_conditions,
+        needed=num_needed,
+    )

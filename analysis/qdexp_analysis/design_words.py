@@ -8,44 +8,42 @@ from qdexp_analysis.effects import Effect, Ends, Term, has_effects
 from qdexp_analysis.factor import Axis
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.labels import condition_text
-from qdexp_analysis.quantities import Differences, p_after
+from qdexp_analysis.language import recorded, say, word
+from qdexp_analysis.quantities import Differences, changed_by, p_after
 
 MOST_ALIASES = 3
 """Aliases that one sentence lists; the table of them has more."""
-
-SLOPES = (
-    "Each is one number per seed: along numbers, a line fitted to the logarithm of the levels, "
-    "from the lowest to the highest; else the baseline's level against another. As a share of the "
-    "baseline. A slope never replaces the contrasts above: effects can be U-shaped."
-)
-SIDES = (
-    "Each is one number per seed over the whole fraction, from a factor's baseline to its other "
-    "level; as a share of the baseline. What is aliased cannot be told apart: the estimate is of "
-    "all of it together."
-)
 
 
 def design_sentences(findings: Findings) -> list[str]:
     """Returns which conditions were chosen and why, and what a fraction cannot tell apart."""
     experiment, design = findings.experiment, findings.experiment.design
-    sentences = [f"Design: {design.in_words}."] if design.in_words else []
+    sentences = [say("Design: {size}.", size=recorded(design.in_words))] if design.in_words else []
     if design.is_by_difference:
-        for name, position in (("baseline", design.baseline), ("full condition", design.full)):
-            if position is not None:
-                levels = condition_text(experiment.conditions[position])
-                sentences.append(f"The {name}: {levels}.")
+        if design.baseline is not None:
+            levels = condition_text(experiment.conditions[design.baseline])
+            sentences.append(say("The baseline: {levels}.", levels=levels))
+        if design.full is not None:
+            levels = condition_text(experiment.conditions[design.full])
+            sentences.append(say("The full condition: {levels}.", levels=levels))
     if design.fraction is None:
         return sentences
-    letters = "; ".join(
-        f"{letter} is {ends_text(axis, axis.from_baseline)}"
+    letters = say("; ").join(
+        say("{letter} is {ends}", letter=letter, ends=ends_text(axis, axis.from_baseline))
         for letter, axis in zip(ascii_lowercase, design.axes, strict=False)
     )
     rows = [" = ".join(words) for words in design.fraction.aliases if len(words) > 1]
     return [
         *sentences,
-        f"From the baseline to the other level, {letters}. Generators: "
-        f"{design.fraction.generators}.",
-        f"Aliases, up to interactions of three factors: {'; '.join(rows) or 'none'}.",
+        say(
+            "From the baseline to the other level, {letters}. Generators: {generators}.",
+            letters=letters,
+            generators=design.fraction.generators,
+        ),
+        say(
+            "Aliases, up to interactions of three factors: {aliases}.",
+            aliases=say("; ").join(rows) or say("none"),
+        ),
     ]
 
 
@@ -55,11 +53,17 @@ def effect_sentences(findings: Findings) -> list[str]:
     if findings.refused or len(design.axes) < 2:
         return []
     if design.obstacle is not None:
-        return [f"Not estimated: {design.obstacle}."]
+        return [say("Not estimated: {obstacle}.", obstacle=design.obstacle)]
     num_diverged = int(findings.scores.diverged.sum())
     if num_diverged and has_effects(design):
-        trials = "trial" if num_diverged == 1 else "trials"
-        return [f"Not estimated: {num_diverged} {trials} diverged, and the others would mislead."]
+        if num_diverged == 1:
+            return [say("Not estimated: 1 trial diverged, and the others would mislead.")]
+        return [
+            say(
+                "Not estimated: {number} trials diverged, and the others would mislead.",
+                number=num_diverged,
+            )
+        ]
     return [effect_sentence(findings, effect) for effect in findings.effects]
 
 
@@ -67,8 +71,24 @@ def effects_note(findings: Findings) -> str:
     """Returns how effects were estimated, or nothing where there are none."""
     if not findings.effects:
         return ""
-    how = SLOPES if findings.experiment.design.fraction is None else SIDES
-    return f"{family_sentence(findings)} {how}"
+    how = _slopes() if findings.experiment.design.fraction is None else _sides()
+    return say("{family} {how}", family=family_sentence(findings), how=how)
+
+
+def _slopes() -> str:
+    return say(
+        "Each is one number per seed: along numbers, a line fitted to the logarithm of the levels, "
+        "from the lowest to the highest; else the baseline's level against another. As a share of "
+        "the baseline. A slope never replaces the contrasts above: effects can be U-shaped."
+    )
+
+
+def _sides() -> str:
+    return say(
+        "Each is one number per seed over the whole fraction, from a factor's baseline to its "
+        "other level; as a share of the baseline. What is aliased cannot be told apart: the "
+        "estimate is of all of it together."
+    )
 
 
 def family_sentence(findings: Findings) -> str:
@@ -76,10 +96,15 @@ def family_sentence(findings: Findings) -> str:
     if findings.factors.family == "contrasts" or findings.refused is not None:
         return ""
     number = len(findings.effects)
-    what = f"these {number} effects" if number > 1 else "the effects of factors"
-    return (
-        f"With several factors the primary family is {what}, under Holm's correction; the "
-        "contrasts with the baseline are a second family, corrected on their own."
+    what = (
+        say("these {number} effects", number=number)
+        if number > 1
+        else say("the effects of factors")
+    )
+    return say(
+        "With several factors the primary family is {what}, under Holm's correction; "
+        "the contrasts with the baseline are a second family, corrected on their own.",
+        what=what,
     )
 
 
@@ -97,12 +122,12 @@ def primary_sentences(findings: Findings, margin: str) -> list[str]:
     decided = [*by_verdict["better"], *by_verdict["worse"]]
     said = [_decided(findings, effect) for effect in decided]
     for verdict, start in (
-        ("equivalent", f"No effect over all levels beyond {margin}"),
-        ("undecided", "Undecided effects over all levels"),
+        ("equivalent", say("No effect over all levels beyond {margin}", margin=margin)),
+        ("undecided", say("Undecided effects over all levels")),
     ):
         if by_verdict[verdict]:
-            named = "; ".join(_name(effect) for effect in by_verdict[verdict])
-            said.append(f"{start}: {named}.")
+            named = say("; ").join(_name(effect) for effect in by_verdict[verdict])
+            said.append(say("{start}: {named}.", start=start, named=named))
     return said
 
 
@@ -114,11 +139,24 @@ def left_out_sentences(findings: Findings) -> list[str]:
 def effect_sentence(findings: Findings, effect: Effect) -> str:
     """Returns what an effect is, and what follows from it."""
     ends = ends_texts(effect)
-    change = f"{change_text(effect.contrast)}: {_claim(findings, effect)}"
+    change = say(
+        "{change}: {claim}", change=change_text(effect.contrast), claim=_claim(findings, effect)
+    )
     aliased = _aliased(effect.aliases)
     if not effect.is_interaction:
-        return f"{ends[0]}, over all levels of the others: {change}{aliased}."
-    return f"{ends[1]} changes the effect of {ends[0]} by {change}{aliased}."
+        return say(
+            "{ends}, over all levels of the others: {change}{aliased}.",
+            ends=ends[0],
+            change=change,
+            aliased=aliased,
+        )
+    return say(
+        "{one} changes the effect of {other} by {change}{aliased}.",
+        one=ends[1],
+        other=ends[0],
+        change=change,
+        aliased=aliased,
+    )
 
 
 def change_text(contrast: Contrast) -> str:
@@ -127,10 +165,19 @@ def change_text(contrast: Contrast) -> str:
     write = Differences(contrast)
     interval = contrast.simultaneous
     if interval is None:
-        return f"{write.text(contrast.estimate.mean)} (no uncertainty can be stated)"
+        return say(
+            "{difference} (no uncertainty can be stated)",
+            difference=write.text(contrast.estimate.mean),
+        )
     p = contrast.p_equivalent if contrast.verdict == "equivalent" else contrast.p
-    limits = f"simultaneous 95 % interval {write.interval(interval)}, p {p_after(p)} after Holm"
-    return f"{write.text(contrast.estimate.mean)} ({limits})"
+    limits = say(
+        "simultaneous 95 % interval {interval}, p {p} after Holm",
+        interval=write.interval(interval),
+        p=p_after(p),
+    )
+    return say(
+        "{difference} ({limits})", difference=write.text(contrast.estimate.mean), limits=limits
+    )
 
 
 def ends_texts(effect: Effect) -> list[str]:
@@ -141,27 +188,42 @@ def ends_texts(effect: Effect) -> list[str]:
 def _claim(findings: Findings, effect: Effect) -> str:
     verdict = effect.contrast.verdict
     if effect.is_interaction and verdict in ("better", "worse"):
-        return f"together {verdict} than the two add up to"
+        return say("together {verdict} than the two add up to", verdict=word(verdict))
     if verdict == "undecided" and effect.contrast.doubt == "noise":
-        return f"undecided, since {findings.noise} could explain it"
-    return verdict
+        return say("undecided, since {noise} could explain it", noise=findings.noise)
+    return word(verdict)
 
 
 def _decided(findings: Findings, effect: Effect) -> str:
     """Returns ``num_embeddings 64 to 256 is worse over all levels of the others: ...``."""
     contrast, write = effect.contrast, Differences(effect.contrast)
-    way = "lower" if effect.estimate.mean < 0 else "higher"
-    much = f"{findings.primary.in_words} {way} by {write.size(effect.estimate.mean)}"
+    much = changed_by(findings.primary, effect.estimate.mean, write)
     if contrast.simultaneous is not None:
         limits = write.interval(contrast.simultaneous, is_unsigned=True)
-        much += f" (simultaneous 95 % interval {limits})"
+        much += say(" (simultaneous 95 % interval {limits})", limits=limits)
     ends = ends_texts(effect)
     aliased = _aliased(effect.aliases)
     if not effect.is_interaction:
-        start = f"{ends[0]} is {contrast.verdict} over all levels of the others"
-        return f"{start}: {much}{aliased}.{_depends(findings, effect)}"
-    both = " and ".join(ends)
-    return f"{both} are together {contrast.verdict} than they add up to: {much}{aliased}."
+        start = say(
+            "{ends} is {verdict} over all levels of the others",
+            ends=ends[0],
+            verdict=word(contrast.verdict),
+        )
+        return say(
+            "{start}: {much}{aliased}.{depends}",
+            start=start,
+            much=much,
+            aliased=aliased,
+            depends=_depends(findings, effect),
+        )
+    both = say(" and ").join(ends)
+    return say(
+        "{both} are together {verdict} than they add up to: {much}{aliased}.",
+        both=both,
+        verdict=word(contrast.verdict),
+        much=much,
+        aliased=aliased,
+    )
 
 
 def _depends(findings: Findings, effect: Effect) -> str:
@@ -174,28 +236,30 @@ def _depends(findings: Findings, effect: Effect) -> str:
         for other in interaction.term
         if axis in interaction.term and other != axis
     }
-    return f" How much depends on {', '.join(others)}." if others else ""
+    return say(" How much depends on {factors}.", factors=say(", ").join(others)) if others else ""
 
 
 def _name(effect: Effect) -> str:
-    return " x ".join(ends_texts(effect)) + _aliased(effect.aliases).replace("; ", ", ")
+    return say(" x ").join(ends_texts(effect)) + _aliased(effect.aliases).replace("; ", ", ")
 
 
 def _aliased(aliases: Sequence[Term]) -> str:
     if not aliases:
         return ""
-    products = [" x ".join(axis.name for axis in term) for term in aliases]
-    shown = ", ".join(products[:MOST_ALIASES])
+    products = [say(" x ").join(axis.name for axis in term) for term in aliases]
+    shown = say(", ").join(products[:MOST_ALIASES])
     more = len(products) - MOST_ALIASES
-    return f"; aliased with {shown}" + (f" and {more} more" if more > 0 else "")
+    return say("; aliased with {shown}", shown=shown) + (
+        say(" and {more} more", more=more) if more > 0 else ""
+    )
 
 
 def ends_text(axis: Axis, ends: Ends) -> str:
     """Returns what changes and from where to where: ``num_embeddings 64 to 256``."""
     low, high = (
-        " with ".join(str(levels[factor.field]) for factor in axis.factors) for levels in ends
+        say(" with ").join(str(levels[factor.field]) for factor in axis.factors) for levels in ends
     )
-    return f"{axis.name} {low} to {high}"
+    return say("{name} {low} to {high}", name=axis.name, low=low, high=high)
 
 
 def _left_out(findings: Findings, contrast: Contrast) -> str:
@@ -203,16 +267,32 @@ def _left_out(findings: Findings, contrast: Contrast) -> str:
     full = experiment.design.full
     assert full is not None
     changed = experiment.labels.difference(contrast.condition, full)
-    subject = f"With {changed} instead: {findings.primary.in_words}"
+    subject = say(
+        "With {changed} instead: {metric}", changed=changed, metric=findings.primary.in_words
+    )
     estimate = contrast.estimate
     if estimate is None:
-        return f"{subject} undecided, since no seed has both it and the full condition completed."
+        return say(
+            "{subject} undecided, since no seed has both it and the full condition completed.",
+            subject=subject,
+        )
     write = Differences(contrast)
-    change = f"differs by {write.text(estimate.mean)}"
+    change = say("differs by {difference}", difference=write.text(estimate.mean))
     if contrast.simultaneous is None:
-        return f"{subject} {change}: {contrast.verdict}."
+        return say(
+            "{subject} {change}: {verdict}.",
+            subject=subject,
+            change=change,
+            verdict=word(contrast.verdict),
+        )
     p = contrast.p_equivalent if contrast.verdict == "equivalent" else contrast.p
     interval = write.interval(contrast.simultaneous)
-    name = "95 % interval" if len(findings.left_out) < 2 else "simultaneous 95 % interval"
-    limits = f"{name} {interval}, p {p_after(p)} after Holm"
-    return f"{subject} {change} ({limits}): {contrast.verdict}."
+    name = say("95 % interval") if len(findings.left_out) < 2 else say("simultaneous 95 % interval")
+    limits = say("{name} {interval}, p {p} after Holm", name=name, interval=interval, p=p_after(p))
+    return say(
+        "{subject} {change} ({limits}): {verdict}.",
+        subject=subject,
+        change=change,
+        limits=limits,
+        verdict=word(contrast.verdict),
+    )

@@ -27,6 +27,7 @@ from qdexp_analysis.design_words import (
 from qdexp_analysis.factor_words import factor_content
 from qdexp_analysis.figure_words import front_text
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
+from qdexp_analysis.language import say
 from qdexp_analysis.look_words import conduct_words, time_text
 from qdexp_analysis.measurement_words import definitions, measurement
 from qdexp_analysis.missing_words import rate_sentences
@@ -40,7 +41,8 @@ from qdexp_analysis.quantities import (
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.words import answer, interval_words, verdict_sentence
+from qdexp_analysis.verdict_words import interval_words, verdict_sentence
+from qdexp_analysis.words import answer
 
 SYMBOLS = {"better": "▲", "worse": "▼", "equivalent": "=", "undecided": "?", "baseline": "•"}
 
@@ -54,7 +56,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "as_of": time_text(experiment.as_of),
         "metric": experiment.primary,
         "metric_words": experiment.metric(experiment.primary).in_words,
-        "heading": experiment.labels.heading or "condition",
+        "heading": experiment.labels.heading or say("condition"),
         "answer": answer(findings),
         "unfinished": unfinished(findings),
         "counts": counts_text(experiment),
@@ -186,7 +188,7 @@ def _intervals(findings: Findings, position: int) -> Row:
             estimate.new_clips.interval(estimate.mean, estimate.confidence)
         )
     if prospect.minimum_detectable is not None:
-        row["detectable"] = "about " + write.size(prospect.minimum_detectable)
+        row["detectable"] = say("about {size}", size=write.size(prospect.minimum_detectable))
     return row
 
 
@@ -199,9 +201,9 @@ def _secondary(findings: Findings) -> dict[str, Any]:
         [_cell(findings, m, k) for k in range(len(conditions))] for m in findings.secondary
     ]
     if len(conditions) <= len(metrics):
-        corner, columns, rows, cells = "measurement", conditions, metrics, by_metric
+        corner, columns, rows, cells = say("measurement"), conditions, metrics, by_metric
     else:
-        corner, columns, rows = "condition", metrics, conditions if metrics else []
+        corner, columns, rows = say("condition"), metrics, conditions if metrics else []
         cells = list(zip(*by_metric, strict=True))
     return {
         "corner": corner,
@@ -232,11 +234,17 @@ def _left_out(findings: Findings) -> str:
     kept = levels.log_snr[levels.is_shared]
     if not len(kept):
         return ""
-    return (
-        f"{len(kept)} of {len(levels.log_snr)} noise levels are inside the trained timestep range "
-        f"of every condition, from log-SNR {number(float(kept.min()), 2)} to "
-        f"{number(float(kept.max()), 2)}. {findings.by_level} is compared on those; the "
-        f"other {findings.num_left_out} are extrapolation for some condition and are only shown."
+    return say(
+        "{number} of {total} noise levels are inside the trained timestep range "
+        "of every condition, from log-SNR {low} to {high}. {metric} is compared on "
+        "those; the other {num_left_out} are extrapolation for some condition and "
+        "are only shown.",
+        number=len(kept),
+        total=len(levels.log_snr),
+        low=number(float(kept.min()), 2),
+        high=number(float(kept.max()), 2),
+        metric=findings.by_level,
+        num_left_out=findings.num_left_out,
     )
 
 
@@ -245,32 +253,34 @@ def _not_judged(findings: Findings) -> list[str]:
     if findings.levels is None or findings.by_level != findings.experiment.primary:
         return []
     steps = findings.levels.timesteps
-    ends = {
-        "diffusion.min_step": ("cleanest", steps.min(), "down to"),
-        "diffusion.max_step": ("noisiest", steps.max(), "from"),
-    }
+    ends = {"diffusion.min_step": int(steps.min()), "diffusion.max_step": int(steps.max())}
     sentences: list[str] = []
     for factor in findings.experiment.factors:
         levels = [c[factor.field] for c in findings.experiment.conditions if factor.field in c]
         low, high = (min(levels), max(levels)) if factor.field in ends and levels else (0, 0)
         # Each end belongs to its range: a level at the narrower one is trained on by all.
-        inner = steps - 0.5 if factor.name == "max_step" else steps + 0.5
+        is_noisy = factor.name == "max_step"
+        inner = steps - 0.5 if is_noisy else steps + 0.5
         if low == high or ((low < inner) & (inner < high)).any():
             continue
-        which, step, path = ends[factor.field]
-        sentences.append(
-            f"No evaluated noise level lies between {factor.name} {low} and {high} (the {which} is "
-            f"at timestep {int(step)}): {factor.name} is judged only by what training on fewer "
-            f"timesteps frees, not by what sampling {path} there would lose."
-        )
+        known = {"name": factor.name, "low": low, "high": high, "step": ends[factor.field]}
+        sentences.append(_not_judged_noisy(known) if is_noisy else _not_judged_clean(known))
     return sentences
 
 
-def _incomplete_pairs(findings: Findings) -> list[str]:
-    planned = len(findings.experiment.seeds)
-    return [
-        f"{findings.experiment.labels.text(c.condition)}: {len(c.seeds)} of "
-        f"{planned} seeds have both this condition and the baseline; the others enter no contrast."
-        for c in findings.contrasts
-        if len(c.seeds) < planned and c.is_paired
-    ]
+def _not_judged_clean(known: dict[str, Any]) -> str:
+    return say(
+        "No evaluated noise level lies between {name} {low} and {high} (the cleanest is at "
+        "timestep {step}): {name} is judged only by what training on fewer timesteps frees, not by "
+        "what sampling down to there would lose.",
+        **known,
+    )
+
+
+def _not_judged_noisy(known: dict[str, Any]) -> str:
+    return say(
+        "No evaluated noise level lies between {name} {low} and {high} (the noisiest is at "
+        "timestep {step}): {name} is judged only by what training on fewer timesteps frees, not by "
+        "what sampling from there would lose.",
+        **known,
+    )

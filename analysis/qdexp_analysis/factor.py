@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qdexp.experiment.trial import Condition
+from qdexp_analysis.language import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class Axis:
     @property
     def name(self) -> str:
         """The fields without their sections: ``hidden_dim with num_heads``."""
-        return " with ".join(factor.name for factor in self.factors)
+        return say(" with ").join(factor.name for factor in self.factors)
 
     @property
     def is_ordered(self) -> bool:

@@ -9,6 +9,7 @@ from qdexp_analysis.design_words import change_text
 from qdexp_analysis.factor import Axis
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.interactions import Cells
+from qdexp_analysis.language import say
 from qdexp_analysis.picture import Picture
 from qdexp_analysis.quantities import sentence_case, signed
 
@@ -39,12 +40,16 @@ def _drawn(findings: Findings, table: Cells, number: int) -> Picture:
         panel.set_xlabel(table.axes[1].name)
     unit = ", %" if table.is_relative else ""
     axes[0].set_ylabel(table.axes[0].name)
-    axes[0].set_title(f"from the baseline{unit}", color=MUTED, weight="normal")
+    axes[0].set_title(say("from the baseline{unit}", unit=unit), color=MUTED, weight="normal")
     if table.beyond is not None:
-        axes[1].set_title(f"beyond both effects{unit}", color=MUTED, weight="normal")
+        axes[1].set_title(say("beyond both effects{unit}", unit=unit), color=MUTED, weight="normal")
         axes[1].tick_params(labelleft=is_wide)
-    pair = f"{table.axes[0].name} and {table.axes[1].name}"
-    title = f"{findings.primary.in_words} by {pair}: differences from the baseline"
+    pair = say("{one} and {other}", one=table.axes[0].name, other=table.axes[1].name)
+    title = say(
+        "{metric} by {pair}: differences from the baseline",
+        metric=findings.primary.in_words,
+        pair=pair,
+    )
     return Picture(
         name=f"interaction-{number}",
         section="verdicts",
@@ -57,8 +62,14 @@ def _drawn(findings: Findings, table: Cells, number: int) -> Picture:
 
 def _text(names: tuple[list[str], list[str]], values: np.ndarray, unit: str) -> str:
     """Returns every cell of a map: ``64 and 0.1: +1.2 %; ...``."""
-    return "; ".join(
-        f"{one} and {other}: {signed(float(values[row, column]))}{unit.replace(', ', ' ')}"
+    return say("; ").join(
+        say(
+            "{one} and {other}: {value}{unit}",
+            one=one,
+            other=other,
+            value=signed(float(values[row, column])),
+            unit=unit.replace(", ", " "),
+        )
         for row, one in enumerate(names[0])
         for column, other in enumerate(names[1])
         if np.isfinite(values[row, column])
@@ -66,20 +77,33 @@ def _text(names: tuple[list[str], list[str]], values: np.ndarray, unit: str) -> 
 
 
 def _names(axis: Axis, levels: tuple[Condition, ...]) -> list[str]:
-    return [" with ".join(str(each[factor.field]) for factor in axis.factors) for each in levels]
+    return [
+        say(" with ").join(str(each[factor.field]) for factor in axis.factors) for each in levels
+    ]
 
 
 def _caption(findings: Findings, table: Cells) -> str:
     others = len(findings.experiment.design.axes) > 2
-    text = "Blue is better, orange worse" + (", over all levels of the others." if others else ".")
+    text = say("Blue is better, orange worse.")
+    if others:
+        text = say("Blue is better, orange worse, over all levels of the others.")
     if table.beyond is not None:
-        text += " On the right, or below: what is left when both factors' mean effects are taken "
-        text += "away; all 0 would mean that they add up."
+        text += say(
+            " On the right, or below: what is left when both factors' mean effects are taken "
+            "away; all 0 would mean that they add up."
+        )
     told = [effect for effect in table.effects if effect.estimate.interval is not None]
     if len(told) == 1:
-        held = "holds" if told[0].holds else "is not clear"
-        text += f" The interaction {held}: {change_text(told[0].contrast)}."
+        change = change_text(told[0].contrast)
+        if told[0].holds:
+            text += say(" The interaction holds: {change}.", change=change)
+        else:
+            text += say(" The interaction is not clear: {change}.", change=change)
     elif told:
         number = sum(effect.holds for effect in told)
-        text += f" {number} of {len(told)} interactions of their levels hold."
+        text += say(
+            " {number} of {total} interactions of their levels hold.",
+            number=number,
+            total=len(told),
+        )
     return text

@@ -12,12 +12,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from qdexp_analysis.appearance import INK, RULE, SHADE, Look
 from qdexp_analysis.figure_labels import has_long_labels, label_conditions, label_ends
-
-LEVELS = "log-SNR (noise on the left, nearly clean on the right)"
-"""The label of an axis of noise levels."""
+from qdexp_analysis.language import say
 
 MOST_POINTS = 160
 """Of one learning curve: more are not to be told apart at the width of a figure."""
+
+
+def levels_label() -> str:
+    """Returns the label of an axis of noise levels."""
+    return say("log-SNR (noise on the left, nearly clean on the right)")
 
 
 def paired_values(
@@ -76,7 +79,7 @@ def learning_curves(
         ends.append((float(steps[-1]), float(mean[-1]), look))
         means.append((position, float(mean[0]), float(mean[-1])))
     label_ends(axes, ends)
-    axes.set_xlabel("optimizer step")
+    axes.set_xlabel(say("optimizer step"))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_ylabel(unit)
     return means
@@ -143,7 +146,7 @@ def errors_by_level(
     axes.yaxis.set_major_locator(MaxNLocator(4) if is_narrow else LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylabel("mean squared error")
+    axes.set_ylabel(say("mean squared error"))
     if is_labelled:
         label_ends(axes, ends)
     return drawn
@@ -168,8 +171,8 @@ def differences_by_level(
         axes.plot(log_snr, shares.mean(axis=0), color=look.colour, linestyle=look.dash)
         ends.append((float(log_snr[-1]), float(shares.mean(axis=0)[-1]), look))
     label_ends(axes, ends)
-    axes.set_ylabel("against the baseline, %")
-    axes.set_xlabel(LEVELS)
+    axes.set_ylabel(say("against the baseline, %"))
+    axes.set_xlabel(levels_label())
     return axes
 
 

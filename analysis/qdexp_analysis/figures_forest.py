@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from qdexp_analysis.appearance import MUTED, PAPER, SHADE, Look
+from qdexp_analysis.language import say
 
 Limits = tuple[float, float]
 
@@ -55,7 +56,7 @@ def forest(axes: Axes, rows: Sequence[ForestRow], margin: float | None) -> Axes:
 
 def _draw(axes: Axes, row: ForestRow, height: int) -> None:
     if row.difference is None:
-        axes.text(0, height, "  no pair completed", va="center", color=MUTED)
+        axes.text(0, height, say("  no pair completed"), va="center", color=MUTED)
         return
     colour = row.look.colour
     for limits, width in ((row.simultaneous, 0.9), (row.interval, 2.6)):

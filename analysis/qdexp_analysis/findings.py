@@ -25,6 +25,7 @@ from qdexp_analysis.effects import Effect
 from qdexp_analysis.exploratory import SecondaryMetric, secondary_metrics
 from qdexp_analysis.factor_findings import FactorFindings, factor_findings, no_factors
 from qdexp_analysis.history import Registration, course_of, registration_of
+from qdexp_analysis.language import say
 from qdexp_analysis.left_out import left_out
 from qdexp_analysis.missing import Rate, rate
 from qdexp_analysis.mixing import Mixture, mixtures
@@ -127,7 +128,9 @@ class Findings:
     @property
     def noise(self) -> str:
         """What differences may be made of."""
-        return "noise between seeds" + ("" if self.experiment.is_own else " and clips")
+        if self.experiment.is_own:
+            return say("noise between seeds")
+        return say("noise between seeds and clips")
 
     @property
     def num_left_out(self) -> int:

@@ -12,11 +12,11 @@ from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.factor_maps import factor_maps
 from qdexp_analysis.figure_labels import has_long_labels
 from qdexp_analysis.figure_words import (
-    BAND,
-    FRONT,
+    band_caption,
     curves_text,
     forest_caption,
     forest_text,
+    front_caption,
     front_text,
     some_of_all,
     values_text,
@@ -26,6 +26,7 @@ from qdexp_analysis.figures_forest import ForestRow, forest
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.gallery_codes import code_pictures
 from qdexp_analysis.histories import MOST_DRAWN
+from qdexp_analysis.language import say
 from qdexp_analysis.picture import Picture
 from qdexp_analysis.quantities import sentence_case
 from qdexp_analysis.shown import MOST_LINES, MOST_ROWS, telling, telling_contrasts
@@ -48,7 +49,7 @@ def pictures(findings: Findings) -> tuple[Picture, ...]:
             *factor_maps(findings),
             *_curves(findings, look),
             *code_pictures(findings, look),
-            _curve(findings, look, "train.perplexity", "on training batches"),
+            _curve(findings, look, "train.perplexity", say("on training batches")),
             _levels(findings, look),
             _cost(findings, look),
         ]
@@ -80,12 +81,16 @@ def _forest(findings: Findings, look: Looks) -> Picture | None:
         base = float(np.mean([c.baseline_mean for c in estimated]))
         margin = margin / base if is_relative and margin else None
     forest(axes, rows, margin)
-    axes.set_xlabel("difference from the baseline" + (", %" if is_relative else ""))
+    axes.set_xlabel(
+        say("difference from the baseline, %")
+        if is_relative
+        else say("difference from the baseline")
+    )
     axes.set_title(_factors(findings), color=MUTED, weight="normal")
     return Picture(
         name="forest",
         section="verdicts",
-        title=f"Differences in {findings.primary.in_words} from the baseline",
+        title=say("Differences in {metric} from the baseline", metric=findings.primary.in_words),
         caption=forest_caption(findings, contrasts),
         text=forest_text(findings, contrasts),
         figure=figure,
@@ -124,13 +129,15 @@ def _paired(findings: Findings, look: Looks) -> Picture | None:
         axes.set_title(_factors(findings), color=MUTED, weight="normal")
     else:
         axes.set_xlabel(_factors(findings))
-    caption = "A grey line joins the trials of one seed: the contrasts compare along these lines."
+    caption = say(
+        "A grey line joins the trials of one seed: the contrasts compare along these lines."
+    )
     if findings.refused is not None:
-        caption = f"Not for ranking: {findings.refused}."
+        caption = say("Not for ranking: {refused}.", refused=findings.refused)
     return Picture(
         name="trials",
         section="verdicts",
-        title=f"{sentence_case(name)} of every trial",
+        title=say("{metric} of every trial", metric=sentence_case(name)),
         caption=caption + some_of_all(len(shown), len(look)),
         text=values_text(findings, findings.scores.means, findings.primary),
         figure=figure,
@@ -140,10 +147,10 @@ def _paired(findings: Findings, look: Looks) -> Picture | None:
 def _curves(findings: Findings, look: Looks) -> list[Picture | None]:
     if findings.experiment.is_own:
         own = findings.experiment.declared.in_order(findings.experiment.history_names)
-        return [_curve(findings, look, name, "while training") for name in own[:MOST_CURVES]]
+        return [_curve(findings, look, name, say("while training")) for name in own[:MOST_CURVES]]
     return [
-        _curve(findings, look, "eval.curve_denoising_loss", "on a held-out subset"),
-        _curve(findings, look, "train.denoising_loss", "on training batches"),
+        _curve(findings, look, "eval.curve_denoising_loss", say("on a held-out subset")),
+        _curve(findings, look, "train.denoising_loss", say("on training batches")),
     ]
 
 
@@ -157,17 +164,17 @@ def _curve(findings: Findings, look: Looks, metric: str, where: str) -> Picture 
     name = findings.experiment.metric(metric).in_words.removeprefix("curve ")
     ends = figures.learning_curves(axes, pd.DataFrame(history), {k: look[k] for k in shown}, name)
     if findings.experiment.is_own:
-        axes.set_xlabel("step")
-    caption = BAND + some_of_all(len(shown), len(look))
+        axes.set_xlabel(say("step"))
+    caption = band_caption() + some_of_all(len(shown), len(look))
     reason = refusal(findings.experiment, metric)
     if reason is not None and metric.startswith("eval.") and range_factors(findings.experiment):
-        caption += " Each condition over its own trained levels: not for ranking."
+        caption += say(" Each condition over its own trained levels: not for ranking.")
     elif reason is not None:
-        caption += f" Not for ranking: {reason}."
+        caption += say(" Not for ranking: {reason}.", reason=reason)
     return Picture(
         name=f"curve-{_file_part(metric)}",
         section="codebook" if metric == "train.perplexity" else "learning",
-        title=f"{sentence_case(name)} {where}",
+        title=say("{name} {where}", name=sentence_case(name), where=where),
         caption=caption,
         text=curves_text(findings, ends),
         figure=figure,
@@ -198,13 +205,16 @@ def _levels(findings: Findings, look: Looks) -> Picture | None:
         figures.differences_by_level(axes[1], levels.log_snr, of_shown, chosen, base)
         axes[0].tick_params(labelbottom=False)
     else:
-        axes[0].set_xlabel(figures.LEVELS)
+        axes[0].set_xlabel(figures.levels_label())
     for panel in axes:
         figures.shade_extrapolation(panel, levels.log_snr, levels.is_shared.tolist())
     return Picture(
         name="levels",
         section="levels",
-        title=f"{sentence_case(experiment.metric(findings.by_level).in_words)} by noise level",
+        title=say(
+            "{metric} by noise level",
+            metric=sentence_case(experiment.metric(findings.by_level).in_words),
+        ),
         caption=_levels_caption(findings, has_differences=has_differences)
         + some_of_all(len(shown), len(look)),
         text=curves_text(findings, [(shown[row], first, last) for row, first, last in ends]),
@@ -213,13 +223,13 @@ def _levels(findings: Findings, look: Looks) -> Picture | None:
 
 
 def _levels_caption(findings: Findings, *, has_differences: bool) -> str:
-    caption = "Mean over seeds."
+    caption = say("Mean over seeds.")
     if has_differences:
-        caption = "Above, the error itself; below, the difference, with a band over seeds."
+        caption = say("Above, the error itself; below, the difference, with a band over seeds.")
     if findings.num_left_out:
-        caption += (
-            " Shaded levels lie outside the trained timestep range of at least one condition: "
-            "they are extrapolation and enter no comparison."
+        caption += say(
+            " Shaded levels lie outside the trained timestep range of at least one "
+            "condition: they are extrapolation and enter no comparison."
         )
     return caption
 
@@ -232,17 +242,20 @@ def _cost(findings: Findings, look: Looks) -> Picture | None:
     trials_behind(axes, 1000 * metric.scores.means, findings.scores.means, look)
     in_ms = replace(found, cost=1000 * found.cost)
     quality_against_cost(axes, in_ms, look, telling(findings, MOST_LINES))
-    axes.set_xlabel("time of a training step, ms")
+    axes.set_xlabel(say("time of a training step, ms"))
     axes.set_ylabel(findings.primary.in_words)
-    caption = FRONT
+    caption = front_caption()
     if findings.has_mixed_machines:
-        caption += " Machines were mixed, so times are no fair comparison."
+        caption += say(" Machines were mixed, so times are no fair comparison.")
     elif findings.step_times is not None and findings.step_times.num_sessions > 1:
-        caption += " Trials ran at different times, perhaps beside other load."
+        caption += say(" Trials ran at different times, perhaps beside other load.")
     return Picture(
         name="cost",
         section="cost",
-        title=f"{sentence_case(findings.primary.in_words)} against the time of a step",
+        title=say(
+            "{metric} against the time of a step",
+            metric=sentence_case(findings.primary.in_words),
+        ),
         caption=caption,
         text=front_text(findings),
         figure=figure,

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from qdexp.experiment.trial import TEACHER, Condition
 from qdexp_analysis.design import Design
 from qdexp_analysis.factor import Factor
+from qdexp_analysis.language import say, word
 from qdexp_analysis.quantities import NONE
 
 
 def condition_text(condition: Condition) -> str:
     """Returns a condition with all factors that act in it: ``min_step 20, max_step 980``."""
     named = (f"{_name(field)} {level}" for field, level in condition.items())
-    return ", ".join(named) or TEACHER
+    return ", ".join(named) or word(TEACHER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +34,22 @@ class Labels:
     def heading(self) -> str:
         """What stands above short names: ``min_step / max_step``."""
         if self.design.is_by_difference:
-            return "condition"
+            return say("condition")
         return " / ".join(factor.name for factor in self.factors)
 
     def short(self, position: int) -> str:
         """Returns a name for a table or an axis: ``20 / 980``, or ``full, ema_decay 0.98``."""
         if self.design.is_by_difference:
-            return self._by_difference(position, "baseline", "full", ", ")
+            return self._by_difference(position, say("baseline"), say("full"), ", ")
         condition = self.conditions[position]
         return " / ".join(str(condition.get(f.field, NONE)) for f in self.factors)
 
     def text(self, position: int) -> str:
         """Returns a name for a sentence: ``min_step 20, max_step 980``, or ``the baseline``."""
         if self.design.is_by_difference:
-            return self._by_difference(position, "the baseline", "the full condition", " with ")
+            return self._by_difference(
+                position, say("the baseline"), say("the full condition"), say(" with ")
+            )
         return condition_text(self.conditions[position])
 
     def difference(self, position: int, origin: int) -> str:

@@ -3,6 +3,7 @@
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.intervals import ALPHA
+from qdexp_analysis.language import say
 from qdexp_analysis.quantities import number, p_after
 
 
@@ -18,8 +19,16 @@ def rate_sentences(findings: Findings) -> list[str]:
         low, high = (number(100 * limit) for limit in rate.interval)
         share = number(100 * rate.count / rate.total)
         sentences.append(
-            f"{labels.short(position)}: {rate.count} of {rate.total} ended trials diverged "
-            f"({share} %, exact 95 % interval {low} to {high} %)."
+            say(
+                "{condition}: {count} of {total} ended trials diverged ({share} %, exact 95 % "
+                "interval {low} to {high} %).",
+                condition=labels.short(position),
+                count=rate.count,
+                total=rate.total,
+                share=share,
+                low=low,
+                high=high,
+            )
         )
     return sentences
 
@@ -34,15 +43,25 @@ def missing_text(findings: Findings, contrast: Contrast) -> str:
         return ""
     lost = findings.scores.is_lost.sum(axis=1)
     ended = lost + findings.scores.is_complete.sum(axis=1)
-    one, other = (f"{lost[k]} of {ended[k]}" for k in (contrast.condition, baseline))
-    counts = f"{one} trials ended without a result, {other} of the baseline's; Fisher's exact p"
+    one, other = (
+        say("{lost} of {ended}", lost=lost[k], ended=ended[k])
+        for k in (contrast.condition, baseline)
+    )
+    counts = say(
+        "{one} trials ended without a result, {other} of the baseline's; Fisher's exact p",
+        one=one,
+        other=other,
+    )
     if p <= ALPHA:
-        return f"What is missing depends on the condition ({counts} {p_after(p)})."
+        return say(
+            "What is missing depends on the condition ({counts} {p}).", counts=counts, p=p_after(p)
+        )
     if lost[contrast.condition] == lost[baseline]:
         return ""
-    return (
-        f"What is missing may depend on the condition: too few trials to tell ({counts} "
-        f"{p_after(p)})."
+    return say(
+        "What is missing may depend on the condition: too few trials to tell ({counts} {p}).",
+        counts=counts,
+        p=p_after(p),
     )
 
 
@@ -50,7 +69,7 @@ def pairing_text(contrast: Contrast) -> str:
     """Returns that a contrast is not paired, or nothing."""
     if contrast.is_paired:
         return ""
-    return (
-        "Fewer than two seeds have both completed, so all seeds of each are compared without pairs "
-        "(Welch's test)."
+    return say(
+        "Fewer than two seeds have both completed, so all seeds of each are compared "
+        "without pairs (Welch's test)."
     )

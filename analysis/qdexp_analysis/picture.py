@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from qdexp_analysis.appearance import png_file, styled, svg, svg_file
+from qdexp_analysis.language import say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,9 @@ class Picture:
     def inline(self) -> str:
         """Returns it as SVG for a page, in the page's colours and type."""
         with styled():
-            return svg(self.figure, self.name, f"{self.title}. {self.text}")
+            return svg(
+                self.figure, self.name, say("{title}. {text}", title=self.title, text=self.text)
+            )
 
     def files(self) -> dict[str, bytes]:
         """Returns it as files, by their names."""

@@ -4,6 +4,7 @@ import math
 
 from qdexp.config.metric import Metric
 from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.language import say
 
 MINUS = "\N{MINUS SIGN}"
 NONE = "\N{EN DASH}"
@@ -64,6 +65,13 @@ def measured(value: float | None, metric: Metric, digits: int = 3) -> str:
     return text if unit in ("numbers", "codes") else f"{text} {unit}".rstrip()
 
 
+def changed_by(metric: Metric, change: float, write: "Differences") -> str:
+    """Returns which way a metric changes and how far: ``denoising loss lower by 0.98 %``."""
+    if change < 0:
+        return say("{metric} lower by {size}", metric=metric.in_words, size=write.size(change))
+    return say("{metric} higher by {size}", metric=metric.in_words, size=write.size(change))
+
+
 class Differences:
     """Writes differences in percent of the baseline's mean, or plainly if that is not positive."""
 
@@ -99,5 +107,13 @@ class Differences:
         low, high = limits
         if is_unsigned:
             low, high = sorted((abs(low), abs(high)))
-            return f"{self._signed(low)} to {self._signed(high)}{self.unit}".replace("+", "")
-        return f"{self._signed(low)} to {self._signed(high)}{self.unit}"
+            return self._between(low, high).replace("+", "")
+        return self._between(low, high)
+
+    def _between(self, low: float, high: float) -> str:
+        return say(
+            "{low} to {high}{unit}",
+            low=self._signed(low),
+            high=self._signed(high),
+            unit=self.unit,
+        )

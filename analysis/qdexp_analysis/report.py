@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from qdexp.errors import RequestError
 from qdexp_analysis import appearance
@@ -20,32 +20,42 @@ from qdexp_analysis.figure_files import FIGURES, figure_contents, remove_others
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.frames import contrast_frame
 from qdexp_analysis.gallery import pictures
+from qdexp_analysis.language import TAGS, say, speaking, spoken, word
 from qdexp_analysis.latex import latex_lines, latex_text
 from qdexp_analysis.picture import Picture
 from qdexp_analysis.report_json import json_text
 from qdexp_analysis.spreadsheet import csv_text, trial_rows
 from qdexp_analysis.table import load
 from qdexp_analysis.words import answer
-from qdexp_analysis.written import FILES, ReportFiles, keep, key_of, report_files
+from qdexp_analysis.written import FILES, ReportFiles, keep, key_of, own_folder, report_files
 
 Format = Literal["html", "md", "latex", "csv", "contrasts", "json"]
 """How a report can be written: ``csv`` is one row a trial and metric, ``contrasts`` one each."""
 
 
-def write_report(name: str, runs: Path, out_folder: Path | None = None) -> ReportFiles:
+def write_report(
+    name: str, runs: Path, out_folder: Path | None = None, *, lang: str = "en"
+) -> ReportFiles:
     """Writes an experiment's report in every format, its figures as SVG and PNG.
 
     Args:
         name: The experiment.
         runs: The runs folder.
-        out_folder: Where to; ``reports/NAME`` under the runs folder unless given.
+        out_folder: Where to; ``reports/NAME`` under the runs folder unless given, of another
+            language than English ``reports/NAME/LANG``.
+        lang: The language, ``en`` or ``zh``.
 
     Raises:
         NotFoundError: The ledger has no experiment of this name.
         LedgerError: The ledger cannot be read.
-        RequestError: The folder cannot be written.
+        RequestError: The folder cannot be written, there is no such language, or no font for it.
     """
-    key = key_of(name, runs)
+    with speaking(lang):
+        return _written(name, runs, out_folder)
+
+
+def _written(name: str, runs: Path, out_folder: Path | None) -> ReportFiles:
+    key = key_of(name, runs, spoken())
     findings = find(load(name, runs))
     folder = out_folder or _own_folder(name, runs)
     drawn = pictures(findings)
@@ -77,33 +87,34 @@ def _own_folder(name: str, runs: Path) -> Path:
             f"report: expected the name of a folder, found '{name}', which is a path: name a file "
             "with --out"
         )
-    return runs / "reports" / name
+    return own_folder(name, runs, spoken())
 
 
-def render(name: str, runs: Path, format_: str) -> str:
+def render(name: str, runs: Path, format_: str, *, lang: str = "en") -> str:
     """Returns an experiment's report in one of the formats in `Format`.
 
     Raises:
-        RequestError: There is no such format.
+        RequestError: There is no such format or language, or no font for it.
         NotFoundError: The ledger has no experiment of this name.
         LedgerError: The ledger cannot be read.
     """
     for known in get_args(Format):
         if format_ == known:
-            findings = find(load(name, runs))
-            drawn = pictures(findings) if known == "html" else ()
-            return _rendered(findings, known, runs, drawn)
+            with speaking(lang):
+                findings = find(load(name, runs))
+                drawn = pictures(findings) if known == "html" else ()
+                return _rendered(findings, known, runs, drawn)
     raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
 
 
 def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Picture, ...]) -> str:
-    if format_ == "csv":
-        return csv_text(trial_rows(findings.experiment))
-    if format_ == "contrasts":
-        return csv_text(contrast_frame(findings))
+    if format_ in ("csv", "contrasts"):
+        with speaking("en"):  # data: the same words for every program that reads them
+            is_csv = format_ == "csv"
+            return csv_text(trial_rows(findings.experiment) if is_csv else contrast_frame(findings))
     if format_ == "json":
         return json_text(findings)
-    content: dict[str, Any] = document(findings)
+    content: dict[str, Any] = document(findings) | {"language": TAGS[spoken()]}
     if format_ == "latex":
         return _latex().get_template("report.tex.j2").render(content)
     for exact in ("command", "spec_text"):  # to be copied: _unbroken leaves Markup as it is
@@ -120,10 +131,10 @@ def _rendered(findings: Findings, format_: Format, runs: Path, drawn: tuple[Pict
         }
         looks = appearance.looks(findings.experiment)
         content["looks"] = [appearance.COLOURS.index(look.colour) for look in looks]
-    return _environment().get_template(f"report.{format_}.j2").render(content)
+    return _environment(format_).get_template(f"report.{format_}.j2").render(content)
 
 
-def _environment() -> jinja2.Environment:
+def _environment(format_: str) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qdexp_analysis"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -134,6 +145,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["md"] = _markdown_text
+    environment.globals |= {"say": _saying(format_), "word": word, "english": _english}
     return environment
 
 
@@ -146,14 +158,41 @@ def _latex() -> jinja2.Environment:
         comment_start_string="<#",
         comment_end_string="#>",
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else latex_text(_unbroken(value)),
+        finalize=_as_latex,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
     environment.filters["lines"] = latex_lines
+    environment.globals |= {"say": _saying("latex"), "word": word, "typewritten": _typewritten}
     return environment
+
+
+def _saying(format_: str) -> Callable[..., Markup]:
+    """Returns `say` for templates: a sentence is their markup, what stands in it is text."""
+    write = {"html": lambda value: escape(_unbroken(value)), "latex": _as_latex}.get(
+        format_, _unbroken
+    )
+
+    def saying(sentence: str, /, **values: object) -> Markup:
+        written = {name: write(value) for name, value in values.items()}
+        return Markup(say(sentence, **written))
+
+    return saying
+
+
+def _english(text: str) -> Markup:
+    """Returns the attribute of words that were recorded in English, on a page of another tongue."""
+    return Markup(' lang="en"' if spoken() != "en" and text.isascii() else "")
+
+
+def _as_latex(value: object) -> Markup:
+    return value if isinstance(value, Markup) else latex_text(_unbroken(value))
+
+
+def _typewritten(value: object) -> Markup:
+    return Markup(rf"\texttt{{{_as_latex(value)}}}")
 
 
 def _unbroken(value: object) -> object:

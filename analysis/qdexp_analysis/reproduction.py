@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from qdexp.experiment.looks import planned_schedule
 from qdexp.results.ledger import SpecRecord
+from qdexp_analysis.language import say
 
 DEFAULT_SEEDS = 3
 """Seeds of a spec that names none."""
@@ -31,9 +32,17 @@ def settings_text(spec: SpecRecord) -> str:
     looks = planned_schedule(spec.definition)
     seeds = ", ".join(map(str, spec.definition["seeds"]))
     if looks:
-        seeds = f"up to {looks[-1]}, from 0, at looks after {', '.join(map(str, looks))}"
+        seeds = say(
+            "up to {most}, from 0, at looks after {listed}",
+            most=looks[-1],
+            listed=", ".join(map(str, looks)),
+        )
     fields = [f"{field} = {_scalar(value)}" for field, value in spec.definition["set"].items()]
-    return f"Seeds: {seeds}. Set for all conditions: {', '.join(fields) or 'nothing'}."
+    return say(
+        "Seeds: {seeds}. Set for all conditions: {fields}.",
+        seeds=seeds,
+        fields=", ".join(fields) or say("nothing"),
+    )
 
 
 def _seeds(written: int | list[int] | dict[str, Any], definition: dict[str, Any]) -> list[int]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.records import OtherOutcome
+from qdexp_analysis.language import say, word
 
 MISSING = "missing"
 """The status of a planned trial that has no outcome yet."""
@@ -23,7 +24,7 @@ def status_of(record: TrialRecord) -> str:
 def reason_of(record: TrialRecord) -> str:
     """Returns why a planned trial has no completed outcome, or nothing."""
     if record.invalidated is not None:
-        return f"invalidated: {record.invalidated}"
+        return say("invalidated: {why}", why=record.invalidated)
     return record.outcome.failure.reason if record.outcome and record.outcome.failure else ""
 
 
@@ -43,10 +44,16 @@ def other_results(ledger: Ledger, records: Sequence[TrialRecord]) -> dict[str, t
 
 def _others(ledger: Ledger, record: TrialRecord) -> tuple[str, ...]:
     return tuple(
-        f"another result, imported from {other.origin}, differs in {_what(other)}: this one counts"
+        say(
+            "another result, imported from {origin}, differs in {what}: this one counts",
+            origin=other.origin,
+            what=_what(other),
+        )
         for other in ledger.others(record)
     )
 
 
 def _what(other: OtherOutcome) -> str:
-    return ", ".join(each.name for each in other.numbers) or f"its end, {other.outcome.status}"
+    return say(", ").join(each.name for each in other.numbers) or say(
+        "its end, {status}", status=word(other.outcome.status)
+    )

@@ -114,14 +114,20 @@ def report_files(
     )
 
 
-def key_of(name: str, runs: Path) -> str:
+def own_folder(name: str, runs: Path, language: str = "en") -> Path:
+    """Returns where an experiment's report lies; in English beside those in other languages."""
+    folder = runs / "reports" / name
+    return folder if language == "en" else folder / language
+
+
+def key_of(name: str, runs: Path, language: str = "en") -> str:
     """Returns what decides everything that a report of an experiment says, as one hash.
 
     Raises:
         LedgerError: The ledger cannot be read.
     """
     whole = hashlib.sha256()
-    for part in (*_code(), *_libraries(), *_ledger(name, runs)):
+    for part in (language, *_code(), *_libraries(), *_ledger(name, runs)):
         whole.update(json.dumps(part).encode())
     return whole.hexdigest()
 
@@ -148,13 +154,13 @@ def keep(files: ReportFiles, key: str) -> None:
     beside.replace(path)
 
 
-def current(name: str, runs: Path) -> ReportFiles | None:
+def current(name: str, runs: Path, language: str = "en") -> ReportFiles | None:
     """Returns an experiment's report if it is what would be written now, or None.
 
     Raises:
         LedgerError: The ledger cannot be read.
     """
-    folder = runs / "reports" / name
+    folder = own_folder(name, runs, language)
     try:
         content: dict[str, Any] = json.loads((folder / KEPT).read_text(encoding="utf-8"))
         files = report_files(folder, tuple(content["summary"]), tuple(content["figures"]))
@@ -162,7 +168,7 @@ def current(name: str, runs: Path) -> ReportFiles | None:
         key = content["key"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return files if is_whole and key == key_of(name, runs) else None
+    return files if is_whole and key == key_of(name, runs, language) else None
 
 
 def _hashes(files: ReportFiles) -> dict[str, str]:
@@ -177,7 +183,7 @@ def _code() -> Iterator[list[str]]:
     for root in (here, *(package / part for part in _CODE)):
         found = [root] if root.is_file() else sorted(root.rglob("*"))
         for path in found:
-            if path.suffix in (".py", ".j2", ".css", ".js", ".json"):
+            if path.suffix in (".py", ".j2", ".css", ".js", ".json", ".toml"):
                 yield [path.name, hashlib.sha256(path.read_bytes()).hexdigest()]
 
 

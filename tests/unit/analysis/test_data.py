@@ -15,7 +15,7 @@ from qdexp_analysis import find, load, render
 from qdexp_analysis.latex import latex_text
 from qdexp_analysis.quantities import number
 from qdexp_analysis.report_json import schema
-from qdexp_analysis.words import verdict_sentence
+from qdexp_analysis.verdict_words import verdict_sentence
 
 Make = Callable[[Any], Path]
 STATUSES = {((16384,), 0): "diverged", ((4096,), 1): "failed", ((4096,), 2): "missing"}

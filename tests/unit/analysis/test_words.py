@@ -13,7 +13,8 @@ from qdexp_analysis.declared import OURS
 from qdexp_analysis.document import sentences
 from qdexp_analysis.findings import Prospect, find
 from qdexp_analysis.quantities import NONE, measured, number, p_text, signed
-from qdexp_analysis.words import answer, prospect_text
+from qdexp_analysis.verdict_words import prospect_text
+from qdexp_analysis.words import answer
 from scipy import stats
 
 Make = Callable[[Any], Path]
