@@ -12,8 +12,11 @@ from qdexp.results.folders import runs_folder
 from qdexp.results.ledger import Ledger
 from qdexp_analysis.definitions import meaning_digest
 from qdexp_analysis.findings import Findings, find
-from qdexp_analysis.frames import contrast_frame
-from qdexp_analysis.notebook import experiment_html
+from qdexp_analysis.frames import contrast_frame, no_contrasts
+from qdexp_analysis.notebook import experiment_html, search_html
+from qdexp_analysis.search_document import suggestion_frame
+from qdexp_analysis.search_findings import SearchFindings, find_search
+from qdexp_analysis.searched import is_search, load_searched
 from qdexp_analysis.table import Experiment
 
 
@@ -21,7 +24,8 @@ from qdexp_analysis.table import Experiment
 class LoadedExperiment(Experiment):
     """An experiment with what was found of it, computed when it is first asked for.
 
-    `trials`, `measurements`, `contrasts` and `histories` are tidy frames.
+    `trials`, `measurements`, `contrasts` and `histories` are tidy frames, and `suggestions` of a
+    search.
     """
 
     @cached_property
@@ -32,10 +36,30 @@ class LoadedExperiment(Experiment):
     @cached_property
     def contrasts(self) -> pd.DataFrame:
         """One row for each contrast, with unit and direction; see `frames.contrast_frame`."""
-        return contrast_frame(self.findings)
+        return no_contrasts() if is_search(self) else contrast_frame(self.findings)
+
+    @cached_property
+    def found(self) -> SearchFindings:
+        """The answer of a search, as numbers; importances are for the report.
+
+        Raises:
+            RequestError: It is no search.
+        """
+        if not is_search(self):
+            raise RequestError(f"expected a search, found '{self.name}', which compares levels")
+        return find_search(load_searched(self, self.file))
+
+    @cached_property
+    def suggestions(self) -> pd.DataFrame:
+        """One row for each suggestion of a search; see `search_document.suggestion_frame`.
+
+        Raises:
+            RequestError: It is no search.
+        """
+        return suggestion_frame(self.found.searched, self.found)
 
     def _repr_html_(self) -> str:
-        return experiment_html(self.findings)
+        return search_html(self.found) if is_search(self) else experiment_html(self.findings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +95,7 @@ class LoadedExperiments:
         return {each.name: each for each in self.experiments}[name]
 
     def _repr_html_(self) -> str:
-        return "".join(experiment_html(each.findings) for each in self.experiments)
+        return "".join(each._repr_html_() for each in self.experiments)
 
 
 def load(name_or_path: str | Path, runs: Path | str | None = None) -> LoadedExperiment:

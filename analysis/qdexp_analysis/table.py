@@ -49,6 +49,8 @@ class Experiment:
         controls: The trials beside those that it compares: the baseline with one change.
         specs: Every text that its spec has had, oldest first; `spec` is the last.
         known_since: When each trial's first result was recorded, seconds since 1970, by trial id.
+        names: What conditions are called that are called otherwise than by their levels, by
+            position.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Experiment:
     controls: tuple[TrialRecord, ...] = ()
     specs: tuple[SpecRecord, ...] = ()
     known_since: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -91,7 +94,7 @@ class Experiment:
         asked = [counted(record) for record in asked]
         controls = tuple(record for record in asked if control_name(record.condition))
         records = tuple(r for r in asked if r.condition and not control_name(r.condition))
-        factors = read_factors(spec.definition)
+        factors = read_factors(spec.definition, [record.condition for record in records])
         distinct = {_key(record.condition): record.condition for record in records}
         conditions = in_order(list(distinct.values()), factors, spec.definition)
         positions = {_key(condition): k for k, condition in enumerate(conditions)}
@@ -230,7 +233,12 @@ class Experiment:
     @property
     def labels(self) -> Labels:
         """How its conditions are named."""
-        return Labels(factors=self.factors, conditions=self.conditions, design=self.design)
+        return Labels(
+            factors=self.factors,
+            conditions=self.conditions,
+            design=self.design,
+            names=self.names,
+        )
 
     @property
     def as_of(self) -> float:

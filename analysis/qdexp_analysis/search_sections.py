@@ -1,0 +1,312 @@
+"""The sections of a search's report: what every format says, in this order."""
+
+from collections.abc import Sequence
+
+from qdexp.results.suggestions import SuggestionRecord
+from qdexp_analysis.account import completion
+from qdexp_analysis.findings import Findings, means_over_seeds
+from qdexp_analysis.language import say, word
+from qdexp_analysis.paragraphs import Column, Section, Table
+from qdexp_analysis.quantities import NONE, Differences, measured, p_text
+from qdexp_analysis.search_confirm_words import confirm_sentences, hint, sentence_of
+from qdexp_analysis.search_findings import Confirmed, SearchFindings
+from qdexp_analysis.search_importance_words import importance_section
+from qdexp_analysis.search_path_words import path_sections
+from qdexp_analysis.search_words import (
+    budget_text,
+    ending_of,
+    hypervolume,
+    objective_text,
+    range_text,
+    reason_of,
+    sampler_text,
+    value_text,
+)
+
+MOST_BEST = 10
+"""Rows of the table of the best."""
+
+
+def sections(found: SearchFindings) -> list[Section]:
+    """Returns every section that has something to say, or a figure to hold."""
+    made = [
+        _confirmation(found),
+        _space(found),
+        _course(found),
+        _front(found),
+        importance_section(found),
+        _where(found),
+        *path_sections(found),
+        _best(found),
+        _failures(found),
+        _method(found),
+    ]
+    return [section for section in made if section is not None]
+
+
+def _confirmation(found: SearchFindings) -> Section:
+    confirmed = found.confirmed
+    title = say("Confirmation on fresh seeds")
+    if confirmed is None:
+        return Section(name="confirmation", title=title, sentences=[hint(found)])
+    best = found.best and confirmed.contrast_of(found.best.suggestion.number)
+    others = [sentence_of(confirmed, c) for c in confirmed.findings.contrasts if c is not best]
+    notes = say(
+        "The search's value of a configuration was among those that it was chosen by; the "
+        "confirmed one is of seeds that the search never saw. Verdicts are those of the experiment "
+        "{name}, whose own report says how they are made.",
+        name=confirmed.findings.experiment.name,
+    )
+    return Section(
+        name="confirmation",
+        title=title,
+        sentences=[*confirm_sentences(found), *others],
+        tables=[_confirmed_table(found, confirmed)],
+        notes=[notes],
+    )
+
+
+def _confirmed_table(found: SearchFindings, confirmed: Confirmed) -> Table:
+    metric = found.objectives[0].metric.in_words
+    columns = (
+        Column(name=say("configuration")),
+        Column(name=say("verdict"), kind="status"),
+        Column(name=say("{metric}, the search's", metric=metric), kind="number"),
+        Column(name=say("{metric}, confirmed", metric=metric), kind="number"),
+        Column(name=say("difference"), kind="number"),
+        Column(name=say("95 % interval"), kind="number"),
+        Column(name=say("p (Holm)"), kind="number"),
+        Column(name=say("completed"), kind="number"),
+    )
+    rows = [
+        _confirmed_row(found, confirmed, position)
+        for position in range(len(confirmed.findings.experiment.conditions))
+    ]
+    return Table(label=say("Confirmation"), columns=columns, rows=tuple(rows))
+
+
+def _confirmed_row(found: SearchFindings, confirmed: Confirmed, position: int) -> tuple[str, ...]:
+    findings, number = confirmed.findings, confirmed.numbers[position]
+    experiment = findings.experiment
+    at = [k for k, each in enumerate(found.complete) if each.suggestion.number == number]
+    searched = float(found.values[at[0], 0]) if at else None
+    is_base = position == experiment.baseline
+    return (
+        experiment.labels.short(position),
+        "baseline" if is_base else _verdict(findings, position),
+        measured(searched, found.objectives[0].metric),
+        measured(float(means_over_seeds(findings.scores)[position]), findings.primary),
+        *_difference(findings, position),
+        completion(experiment, position),
+    )
+
+
+def _verdict(findings: Findings, position: int) -> str:
+    contrasts = [each for each in findings.contrasts if each.condition == position]
+    return contrasts[0].verdict if contrasts else "not ranked"
+
+
+def _difference(findings: Findings, position: int) -> tuple[str, str, str]:
+    for contrast in findings.contrasts:
+        if contrast.condition == position and contrast.estimate is not None:
+            write = Differences(contrast)
+            p = contrast.p_equivalent if contrast.verdict == "equivalent" else contrast.p
+            interval = write.interval(contrast.simultaneous)
+            return write.text(contrast.estimate.mean), interval, p_text(p)
+    return NONE, NONE, NONE
+
+
+def _space(found: SearchFindings) -> Section:
+    searched = found.searched
+    columns = (
+        Column(name=say("parameter"), kind="code"),
+        Column(name=say("values"), kind="text"),
+        Column(name=say("acts when")),
+        Column(name=say("baseline"), kind="number"),
+        Column(name=say("best"), kind="number"),
+    )
+    base = searched.baseline.suggestion.values if searched.baseline else {}
+    best = found.best.suggestion.values if found.best else {}
+    rows = [
+        (
+            each.field,
+            range_text(each),
+            each.when or say("always"),
+            value_text(base.get(each.field)),
+            value_text(best.get(each.field)),
+        )
+        for each in searched.parameters
+    ]
+    where = say("Every configuration satisfies: {where}.", where=searched.where)
+    notes = [say("A dash: the parameter does not act there, or there is no such configuration.")]
+    return Section(
+        name="space",
+        title=say("What was searched"),
+        sentences=[where] if searched.where else [],
+        tables=[Table(label=say("What was searched"), columns=columns, rows=tuple(rows))],
+        notes=notes,
+    )
+
+
+def _course(found: SearchFindings) -> Section | None:
+    if not found.course.numbers:
+        return None
+    return Section(name="course", title=say("How the search went"), sentences=[_spent(found)])
+
+
+def _spent(found: SearchFindings) -> str:
+    reused = sum(each.suggestion.origin == "ledger" for each in found.searched.history)
+    text = say("Spent: {budget}.", budget=budget_text(found))
+    if not reused:
+        return text
+    return say(
+        "{text} {reused} configurations were in the ledger before and cost nothing.",
+        text=text,
+        reused=reused,
+    )
+
+
+def _front(found: SearchFindings) -> Section | None:
+    if found.is_single or not found.complete:
+        return None
+    return Section(name="front", title=say("Pareto front"), sentences=[hypervolume(found)])
+
+
+def _where(found: SearchFindings) -> Section | None:
+    if not found.complete:
+        return None
+    return Section(
+        name="slices",
+        title=say("Where good values lie"),
+        sentences=[
+            say(
+                "Points are configurations that the sampler chose, most of them where it found "
+                "good ones: that there are few somewhere does not say that values are bad there."
+            )
+        ],
+    )
+
+
+def _best(found: SearchFindings) -> Section:
+    first = [found.complete[k] for k in found.ranking[:MOST_BEST]]
+    title = say("The best {number}", number=len(first)) if first else say("Configurations")
+    tables = [_suggestions(found, say("All configurations"), found.searched.history)]
+    if first:
+        tables.insert(0, _suggestions(found, say("The best"), first))
+    return Section(
+        name="configurations",
+        title=title,
+        tables=tables[:1] + [_folded(each) for each in tables[1:]],
+        notes=[
+            say(
+                "Objectives are means over seeds. suggestions.csv beside this report has every "
+                "configuration with all digits."
+            )
+        ],
+    )
+
+
+def _folded(table: Table) -> Table:
+    return Table(label=table.label, columns=table.columns, rows=table.rows, is_folded=True)
+
+
+def _suggestions(found: SearchFindings, label: str, records: Sequence[SuggestionRecord]) -> Table:
+    parameters = found.searched.parameters
+    columns = (
+        Column(name=say("number")),
+        *(Column(name=each.metric.in_words, kind="number") for each in found.objectives),
+        Column(name=say("ending"), kind="status"),
+        Column(name=say("origin")),
+        *(Column(name=each.field.rpartition(".")[2], kind="number") for each in parameters),
+        Column(name=say("trials"), kind="code"),
+    )
+    rows = [_row(found, each) for each in records]
+    return Table(label=label, columns=columns, rows=tuple(rows))
+
+
+def _row(found: SearchFindings, record: SuggestionRecord) -> tuple[str, ...]:
+    ending = ending_of(found, record)
+    told = record.told.values if record.told and ending == "complete" else ()
+    values = [*told, *(None for _ in found.objectives)][: len(found.objectives)]
+    return (
+        str(record.suggestion.number),
+        *(measured(v, each.metric) for v, each in zip(values, found.objectives, strict=True)),
+        ending,
+        word(record.suggestion.origin),
+        *(value_text(record.suggestion.values.get(p.field)) for p in found.searched.parameters),
+        " ".join(record.trial_ids),
+    )
+
+
+def _failures(found: SearchFindings) -> Section:
+    lost = [
+        each for each in found.searched.history if ending_of(found, each) in ("pruned", "failed")
+    ]
+    title = say("Configurations that did not complete")
+    if not lost:
+        text = say("None was pruned, and none failed.")
+        return Section(name="failures", title=title, sentences=[text])
+    columns = (
+        Column(name=say("number")),
+        Column(name=say("ending"), kind="status"),
+        Column(name=say("trials"), kind="code"),
+        Column(name=say("reason"), kind="prose"),
+    )
+    rows = tuple(
+        (
+            str(each.suggestion.number),
+            ending_of(found, each),
+            " ".join(each.trial_ids),
+            reason_of(found, each) or NONE,
+        )
+        for each in lost
+    )
+    return Section(
+        name="failures",
+        title=title,
+        tables=[Table(label=title, columns=columns, rows=rows)],
+        notes=[say("Each of them counts against the budget, and was told to the sampler.")],
+    )
+
+
+def _method(found: SearchFindings) -> Section:
+    searched = found.searched
+    texts = [
+        say(
+            "Objectives: {objectives}.",
+            objectives=say("; ").join(objective_text(each) for each in found.objectives),
+        ),
+        say("Sampler: {sampler}.", sampler=sampler_text(searched)),
+        _seeds_text(found.searched.experiment.seeds),
+    ]
+    if searched.declared.get("pruning"):
+        pruning = searched.declared["pruning"]
+        texts.append(
+            say(
+                "Pruned by {kind} on {metric} at steps {steps}, among trials of the same seed.",
+                kind=pruning["kind"],
+                metric=pruning["metric"],
+                steps=say(", ").join(map(str, pruning["steps"])),
+            )
+        )
+    names = [*dict.fromkeys([*(o.metric.name for o in found.objectives)])]
+    texts += [
+        say("{metric}: {description}", metric=name, description=description)
+        for name in names
+        if (description := searched.experiment.metric(name).description)
+    ]
+    return Section(name="method", title=say("How it was measured"), sentences=texts)
+
+
+def _seeds_text(seeds: tuple[int, ...]) -> str:
+    if len(seeds) < 2:
+        return say(
+            "An objective is of one seed, {seed}, the same for every configuration: trials of one "
+            "seed share their randomness.",
+            seed=seeds[0] if seeds else NONE,
+        )
+    return say(
+        "An objective is the mean over the seeds {seeds}, the same for every configuration: trials "
+        "of one seed share their randomness.",
+        seeds=say(", ").join(map(str, seeds)),
+    )
