@@ -22,6 +22,7 @@ from qdexp.experiment.document import Document
 from qdexp.experiment.grid import Grid, read_grid
 from qdexp.experiment.limits_reader import read_budget, read_resources
 from qdexp.experiment.named_fields import OURS
+from qdexp.experiment.origin_reader import ORIGIN_KEYS, read_origin
 from qdexp.experiment.seeds_reader import MAX_SEEDS, read_seeds
 from qdexp.experiment.spec import Metrics, SmallestEffect, Spec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
@@ -31,7 +32,7 @@ MAX_NAME = 100
 _KEYS = (
     "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
     "where", "conditions", "seeds", "controls", "metrics", "resources", "budget",
-    "trainable",
+    "trainable", *ORIGIN_KEYS,
 )  # fmt: skip
 
 _OF_SEARCHES = ("scheduler", "pruning", "pruner", "asha", "early_stopping")
@@ -130,6 +131,9 @@ class _Reader:
             budget=read_budget(self._document),
             trainable=trainable,
             own=own,
+            origin=read_origin(
+                self._document, grid.design, {factor.field: factor for factor in grid.factors}
+            ),
         )
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:
