@@ -47,15 +47,17 @@ class MetricsReader:
         return self.beside(self.primary())
 
     def primary(self) -> str:
-        """Returns the metric that is judged."""
+        """Returns the name under which the metric that is judged is measured."""
+        what = "a primary metric"
+        return self.comparable(self.primary_name(), ("metrics", "primary"), what=what)
+
+    def primary_name(self) -> Value:
+        """Returns the metric that is judged, as it is written."""
         name = self._keys().get("primary", self._known.primary)
         if name is None:
             problem = f"expected `primary`, {self._known.expected}, found none"
             self._fail(f"metrics: {problem}", ("metrics",))
-        # No factor is in its definition: all conditions measure it under one name.
-        return self.comparable(
-            name, ("metrics", "primary"), self._configurations[:1], what="a primary metric"
-        )
+        return name
 
     def beside(self, primary: str) -> Metrics:
         """Returns what is judged, with this primary metric."""
@@ -75,10 +77,8 @@ class MetricsReader:
             secondary=tuple(dict.fromkeys(secondary)),
         )
 
-    def comparable(
-        self, name: Value, path: Path, configurations: Sequence[Settings], *, what: str
-    ) -> str:
-        """Returns the one name under which all of `configurations` measure what is varied for."""
+    def comparable(self, name: Value, path: Path, *, what: str) -> str:
+        """Returns the one name under which all configurations measure a metric."""
         declared = self.metric(name, path)
         for field in self._varied:
             if declared.is_defined_by(field):
@@ -88,16 +88,16 @@ class MetricsReader:
         if declared.direction == "neither":
             problem = f"expected a metric with a better direction, found '{declared.name}'"
             self._fail(f"{path[0]}: {problem}", path)
-        for configuration in configurations:
+        for configuration in self._configurations:
             try:
                 self._known.check_measured(declared.name, configuration)
             except RequestError as error:
                 self._fail(f"{path[0]}: {error}", path)
-        names = [self._resolved(name, each, path) for each in configurations]
-        if len(set(names)) > 1:
-            problem = "expected a metric that all configurations measure alike, found both "
-            self._fail(f"{path[0]}: {problem}{' and '.join(sorted(set(names))[:2])}", path)
-        return names[0]
+        resolved = sorted({self._resolved(name, each, path) for each in self._configurations})
+        if len(resolved) > 1:
+            problem = f"expected {what} that all configurations measure alike, found "
+            self._fail(f"{path[0]}: {problem}{resolved[0]} and {resolved[1]}", path)
+        return resolved[0]
 
     def metric(self, name: Value, path: Path) -> Metric:
         """Returns the declaration of a metric."""
