@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qdexp.experiment.reader import MAX_NAME
+from qdexp.experiment.heading import MAX_NAME
 from qdexp.experiment.spec_text import duration_text, share_text
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition
 
