@@ -4,14 +4,21 @@ Each round is the spec of one and the same experiment, whose conditions grow. Wh
 is in the ledger: a walk that was killed goes on where it was.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
+from qdexp.execution.looking import FIRST_LOOK
+from qdexp.execution.planning import asked_trials
+from qdexp.execution.ports import Dataset
 from qdexp.execution.racing import FIRST_SEEDS, Direction, best_of, num_looks, still_racing
 from qdexp.experiment.ablation_path import Candidate, Change, Round
 from qdexp.experiment.changes import Changes
+from qdexp.experiment.identity import canonical_json
+from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition
+from qdexp.results.ledger import Ledger, TrialRecord
 
 Measured = Sequence[tuple[Condition, Sequence[float | None]]]
 """Conditions, each with a value for every seed, None where that is not completed."""
@@ -46,10 +53,8 @@ def walked(
     rules: Rules,
     measure: Measure,
     begun: Sequence[Round] = (),
-) -> Iterator[tuple[Round, ...]]:
-    """Yields the rounds so far whenever one more is decided; the last is whole or cannot go on.
-
-    It can go on no more where no candidate completed on all seeds: then the last round keeps none.
+) -> tuple[Round, ...]:
+    """Returns the path; it ends in a round that keeps none where no candidate completed.
 
     Args:
         changes: What differs.
@@ -65,10 +70,42 @@ def walked(
             Candidate(change=way, condition=changes.condition([*changed, *way])) for way in ways
         ]
         rounds.append(_Race(rules, measure, rounds).decided(place, candidates))
-        yield tuple(rounds)
         if (kept := rounds[-1].kept) is None:
-            return
+            break
         changed += kept.change
+    return tuple(rounds)
+
+
+def still_decided(rounds: Sequence[Round], known: Measured) -> list[Round]:
+    """Returns decided rounds up to the first of which a result is not there any more."""
+    lacking = [condition for condition, values in known if len(_numbers(values)) < len(values)]
+
+    def is_known(round_: Round) -> bool:
+        return not any(each.is_listed and each.condition in lacking for each in round_.candidates)
+
+    return list(itertools.takewhile(is_known, rounds))
+
+
+def measured(spec: Spec, ledger: Ledger, dataset: Dataset) -> Measured:
+    """Returns what the ledger knows of a spec's conditions, on its primary metric."""
+    asked = asked_trials(spec, ledger, dataset, FIRST_LOOK)
+    values = {
+        (canonical_json(dict(condition)), trial.seed): _value(
+            ledger.find(trial.trial_id), spec.metrics.primary
+        )
+        for trial, condition in asked
+    }
+    return [
+        (condition, [values[canonical_json(dict(condition)), seed] for seed in spec.seeds])
+        for condition, _ in spec.grid.conditions
+    ]
+
+
+def _value(record: TrialRecord | None, metric: str) -> float | None:
+    counted = record.counted if record else None
+    if counted is None or counted.status != "completed":
+        return None
+    return counted.measurements.get(metric)
 
 
 class _Race:

@@ -7,6 +7,7 @@ from typing import Any
 from qdexp.experiment.ablation_path import Round
 from qdexp.experiment.changes import Changes
 from qdexp.experiment.derived import Source, derived_name
+from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.spec_text import spec_text
 
 
@@ -59,6 +60,29 @@ class PathDraft:
             "racing": self.is_raced,
             "seeds": list(self.seeds),
         }
+
+    def is_of(self, definition: Mapping[str, Any]) -> bool:
+        """Tells whether a path's definition, as the ledger keeps it, is of this very path."""
+        written: Mapping[str, Any] = definition.get("path") or {}
+        of = self.source.content(self.name, "?", self.levels)
+        factors: Sequence[Mapping[str, Any]] = definition["factors"]
+        theirs = {
+            "preset": definition["preset"],
+            "set": definition["set"],
+            "primary": definition["metrics"]["primary"],
+            "trainable": definition["trainable"],
+            "levels": {each["field"]: each["levels"] for each in factors},
+            **{key: value for key, value in written.items() if key != "rounds"},
+        }
+        ours = {
+            "preset": of.get("preset"),
+            "set": of.get("set", {}),
+            "primary": of["metrics"]["primary"],
+            "trainable": self.source.definition["trainable"],
+            "levels": dict(self.levels),
+            **self.origin(),
+        }
+        return canonical_json(theirs) == canonical_json(ours)
 
     def text(self, rounds: Sequence[Round], num_seeds: int) -> str:
         """Returns the YAML that asks for what these rounds list, on the first so many seeds."""

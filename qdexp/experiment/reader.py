@@ -96,6 +96,15 @@ def read_spec(source: Path | Mapping[str, Any], overrides: Overrides = NO_OVERRI
     return _Reader(document, overrides).spec()
 
 
+def spec_of(text: str, file: Path) -> Spec:
+    """Reads and checks the text of a spec whose file may not be written yet.
+
+    Raises:
+        SpecError: Something in it is wrong.
+    """
+    return _Reader(yaml.document_of(text, str(file)), NO_OVERRIDES).spec()
+
+
 class _Reader:
     """Walks a document once; every method returns a part of the spec or raises at its place."""
 
