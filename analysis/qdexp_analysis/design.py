@@ -9,8 +9,8 @@ from qdexp.experiment.trial import Condition
 from qdexp_analysis.factor import Axis, Factor, read_axes
 from qdexp_analysis.language import say
 
-BY_DIFFERENCE = ("one_at_a_time", "leave_one_out")
-"""Designs whose conditions are all near to one: the baseline, or the full condition."""
+BY_DIFFERENCE = ("one_at_a_time", "leave_one_out", "listed")
+"""Designs whose conditions are best named by how they differ from one: the baseline or the full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +160,8 @@ def _obstacle(name: str, num_conditions: int, num_needed: int) -> str | None:
         return say(
             "one factor changes at a time, so that none is seen at other levels of the others"
         )
+    if name == "listed":
+        return say("conditions are listed, and factors change in them together")
     if name == "leave_one_out":
         return say(
             "each factor is left out of one condition, and seen at no other levels of the others"

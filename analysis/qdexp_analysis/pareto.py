@@ -15,7 +15,7 @@ def is_on_front(losses: Float[np.ndarray, "n m"]) -> Bool[np.ndarray, " n"]:
 
     A point with a value that is not finite is on no front.
     """
-    is_known: Bool[np.ndarray, " n"] = np.isfinite(losses).all(axis=1)
+    is_known = np.all(np.isfinite(losses), axis=1)
     no_worse = (losses[:, None] <= losses[None]).all(axis=2)
     is_better = (losses[:, None] < losses[None]).any(axis=2)
     is_beaten = np.any(no_worse & is_better, axis=0)  # nan beats nothing

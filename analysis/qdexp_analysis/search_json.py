@@ -120,13 +120,15 @@ def _path(path: SearchPath) -> dict[str, Any]:
     return {
         "experiment": path.findings.experiment.name,
         "is_whole": path.is_whole,
-        "steps": [
+        "suggestion": path.suggestion,
+        "tried": [
             {
-                "changes": plain(step.changes),
-                "levels": plain(path.findings.experiment.conditions[step.position]),
-                **_difference(step.contrast),
+                "round": each.number,
+                "changes": plain(each.changes),
+                "is_kept": each.is_kept,
+                **_difference(each.contrast),
             }
-            for step in path.steps
+            for each in path.tried
         ],
     }
 
@@ -141,13 +143,13 @@ def _left_out(findings: Findings) -> dict[str, Any]:
     }
 
 
-def _difference(contrast: Contrast) -> dict[str, Any]:
-    estimate = contrast.estimate
+def _difference(contrast: Contrast | None) -> dict[str, Any]:
+    estimate = contrast.estimate if contrast else None
     return plain(
         {
             "difference": estimate.mean if estimate else None,
             "interval": estimate.interval if estimate else None,
             "num_pairs": estimate.num_seeds if estimate else 0,
-            "baseline_mean": contrast.baseline_mean if estimate else np.nan,
+            "baseline_mean": contrast.baseline_mean if contrast and estimate else np.nan,
         }
     )

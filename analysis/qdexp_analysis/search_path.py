@@ -1,91 +1,94 @@
-"""The way from the baseline to the best, change by change (Fawcett and Hoos, 2016).
-
-Each round tries every change that is left, and goes on from the best.
-"""
+"""The way from the baseline to the best, change by change (Fawcett and Hoos, 2016)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from qdexp.experiment.ablation_path import Candidate, Round, path_of
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.contrasts import Contrast, judge
-from qdexp_analysis.findings import Findings, find, means_over_seeds
+from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.table import Experiment
+
+Changes = Mapping[str, tuple[Any, Any]]
+"""From which value to which, by field."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One change of the path.
+class Tried:
+    """One change that was tried from a place on the path.
 
     Args:
-        changes: From which value to which, by field; None where a field does not act.
-        position: Of the condition that it leads to.
-        contrast: That one against the condition before, paired by seed: judged alone.
+        number: Of the round, from 1.
+        changes: What it changes there.
+        position: Of the condition that it leads to, or None if no trial of it is asked for.
+        contrast: That one against the place, paired by seed and judged alone; None likewise.
+        is_kept: Whether the path goes on from there.
     """
 
-    changes: Mapping[str, tuple[Any, Any]]
-    position: int
-    contrast: Contrast
+    number: int
+    changes: Changes
+    position: int | None
+    contrast: Contrast | None
+    is_kept: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPath:
-    """The path as far as it was run.
+    """The path as far as it was walked.
 
     Args:
         findings: What its experiment found, each condition against the baseline.
-        steps: Its changes, in order.
+        tried: All changes that were tried, round by round.
         is_whole: Whether it leads to the best.
+        suggestion: The suggestion that it leads to, or None if that is none.
     """
 
     findings: Findings
-    steps: tuple[Step, ...]
+    tried: tuple[Tried, ...]
     is_whole: bool
+    suggestion: int | None
+
+    @property
+    def steps(self) -> tuple[Tried, ...]:
+        """The changes that were kept, in order."""
+        return tuple(each for each in self.tried if each.is_kept)
 
 
-def search_path(experiment: Experiment) -> SearchPath | None:
-    """Returns the path that an experiment in rounds went, or None without its baseline."""
-    start = experiment.baseline
-    if start is None:
-        return None
+def search_path(experiment: Experiment) -> SearchPath:
+    """Returns the path that an experiment walked."""
+    definition = experiment.spec.definition
     findings = find(experiment)
-    origin = experiment.conditions[start]
-    target = max(experiment.conditions, key=lambda each: len(_changes(origin, each)))
-    steps: list[Step] = []
-    here = start
-    while (following := _next(findings, here, target)) is not None:
-        pair = findings.scores.at([here, following])
-        (contrast,) = judge(pair, 0, findings.margin)
-        changes = _changes(experiment.conditions[here], experiment.conditions[following])
-        steps.append(Step(changes=changes, position=following, contrast=contrast))
-        here = following
-    is_whole = experiment.conditions[here] == target and bool(steps)
-    return SearchPath(findings=findings, steps=tuple(steps), is_whole=is_whole)
-
-
-def _next(findings: Findings, here: int, target: Condition) -> int | None:
-    """Returns the best of the conditions that are one change nearer to the target, or None."""
-    conditions = findings.experiment.conditions
-    left = _changes(conditions[here], target)
-    nearer = [
-        (len(changes), position)
-        for position, each in enumerate(conditions)
-        if (changes := _changes(conditions[here], each))
-        and all(left.get(field) == change for field, change in changes.items())
+    rounds = path_of(definition)
+    tried = [
+        _tried(findings, number, of, each)
+        for number, of in enumerate(rounds, 1)
+        for each in of.candidates
     ]
-    sign = 1.0 if findings.direction == "lower" else -1.0
-    losses = sign * means_over_seeds(findings.scores)
-    tried = [k for size, k in nearer if size == min(nearer)[0] and np.isfinite(losses[k])]
-    return min(tried, key=lambda k: losses[k]) if tried else None
+    changed = {field for each in tried if each.is_kept for field in each.changes}
+    return SearchPath(
+        findings=findings,
+        tried=tuple(tried),
+        is_whole=changed == {factor.field for factor in experiment.factors},
+        suggestion=(definition.get("path") or {}).get("suggestion"),
+    )
 
 
-def _changes(one: Condition, other: Condition) -> dict[str, tuple[Any, Any]]:
-    """Returns in what conditions differ; a field that does not act in one of them has None."""
-    fields = dict.fromkeys((*one, *other))
-    return {
-        field: (one.get(field), other.get(field))
-        for field in fields
-        if one.get(field) != other.get(field)
-    }
+def _tried(findings: Findings, number: int, of: Round, candidate: Candidate) -> Tried:
+    here = _position(findings, of.before)
+    there = _position(findings, candidate.condition)
+    contrast = None
+    if here is not None and there is not None:
+        (contrast,) = judge(findings.scores.at([here, there]), 0, findings.margin)
+    return Tried(
+        number=number,
+        changes={f: (of.before[f], candidate.condition[f]) for f in candidate.change},
+        position=there,
+        contrast=contrast,
+        is_kept=candidate == of.kept,
+    )
+
+
+def _position(findings: Findings, condition: Condition) -> int | None:
+    found = [k for k, each in enumerate(findings.experiment.conditions) if each == condition]
+    return found[0] if found else None

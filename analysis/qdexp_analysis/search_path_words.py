@@ -1,7 +1,7 @@
 """Which changes carried the gain, in words: the path to the best, and the best without each."""
 
-from collections.abc import Mapping
-from typing import Any
+import numpy as np
+from jaxtyping import Float
 
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings, means_over_seeds
@@ -9,7 +9,7 @@ from qdexp_analysis.language import say
 from qdexp_analysis.paragraphs import Column, Section, Table
 from qdexp_analysis.quantities import NONE, Differences, measured
 from qdexp_analysis.search_findings import SearchFindings
-from qdexp_analysis.search_path import SearchPath
+from qdexp_analysis.search_path import Changes, SearchPath, Tried
 from qdexp_analysis.search_words import value_text
 
 
@@ -27,23 +27,32 @@ def _path(path: SearchPath) -> Section:
     name = path.findings.experiment.name
     title = say("Which changes carried the gain")
     if not path.steps:
-        text = say("The ablation path, {name}, has no complete step yet.", name=name)
+        text = say("The ablation path, {name}, has no decided round yet.", name=name)
         return Section(name="path", title=title, sentences=[text])
     texts = [
         say(
-            "From the baseline to the best, one change at a time: each round tried every change "
-            "that was left and went on from the best (Fawcett and Hoos, 2016)."
+            "From the baseline to number {number}, one change after another: each round made every "
+            "change that was left on top of those before, and kept the best (Fawcett and Hoos, "
+            "2016).",
+            number=NONE if path.suggestion is None else path.suggestion,
         ),
         _carried(path),
     ]
     if not path.is_whole:
-        texts.append(say("Unfinished: the path does not reach the best yet."))
+        texts.append(say("Unfinished: the path does not reach its end yet."))
     notes = say(
         "Intervals are of one step alone, paired by seed, of the experiment {name}. A step was "
-        "chosen for being the best of its round, so early ones look a little better than they are.",
+        "kept for being the best of its round, so where several were near to each other it looks "
+        "a little better than it is.",
         name=name,
     )
-    return Section(name="path", title=title, sentences=texts, tables=[_table(path)], notes=[notes])
+    return Section(
+        name="path",
+        title=title,
+        sentences=texts,
+        tables=[_table(path), _all_tried(path)],
+        notes=[notes],
+    )
 
 
 def _carried(path: SearchPath) -> str:
@@ -61,14 +70,14 @@ def _carried(path: SearchPath) -> str:
     )
 
 
-def gain_of(findings: Findings, contrast: Contrast) -> float | None:
+def gain_of(findings: Findings, contrast: Contrast | None) -> float | None:
     """Returns how much better a step made the primary metric, or None if that is not known."""
-    if contrast.estimate is None:
+    if contrast is None or contrast.estimate is None:
         return None
     return contrast.estimate.mean * (-1.0 if findings.direction == "lower" else 1.0)
 
 
-def change_text(changes: Mapping[str, tuple[Any, Any]]) -> str:
+def change_text(changes: Changes) -> str:
     """Returns ``ema_decay 0.99 → 0.95``."""
     return say(", ").join(
         say(
@@ -96,19 +105,31 @@ def _table(path: SearchPath) -> Table:
     means = means_over_seeds(findings.scores)
     start = findings.experiment.baseline or 0
     first = (say("baseline"), measured(float(means[start]), findings.primary), NONE, NONE, NONE)
-    rows = [
-        (
-            change_text(step.changes),
-            measured(float(means[step.position]), findings.primary),
-            *_difference(step.contrast),
-        )
-        for step in path.steps
-    ]
+    rows = [_row(path, step, means) for step in path.steps]
     return Table(label=say("Ablation path"), columns=_columns(findings), rows=(first, *rows))
 
 
-def _difference(contrast: Contrast) -> tuple[str, str, str]:
-    if contrast.estimate is None:
+def _row(path: SearchPath, tried: Tried, means: Float[np.ndarray, " k"]) -> tuple[str, ...]:
+    mean = None if tried.position is None else float(means[tried.position])
+    value = measured(mean, path.findings.primary)
+    return change_text(tried.changes), value, *_difference(tried.contrast)
+
+
+def _all_tried(path: SearchPath) -> Table:
+    means = means_over_seeds(path.findings.scores)
+    change, *rest = _columns(path.findings)
+    columns = (change, Column(name=say("round"), kind="number"), *rest, Column(name=say("kept")))
+    rows = []
+    for tried in path.tried:
+        name, *cells = _row(path, tried, means)
+        kept = say("yes") if tried.is_kept else say("no")
+        rows.append((name, str(tried.number), *cells, kept))
+    label = say("Every change that was tried")
+    return Table(label=label, columns=columns, rows=tuple(rows), is_folded=True)
+
+
+def _difference(contrast: Contrast | None) -> tuple[str, str, str]:
+    if contrast is None or contrast.estimate is None:
         return NONE, NONE, "0"
     write = Differences(contrast)
     limits = write.interval(contrast.estimate.interval)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from qdexp.config.metric import Metric
+from qdexp.experiment.derived import derived_name
 from qdexp.experiment.space import Parameter
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.provenance import duration
@@ -123,7 +124,9 @@ def searched_of(ledger: Ledger, experiment: Experiment) -> Searched:
     declared: dict[str, Any] = experiment.spec.definition["search"]
     known = set(ledger.experiments())
     confirm, path, left_out = (
-        Experiment.from_ledger(ledger, name) if (name := experiment.name + end) in known else None
+        Experiment.from_ledger(ledger, name)
+        if (name := derived_name(experiment.name, end)) in known
+        else None
         for end in RELATED
     )
     return Searched(

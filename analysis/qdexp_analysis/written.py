@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import qdexp
+from qdexp.experiment.derived import derived_name
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, trial_folder
 from qdexp.results.ledger import Ledger
 
 KEPT = ".written.json"
 
-CONFIRM, PATH, LEFT_OUT = "_confirm", "_path", "_left_out"
-RELATED = (CONFIRM, PATH, LEFT_OUT)
+RELATED = ("confirm", "path", "left_out")
 """What follows a search's name in those of the experiments that check and explain it."""
 
 _LIBRARIES = (
@@ -141,7 +141,8 @@ def key_of(name: str, runs: Path, language: str = "en") -> str:
         LedgerError: The ledger cannot be read.
     """
     whole = hashlib.sha256()
-    related = (fact for end in ("", *RELATED) for fact in _ledger(name + end, runs))
+    names = (name, *(derived_name(name, end) for end in RELATED))
+    related = (fact for each in names for fact in _ledger(each, runs))
     for part in (language, *_code(), *_libraries(), *related):
         whole.update(json.dumps(part).encode())
     return whole.hexdigest()
