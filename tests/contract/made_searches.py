@@ -182,7 +182,11 @@ def _end(
     recorder: Recorder, made: MadeSearch, values: Values, trials: Sequence[Trial], ending: str
 ) -> Told:
     if ending in ("pruned", "failed"):
-        reason = "worse than the best third at step 25" if ending == "pruned" else "loss <b>nan</b>"
+        reason = (
+            "worse than the best third at step 25"
+            if ending == "pruned"
+            else "loss is <b>too</b> large | at 31"
+        )
         for trial in trials:
             status: Any = "pruned" if ending == "pruned" else "diverged"
             recorder.record_start(trial.trial_id, 1.0e9)
