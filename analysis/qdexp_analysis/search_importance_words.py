@@ -90,7 +90,7 @@ def _warnings(found: SearchFindings) -> list[str]:
 def _table(found: SearchFindings) -> Table:
     shares = found.importances or ()
     columns = (
-        Column(name=say("parameter"), kind="code"),
+        Column(name=say("parameter")),
         *(
             Column(name=say("{metric}, share alone", metric=o.metric.in_words), kind="number")
             for o in found.objectives

@@ -85,6 +85,8 @@ def _spent(found: SearchFindings) -> str:
     text = say("Spent: {budget}.", budget=budget_text(found))
     if not reused:
         return text
+    if reused == 1:
+        return say("{text} 1 configuration was in the ledger before and cost nothing.", text=text)
     return say(
         "{text} {reused} configurations were in the ledger before and cost nothing.",
         text=text,
