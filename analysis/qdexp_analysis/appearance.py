@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from qdexp_analysis.fonts import families
 from qdexp_analysis.quantities import NONE
 from qdexp_analysis.table import Experiment
 
@@ -36,7 +37,6 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "qdexp",
     "text.parse_math": False,
-    "font.family": "sans-serif",
     "font.size": 9.5,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -176,5 +176,10 @@ def _svg(figure: Figure) -> str:
 
 
 def styled() -> AbstractContextManager[object]:
-    """Returns a context in which figures are made and saved in this style."""
-    return mpl.rc_context(STYLE)
+    """Returns a context in which figures are made and saved in this style.
+
+    Raises:
+        RequestError: No font has the letters of the language.
+    """
+    style: dict[Any, Any] = STYLE | {"font.family": families()}
+    return mpl.rc_context(style)

@@ -38,11 +38,11 @@ def _drawn(findings: Findings, table: Cells, number: int) -> Picture:
             is_lower_better=findings.direction == "lower", most=most,
         )  # fmt: skip
         panel.set_xlabel(table.axes[1].name)
-    unit = ", %" if table.is_relative else ""
     axes[0].set_ylabel(table.axes[0].name)
-    axes[0].set_title(say("from the baseline{unit}", unit=unit), color=MUTED, weight="normal")
+    from_baseline, beyond = _titles(table)
+    axes[0].set_title(from_baseline, color=MUTED, weight="normal")
     if table.beyond is not None:
-        axes[1].set_title(say("beyond both effects{unit}", unit=unit), color=MUTED, weight="normal")
+        axes[1].set_title(beyond, color=MUTED, weight="normal")
         axes[1].tick_params(labelleft=is_wide)
     pair = say("{one} and {other}", one=table.axes[0].name, other=table.axes[1].name)
     title = say(
@@ -55,9 +55,15 @@ def _drawn(findings: Findings, table: Cells, number: int) -> Picture:
         section="verdicts",
         title=sentence_case(title),
         caption=_caption(findings, table),
-        text=_text(names, scale * panels[0], unit),
+        text=_text(names, scale * panels[0], " %" if table.is_relative else ""),
         figure=figure,
     )
+
+
+def _titles(table: Cells) -> tuple[str, str]:
+    if table.is_relative:
+        return say("from the baseline, %"), say("beyond both effects, %")
+    return say("from the baseline"), say("beyond both effects")
 
 
 def _text(names: tuple[list[str], list[str]], values: np.ndarray, unit: str) -> str:
@@ -68,7 +74,7 @@ def _text(names: tuple[list[str], list[str]], values: np.ndarray, unit: str) -> 
             one=one,
             other=other,
             value=signed(float(values[row, column])),
-            unit=unit.replace(", ", " "),
+            unit=unit,
         )
         for row, one in enumerate(names[0])
         for column, other in enumerate(names[1])

@@ -24,6 +24,15 @@ Language = Literal["en", "zh"]
 TAGS: dict[str, str] = {"en": "en", "zh": "zh-Hans"}
 """What the web calls them."""
 
+_WIDE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+"""A Chinese letter or mark."""
+
+_SPACE = "\0"
+"""Marks the spaces of a sentence, to tell them from those in its values."""
+
+_NEEDLESS = re.compile(f"(?<={_WIDE}){_SPACE}(?={_WIDE})")
+"""A space stands between Chinese and Latin letters or digits only."""
+
 _spoken: ContextVar[str] = ContextVar("language", default="en")
 
 
@@ -57,7 +66,11 @@ def say(sentence: str, /, **values: object) -> str:
             the catalogues complete.
         values: What stands in the placeholders, already in the language.
     """
-    return _table("sentences").get(sentence, sentence).format(**values)
+    other = _table("sentences").get(sentence)
+    if other is None:
+        return sentence.format(**values)
+    marked = other.replace(" ", _SPACE).format(**values)
+    return _NEEDLESS.sub("", marked).replace(_SPACE, " ")
 
 
 def word(text: str) -> str:
@@ -76,7 +89,8 @@ def translated(metric: Metric) -> Metric:
     """Returns one of qdexp's metrics with its name and its description in the language of now."""
     if spoken() == "en":
         return metric
-    description = recorded(word(metric.description))
+    what, here, definition = metric.description.partition(" Here: ")
+    description = word(what) + recorded(here + definition)
     return replace(metric, words=word(metric.in_words), description=description)
 
 

@@ -1,9 +1,15 @@
-"""Text as LaTeX text: nothing in it is markup, and every character has a glyph in pdfLaTeX."""
+r"""Text as LaTeX text: nothing in it is markup, and every character has a glyph.
+
+In English a character that pdfLaTeX may lack goes through ``\anychar``. A document in Chinese is
+compiled by XeLaTeX or LuaLaTeX, whose Chinese fonts have its letters.
+"""
 
 import re
 import unicodedata
 
 from markupsafe import Markup
+
+from qdexp_analysis.language import spoken
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -65,4 +71,6 @@ def _character(character: str) -> str:
         return character
     if unicodedata.category(character).startswith("C"):
         return ""
+    if spoken() == "zh" and unicodedata.east_asian_width(character) in "WF":
+        return character
     return rf"\anychar{{{ord(character):04X}}}{{{character}}}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qdexp.api.composition import (
     NO_TRACKING,
@@ -243,23 +243,29 @@ def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
 
 
 def report(
-    name: str, *, runs: Path | str | None = None, out_folder: Path | str | None = None
+    name: str,
+    *,
+    runs: Path | str | None = None,
+    out_folder: Path | str | None = None,
+    lang: Literal["en", "zh"] = "en",
 ) -> "ReportFiles":
     """Writes an experiment's report from the ledger, finished or not.
 
     Args:
         name: The experiment.
         runs: The runs folder.
-        out_folder: Where to; ``reports/NAME`` under the runs folder unless given.
+        out_folder: Where to; ``reports/NAME`` under the runs folder unless given, of another
+            language than English ``reports/NAME/LANG``.
+        lang: The language: English, or simplified Chinese.
 
     Raises:
         NotFoundError: There is no such experiment.
-        RequestError: The folder cannot be written.
+        RequestError: The folder cannot be written, or no font has the letters of the language.
     """
     from qdexp_analysis import write_report
 
     folder = runs_folder(_path(runs))
-    return write_report(name, folder, _path(out_folder), importance=importance)
+    return write_report(name, folder, _path(out_folder), lang=lang, importance=importance)
 
 
 def _request(

@@ -134,6 +134,9 @@ def report(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PATH", help="Where to write it.")
     ] = None,
+    lang: Annotated[
+        Literal["en", "zh"], typer.Option("--lang", help="The report's language.")
+    ] = "en",
     runs: Runs = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of --format json.")
@@ -155,7 +158,7 @@ def report(
     elif name is None:
         raise typer.BadParameter("expected the name of an experiment", param_hint="NAME")
     else:
-        report_command.write(name, runs=runs, form=format, out=out)
+        report_command.write(name, runs=runs, form=format, out=out, lang=lang)
 
 
 def compare(

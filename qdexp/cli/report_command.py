@@ -1,6 +1,7 @@
 """`qdexp report`: the analysis of an experiment, as files or on stdout."""
 
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -11,22 +12,31 @@ from qdexp.errors import RequestError
 from qdexp.results.folders import runs_folder
 
 
-def write(name: str, *, runs: Path | None, form: str | None, out: Path | None) -> None:
+def write(
+    name: str,
+    *,
+    runs: Path | None,
+    form: str | None,
+    out: Path | None,
+    lang: Literal["en", "zh"] = "en",
+) -> None:
     """Writes all formats into the runs folder, or one where it is asked for.
 
     Raises:
         NotFoundError: There is no such experiment.
-        RequestError: `out` cannot be written.
+        RequestError: `out` cannot be written, or no font has the letters of the language.
     """
     if form is None and out is None:
-        files = report(name, runs=runs)
+        files = report(name, runs=runs, lang=lang)
         for line in files.summary_lines:
             typer.echo(wrapped(line))
         typer.echo(files.html)
         return
     import qdexp_analysis
 
-    text = qdexp_analysis.render(name, runs_folder(runs), form or "html", importance=importance)
+    text = qdexp_analysis.render(
+        name, runs_folder(runs), form or "html", lang=lang, importance=importance
+    )
     if out is None:
         typer.echo(text)
         return

@@ -14,14 +14,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.font_manager import fontManager
 from qdexp_analysis import render
 from qdexp_analysis.findings import find
+from qdexp_analysis.fonts import CHINESE
 from qdexp_analysis.gallery import pictures
 from qdexp_analysis.picture import Picture
 from qdexp_analysis.table import load
 
 GOLDEN = Path(__file__).parent / "golden"
 STATUSES = {((16384,), 3): "diverged", ((4096,), 1): "failed", ((4096,), 2): "missing"}
+NAMES = {"en": "report.{}", "zh": "report.zh.{}"}
+DRAWN_IN_CHINESE = pytest.mark.skipif(
+    not set(CHINESE) & {font.name for font in fontManager.ttflist},
+    reason="there is no font with Chinese letters here",
+)
 DIGITS = 5
 """That numbers of figures are compared to: beyond them libraries may differ."""
 
@@ -55,15 +62,18 @@ def runs(make_ledger: Callable[[Any], Path], made: type[Any]) -> Path:
     return make_ledger(made(seeds=(0, 1, 2, 3), statuses=STATUSES))
 
 
-def test_page_says_what_it_said(runs: Path) -> None:
+@pytest.mark.parametrize("lang", ["en", pytest.param("zh", marks=DRAWN_IN_CHINESE)])
+def test_page_says_what_it_said(runs: Path, lang: str) -> None:
     words = Words()
-    words.feed(render("codebook_size", runs, "html"))
+    words.feed(render("codebook_size", runs, "html", lang=lang))
     lines = (" ".join(line.split()) for line in words.lines)
-    compare("report.txt", steady("\n".join(line for line in lines if line), runs))
+    compare(NAMES[lang].format("txt"), steady("\n".join(line for line in lines if line), runs))
 
 
-def test_markdown_is_what_it_was(runs: Path) -> None:
-    compare("report.md", steady(render("codebook_size", runs, "md"), runs))
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_markdown_is_what_it_was(runs: Path, lang: str) -> None:
+    text = render("codebook_size", runs, "md", lang=lang)
+    compare(NAMES[lang].format("md"), steady(text, runs))
 
 
 def test_figures_show_what_they_showed(runs: Path) -> None:
