@@ -5,9 +5,11 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from qdexp.config.metric import Metric
 from qdexp.experiment.space import Parameter
 from qdexp_analysis import figures_search
 from qdexp_analysis.appearance import draw
+from qdexp_analysis.figures_search import Scale
 from qdexp_analysis.language import say
 from qdexp_analysis.picture import Picture
 from qdexp_analysis.quantities import measured, number, sentence_case
@@ -132,18 +134,26 @@ def _contour(found: SearchFindings) -> Picture | None:
             "Points were measured; the lines are a smooth guess between them, whatever the other "
             "parameters were, and say nothing beyond the outermost points. Diamond: the best."
         ),
-        text=say(
-            "From {low} to {high} over {number} points; best at {one} {place_one}, {two} "
-            "{place_two}",
-            low=measured(float(values.min()), metric),
-            high=measured(float(values.max()), metric),
-            number=len(values),
-            one=one.name,
-            two=two.name,
-            place_one=number(float(points[best, 0])),
-            place_two=number(float(points[best, 1])),
-        ),
+        text=_contour_text(metric, (one, two), points[best], values),
         figure=figure,
+    )
+
+
+def _contour_text(
+    metric: Metric,
+    scales: tuple[Scale, Scale],
+    best: Float[np.ndarray, " 2"],
+    values: Float[np.ndarray, " n"],
+) -> str:
+    return say(
+        "From {low} to {high} over {number} points; best at {one} {place_one}, {two} {place_two}",
+        low=measured(float(values.min()), metric),
+        high=measured(float(values.max()), metric),
+        number=len(values),
+        one=scales[0].name,
+        two=scales[1].name,
+        place_one=number(float(best[0])),
+        place_two=number(float(best[1])),
     )
 
 

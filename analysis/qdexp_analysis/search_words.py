@@ -48,15 +48,15 @@ def answer(found: SearchFindings) -> list[str]:
 def _best_sentences(found: SearchFindings) -> list[str]:
     best = found.best
     assert best is not None
-    number_complete = len(found.complete)
-    if number_complete == 1:
+    known = {"metric": found.objectives[0].metric.in_words, "value": best_value(found)}
+    complete, number_best = len(found.complete), best.suggestion.number
+    if complete == 1:
         return [
             say(
                 "Only configuration {number} is complete, with {metric} {value}: there is nothing "
                 "to compare it with.",
-                number=best.suggestion.number,
-                metric=found.objectives[0].metric.in_words,
-                value=best_value(found),
+                **known,
+                number=number_best,
             )
         ]
     if not found.has_variance:
@@ -64,30 +64,26 @@ def _best_sentences(found: SearchFindings) -> list[str]:
             say(
                 "All {number} complete configurations have {metric} {value}: the search cannot "
                 "tell them apart.",
-                number=number_complete,
-                metric=found.objectives[0].metric.in_words,
-                value=best_value(found),
+                **known,
+                number=complete,
             )
         ]
-    if best.suggestion.number == 0:
+    if number_best == 0:
         return [
             say(
                 "No configuration was better than the baseline ({metric} {value}) among "
                 "{number} complete ones.",
-                metric=found.objectives[0].metric.in_words,
-                value=best_value(found),
-                number=number_complete,
+                **known,
+                number=complete,
             )
         ]
-    return [
-        say(
-            "The best of {complete} complete configurations is number {number}: {values}.",
-            complete=number_complete,
-            number=best.suggestion.number,
-            values=values_text(best.suggestion.values),
-        ),
-        _optimistic(found),
-    ]
+    first = say(
+        "The best of {complete} complete configurations is number {number}: {values}.",
+        complete=complete,
+        number=number_best,
+        values=values_text(best.suggestion.values),
+    )
+    return [first, _optimistic(found)]
 
 
 def _optimistic(found: SearchFindings) -> str:

@@ -26,7 +26,8 @@ def test_hypervolume_counts_the_unit_cells_that_are_dominated(rows: list[list[in
     losses = np.array(rows, dtype=float)
     sides = [np.arange(6)] * losses.shape[1]
     corners = np.stack(np.meshgrid(*sides), axis=-1).reshape(-1, losses.shape[1])
-    dominated = (losses[None] <= corners[:, None]).all(axis=2).any(axis=1).sum()
+    is_dominated = np.all(losses[None] <= corners[:, None], axis=2)
+    dominated = np.any(is_dominated, axis=1).sum()
     assert hypervolume(losses, np.full(losses.shape[1], 6.0)) == pytest.approx(dominated)
 
 
