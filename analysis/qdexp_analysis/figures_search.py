@@ -175,8 +175,8 @@ def contour(
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel(scales[0].name)
     axes.set_ylabel(scales[1].name)
-    axes.margins(0.04)
-    axes.autoscale_view()
+    for scale, set_limits in zip(scales, (axes.set_xlim, axes.set_ylim), strict=True):
+        set_limits(*scale.at(np.array([-0.04, 1.04])).tolist())  # room for points at the edges
     axes.grid(visible=False)
     return axes
 
