@@ -184,10 +184,10 @@ def warnings(experiment: Experiment) -> list[tuple[str, str]]:
     ]
 
 
-def provenance(findings: Findings) -> list[Row]:
+def provenance(experiment: Experiment) -> list[Row]:
     """Returns what trials ran with: every distinct value of each key."""
     found: dict[str, list[str]] = {}
-    for record in findings.experiment.all_records:
+    for record in experiment.all_records:
         for key, value in _shown(record.outcome.provenance if record.outcome else {}).items():
             values = found.setdefault(key, [])
             if value not in values:

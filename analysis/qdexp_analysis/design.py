@@ -9,8 +9,8 @@ from qdexp.experiment.trial import Condition
 from qdexp_analysis.factor import Axis, Factor, read_axes
 from qdexp_analysis.language import say
 
-BY_DIFFERENCE = ("one_at_a_time", "leave_one_out")
-"""Designs whose conditions are all near to one: the baseline, or the full condition."""
+BY_DIFFERENCE = ("one_at_a_time", "leave_one_out", "listed")
+"""Designs whose conditions are best named by how they differ from one: the baseline or the full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +66,15 @@ def in_order(
     """Returns conditions ordered by their levels' positions in the spec.
 
     A factor that does not act comes before its levels, and the spec's own conditions come last.
-    Conditions that are all near to one are in the order of the plan: that one first.
+    Conditions that are all near to one are in the order of the plan, that one first, and those of
+    a search in the order in which they were suggested.
 
     Args:
         conditions: All that are different, in the order of the plan.
         factors: What they are made of.
         definition: The spec's definition.
     """
-    if definition["design"] in BY_DIFFERENCE:
+    if definition["design"] in BY_DIFFERENCE or "search" in definition:
         return tuple(conditions)
     own: list[Condition] = definition.get("conditions") or []
 
@@ -102,6 +103,8 @@ def read_design(
     designed = [condition for k, condition in enumerate(conditions) if k not in own]
     axes = read_axes(definition, factors, designed)
     baseline = definition.get("baseline") or {f.field: f.baseline for f in factors}
+    if "search" in definition and conditions:
+        baseline = conditions[0]
     full = definition.get("full")
     written = definition.get("fraction")
     return Design(
@@ -157,6 +160,8 @@ def _obstacle(name: str, num_conditions: int, num_needed: int) -> str | None:
         return say(
             "one factor changes at a time, so that none is seen at other levels of the others"
         )
+    if name == "listed":
+        return say("conditions are listed, and factors change in them together")
     if name == "leave_one_out":
         return say(
             "each factor is left out of one condition, and seen at no other levels of the others"

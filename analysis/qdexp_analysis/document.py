@@ -88,7 +88,7 @@ def _origin(findings: Findings) -> dict[str, Any]:
     """Returns what a report is made from, and how to make it again."""
     experiment = findings.experiment
     return {
-        "provenance": provenance(findings),
+        "provenance": provenance(experiment),
         "is_own": experiment.is_own,
         "seeds": experiment.seeds,
         "trials": trial_table(findings),

@@ -1,5 +1,6 @@
 """What an experiment varies, as the ledger keeps it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,12 +70,35 @@ class Axis:
         return self.baseline, other
 
 
-def read_factors(definition: Mapping[str, Any]) -> tuple[Factor, ...]:
-    """Returns the factors of a spec's definition, in its order."""
+def read_factors(
+    definition: Mapping[str, Any], conditions: Sequence[Condition] = ()
+) -> tuple[Factor, ...]:
+    """Returns what an experiment varies, in the order of its spec.
+
+    A search varies its parameters; their levels are what was suggested of each so far.
+
+    Args:
+        definition: The spec's definition.
+        conditions: Those of its trials, in the order of the plan.
+    """
+    if "search" in definition:
+        fields = [each["field"] for each in definition["search"]["space"]["parameters"]]
+        return tuple(_searched(field, conditions) for field in fields)
     return tuple(
         Factor(field=f["field"], levels=tuple(f["levels"]), baseline=f["baseline"])
         for f in definition["factors"]
     )
+
+
+def _searched(field: str, conditions: Sequence[Condition]) -> Factor:
+    """Returns a parameter with the values that it had; that of the first is the baseline's."""
+    levels = [each[field] for each in conditions if field in each]
+    first = conditions[0].get(field) if conditions else None
+    return Factor(field=field, levels=_distinct(levels), baseline=first)
+
+
+def _distinct(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple({json.dumps(value): value for value in values}.values())
 
 
 def read_axes(

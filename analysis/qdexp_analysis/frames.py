@@ -40,6 +40,11 @@ def contrast_frame(findings: Findings) -> pd.DataFrame:
     return frame.astype({"condition": int, "baseline": int}) if rows else frame
 
 
+def no_contrasts() -> pd.DataFrame:
+    """Returns the frame of an experiment that judges nothing."""
+    return pd.DataFrame(columns=["experiment", *_BASE])
+
+
 def _primary(findings: Findings) -> Iterator[dict[str, Any]]:
     base = findings.experiment.baseline
     family = PRIMARY if findings.factors.family == "contrasts" else SECOND

@@ -1,7 +1,7 @@
 """How conditions are named: completely, or by what differs from the one that all are near to."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from qdexp.experiment.trial import TEACHER, Condition
 from qdexp_analysis.design import Design
@@ -24,21 +24,25 @@ class Labels:
         factors: What it varies.
         conditions: What it compares.
         design: How they were chosen.
+        names: Those of conditions that have one, by position: it stands for their levels.
     """
 
     factors: Sequence[Factor]
     conditions: Sequence[Condition]
     design: Design
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def heading(self) -> str:
         """What stands above short names: ``min_step / max_step``."""
-        if self.design.is_by_difference:
+        if self.design.is_by_difference or self.names:
             return say("condition")
         return " / ".join(factor.name for factor in self.factors)
 
     def short(self, position: int) -> str:
         """Returns a name for a table or an axis: ``20 / 980``, or ``full, ema_decay 0.98``."""
+        if position in self.names:
+            return self.names[position]
         if self.design.is_by_difference:
             return self._by_difference(position, say("baseline"), say("full"), ", ")
         condition = self.conditions[position]
@@ -46,6 +50,8 @@ class Labels:
 
     def text(self, position: int) -> str:
         """Returns a name for a sentence: ``min_step 20, max_step 980``, or ``the baseline``."""
+        if position in self.names:
+            return self.names[position]
         if self.design.is_by_difference:
             return self._by_difference(
                 position, say("the baseline"), say("the full condition"), say(" with ")

@@ -17,9 +17,12 @@ from qdexp.results.folders import runs_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp_analysis.definitions import meaning_digest
 from qdexp_analysis.findings import Findings, find
-from qdexp_analysis.frames import contrast_frame
+from qdexp_analysis.frames import contrast_frame, no_contrasts
 from qdexp_analysis.labels import condition_text
-from qdexp_analysis.notebook import experiment_html
+from qdexp_analysis.notebook import experiment_html, search_html
+from qdexp_analysis.search_document import suggestion_frame
+from qdexp_analysis.search_findings import SearchFindings, find_search
+from qdexp_analysis.searched import is_search, load_searched
 from qdexp_analysis.table import Experiment
 
 
@@ -27,7 +30,8 @@ from qdexp_analysis.table import Experiment
 class LoadedExperiment(Experiment):
     """An experiment with what was found of it, computed when it is first asked for.
 
-    `trials`, `measurements`, `contrasts` and `histories` are tidy frames.
+    `trials`, `measurements`, `contrasts` and `histories` are tidy frames, and `suggestions` of a
+    search.
 
     Args:
         unpacked: Where its ledger was taken out of a bundle to, for as long as somebody has this;
@@ -44,10 +48,30 @@ class LoadedExperiment(Experiment):
     @cached_property
     def contrasts(self) -> pd.DataFrame:
         """One row for each contrast, with unit and direction; see `frames.contrast_frame`."""
-        return contrast_frame(self.findings)
+        return no_contrasts() if is_search(self) else contrast_frame(self.findings)
+
+    @cached_property
+    def found(self) -> SearchFindings:
+        """The answer of a search, as numbers; importances are for the report.
+
+        Raises:
+            RequestError: It is no search.
+        """
+        if not is_search(self):
+            raise RequestError(f"expected a search, found '{self.name}', which compares levels")
+        return find_search(load_searched(self, self.file))
+
+    @cached_property
+    def suggestions(self) -> pd.DataFrame:
+        """One row for each suggestion of a search; see `search_document.suggestion_frame`.
+
+        Raises:
+            RequestError: It is no search.
+        """
+        return suggestion_frame(self.found.searched, self.found)
 
     def _repr_html_(self) -> str:
-        return experiment_html(self.findings)
+        return search_html(self.found) if is_search(self) else experiment_html(self.findings)
 
 
 class Unpacked:
@@ -98,7 +122,7 @@ class LoadedExperiments:
         return {each.name: each for each in self.experiments}[name]
 
     def _repr_html_(self) -> str:
-        return "".join(experiment_html(each.findings) for each in self.experiments)
+        return "".join(each._repr_html_() for each in self.experiments)
 
 
 def load(name_or_path: str | Path, runs: Path | str | None = None) -> LoadedExperiment:

@@ -6,11 +6,21 @@ import jinja2
 
 from qdexp_analysis.document import document
 from qdexp_analysis.findings import Findings
+from qdexp_analysis.search_document import search_document
+from qdexp_analysis.search_findings import SearchFindings
 
 
 def experiment_html(findings: Findings) -> str:
     """Returns a piece of HTML: question, warning, answer, verdicts. The report has the rest."""
-    content: dict[str, Any] = document(findings)
+    return _rendered("notebook.html.j2", document(findings))
+
+
+def search_html(found: SearchFindings) -> str:
+    """Returns a piece of HTML: question, warning, answer."""
+    return _rendered("search_notebook.html.j2", search_document(found))
+
+
+def _rendered(template: str, content: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qdexp_analysis"),
         autoescape=True,
@@ -18,4 +28,4 @@ def experiment_html(findings: Findings) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("notebook.html.j2").render(content)
+    return environment.get_template(template).render(content)

@@ -3,38 +3,31 @@
 import contextlib
 import fcntl
 import os
-import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import jinja2
-from markupsafe import Markup, escape
+from typing import get_args
 
 from qdexp.errors import RequestError
-from qdexp_analysis import appearance
-from qdexp_analysis.account import unfinished
-from qdexp_analysis.clips import clips
-from qdexp_analysis.document import document, sentences
+from qdexp_analysis.experiment_report import ExperimentReport
 from qdexp_analysis.figure_files import FIGURES, figure_contents, remove_others
-from qdexp_analysis.findings import Findings, find
-from qdexp_analysis.frames import contrast_frame
-from qdexp_analysis.gallery import pictures
-from qdexp_analysis.language import TAGS, say, speaking, spoken, word
-from qdexp_analysis.latex import latex_lines, latex_text
-from qdexp_analysis.picture import Picture
-from qdexp_analysis.report_json import json_text
-from qdexp_analysis.spreadsheet import csv_text, trial_rows
-from qdexp_analysis.table import load
-from qdexp_analysis.words import answer
+from qdexp_analysis.findings import find
+from qdexp_analysis.language import speaking, spoken
+from qdexp_analysis.rendering import Format
+from qdexp_analysis.search_findings import Importance, find_search
+from qdexp_analysis.search_report import SearchReport
+from qdexp_analysis.searched import Searched, load_either
 from qdexp_analysis.written import FILES, ReportFiles, keep, key_of, own_folder, report_files
 
-Format = Literal["html", "md", "latex", "csv", "contrasts", "json"]
-"""How a report can be written: ``csv`` is one row a trial and metric, ``contrasts`` one each."""
+Report = ExperimentReport | SearchReport
 
 
 def write_report(
-    name: str, runs: Path, out_folder: Path | None = None, *, lang: str = "en"
+    name: str,
+    runs: Path,
+    out_folder: Path | None = None,
+    *,
+    lang: str = "en",
+    importance: Importance | None = None,
 ) -> ReportFiles:
     """Writes an experiment's report in every format, its figures as SVG and PNG.
 
@@ -44,6 +37,8 @@ def write_report(
         out_folder: Where to; ``reports/NAME`` under the runs folder unless given, of another
             language than English ``reports/NAME/LANG``.
         lang: The language, ``en`` or ``zh``.
+        importance: What shares a search's variance out over its parameters; without it the report
+            of a search says that it was not asked to.
 
     Raises:
         NotFoundError: The ledger has no experiment of this name.
@@ -51,28 +46,29 @@ def write_report(
         RequestError: The folder cannot be written, there is no such language, or no font for it.
     """
     with speaking(lang):
-        return _written(name, runs, out_folder)
+        return _written(name, runs, out_folder, importance)
 
 
-def _written(name: str, runs: Path, out_folder: Path | None) -> ReportFiles:
+def _written(
+    name: str, runs: Path, out_folder: Path | None, importance: Importance | None
+) -> ReportFiles:
     key = key_of(name, runs, spoken())
-    findings = find(load(name, runs))
+    report = _report_of(name, runs, importance)
     folder = out_folder or _own_folder(name, runs)
-    drawn = pictures(findings)
+    drawn = report.pictures()
     drawings = figure_contents(drawn)
-    said = _said(findings, runs)
     contents = drawings | {
-        FILES[format_]: _rendered(findings, format_, runs, drawn, said).encode()
-        for format_ in get_args(Format)
+        FILES[format_]: report.text(format_, drawn).encode() for format_ in report.formats
     }
-    files = report_files(folder, _summary(findings), tuple(drawings))
+    files = report_files(folder, report.formats, report.summary(), tuple(drawings))
     try:
         (folder / FIGURES).mkdir(parents=True, exist_ok=True)
         for file, content in contents.items():
             _write(folder / file, content)
         if out_folder is None:
             remove_others(folder, drawings)
-            keep(files, key)
+            if report.is_whole:
+                keep(files, key)
     except OSError as error:
         raise RequestError(
             f"report: expected a folder that can be written, found {folder}: {error.strerror}; "
@@ -80,6 +76,14 @@ def _written(name: str, runs: Path, out_folder: Path | None) -> ReportFiles:
             "--out`, or another folder with --runs"
         ) from None
     return files
+
+
+def _report_of(name: str, runs: Path, importance: Importance | None) -> Report:
+    found = load_either(name, runs)
+    if isinstance(found, Searched):
+        is_whole = importance is not None
+        return SearchReport(found=find_search(found, importance), is_whole=is_whole)
+    return ExperimentReport(findings=find(found), runs=runs)
 
 
 def _own_folder(name: str, runs: Path) -> Path:
@@ -91,7 +95,14 @@ def _own_folder(name: str, runs: Path) -> Path:
     return own_folder(name, runs, spoken())
 
 
-def render(name: str, runs: Path, format_: str, *, lang: str = "en") -> str:
+def render(
+    name: str,
+    runs: Path,
+    format_: str,
+    *,
+    lang: str = "en",
+    importance: Importance | None = None,
+) -> str:
     """Returns an experiment's report in one of the formats in `Format`.
 
     Raises:
@@ -99,131 +110,17 @@ def render(name: str, runs: Path, format_: str, *, lang: str = "en") -> str:
         NotFoundError: The ledger has no experiment of this name.
         LedgerError: The ledger cannot be read.
     """
-    for known in get_args(Format):
-        if format_ == known:
-            with speaking(lang):
-                findings = find(load(name, runs))
-                drawn = pictures(findings) if known == "html" else ()
-                return _rendered(findings, known, runs, drawn)
-    raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
-
-
-def _rendered(
-    findings: Findings,
-    format_: Format,
-    runs: Path,
-    drawn: tuple[Picture, ...],
-    said: Mapping[str, Any] | None = None,
-) -> str:
-    """Returns a report in one format; `said` is its content, if that is made already."""
-    if format_ in ("csv", "contrasts"):
-        with speaking("en"):  # data: the same words for every program that reads them
-            is_csv = format_ == "csv"
-            return csv_text(trial_rows(findings.experiment) if is_csv else contrast_frame(findings))
-    if format_ == "json":
-        return json_text(findings)
-    content = dict(said or _said(findings, runs)) | {"language": TAGS[spoken()]}
-    if format_ == "latex":
-        return _latex().get_template("report.tex.j2").render(content)
-    for exact in ("command", "spec_text"):  # to be copied: _unbroken leaves Markup as it is
-        content[exact] = (Markup.escape if format_ == "html" else Markup)(content[exact])
-    if format_ == "html":
-        content["pictures"] = {
-            section: [
-                {"name": p.name, "title": p.title, "caption": p.caption, "svg": Markup(p.inline())}
-                for p in drawn
-                if p.section == section
-            ]
-            for section in ("verdicts", "learning", "codebook", "levels", "cost")
-        }
-        looks = appearance.looks(findings.experiment)
-        content["looks"] = [appearance.COLOURS.index(look.colour) for look in looks]
-    return _environment(format_).get_template(f"report.{format_}.j2").render(content)
-
-
-def _said(findings: Findings, runs: Path) -> dict[str, Any]:
-    """Returns what all templates insert."""
-    return document(findings) | {"clips": clips(findings.experiment, runs)}
-
-
-def _environment(format_: str) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qdexp_analysis"),
-        autoescape=lambda name: name is not None and name.endswith(".html.j2"),
-        undefined=jinja2.StrictUndefined,
-        finalize=_unbroken,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    if format_ not in get_args(Format):
+        raise RequestError(f"expected a format ({', '.join(get_args(Format))}), found '{format_}'")
+    with speaking(lang):
+        report = _report_of(name, runs, importance)
+        for known in report.formats:
+            if format_ == known:
+                return report.text(known, report.pictures() if known == "html" else ())
+    raise RequestError(
+        f"expected a search for the format '{format_}', found the experiment '{name}', which "
+        f"compares levels; its formats are {', '.join(report.formats)}"
     )
-    environment.filters["md"] = _markdown_text
-    environment.globals |= {"say": _saying(format_), "word": word, "english": _english}
-    return environment
-
-
-def _latex() -> jinja2.Environment:
-    """Returns an environment in which everything that a template inserts is text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qdexp_analysis"),
-        variable_start_string="<<",
-        variable_end_string=">>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-        undefined=jinja2.StrictUndefined,
-        finalize=_as_latex,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters["lines"] = latex_lines
-    environment.globals |= {"say": _saying("latex"), "word": word, "typewritten": _typewritten}
-    return environment
-
-
-def _saying(format_: str) -> Callable[..., Markup]:
-    """Returns `say` for templates: a sentence is their markup, what stands in it is text."""
-    write = {"html": lambda value: escape(_unbroken(value)), "latex": _as_latex}.get(
-        format_, _unbroken
-    )
-
-    def saying(sentence: str, /, **values: object) -> Markup:
-        written = {name: write(value) for name, value in values.items()}
-        return Markup(say(sentence, **written))
-
-    return saying
-
-
-def _english(text: str) -> Markup:
-    """Returns the attribute of words that were recorded in English, on a page of another tongue."""
-    return Markup(' lang="en"' if spoken() != "en" and text.isascii() else "")
-
-
-def _as_latex(value: object) -> Markup:
-    return value if isinstance(value, Markup) else latex_text(_unbroken(value))
-
-
-def _typewritten(value: object) -> Markup:
-    return Markup(rf"\texttt{{{_as_latex(value)}}}")
-
-
-def _unbroken(value: object) -> object:
-    """Returns text in which a number stays on one line with what belongs to it."""
-    if type(value) is not str:
-        return value
-    return re.sub(
-        r" (?=[%/])|(?<=/) |(?<=\bp) (?=[=<])|(?<=\bp [=<]) ", "\N{NO-BREAK SPACE}", value
-    )
-
-
-def _markdown_text(value: object) -> str:
-    """Returns a value in one line as Markdown text: nothing in it is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(str(value).split()))
-
-
-def _summary(findings: Findings) -> tuple[str, ...]:
-    warning = unfinished(findings)
-    return (*([warning] if warning else []), *(sentences(findings) or answer(findings)))
 
 
 def _write(path: Path, content: bytes) -> None:

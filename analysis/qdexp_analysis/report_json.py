@@ -37,7 +37,12 @@ _OWN_FORM = (
 
 def json_text(findings: Findings) -> str:
     """Returns the report as JSON; the same findings give the same bytes."""
-    return json.dumps(content(findings), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return as_text(content(findings))
+
+
+def as_text(of: dict[str, Any]) -> str:
+    """Returns plain data as the JSON that a report is."""
+    return json.dumps(of, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def schema() -> dict[str, Any]:
@@ -54,16 +59,17 @@ def content(findings: Findings) -> dict[str, Any]:
     return {
         "format": "qdexp report",
         "version": VERSION,
-        "experiment": _experiment(experiment),
+        "experiment": experiment_content(experiment),
         "unfinished": unfinished(findings),
         "answer": answer(findings),
-        "primary": _metric(findings.primary),
+        "primary": metric_content(findings.primary),
         "conditions": _conditions(findings),
         "contrasts": [
-            _contrast(findings, contrast) | {"prospect": plain(prospect), "sentence": sentence}
+            contrast_content(findings, contrast)
+            | {"prospect": plain(prospect), "sentence": sentence}
             for contrast, prospect, sentence in contrasts
         ],
-        "left_out": [_contrast(findings, c) | {"sentence": text} for c, text in left_out],
+        "left_out": [contrast_content(findings, c) | {"sentence": text} for c, text in left_out],
         "effects": _effects(findings),
         "secondary": _secondary(findings),
         **{
@@ -74,12 +80,13 @@ def content(findings: Findings) -> dict[str, Any]:
         "factors": plain(factors),
         "failures": plain(failures(experiment)),
         "warnings": [{"trial": where, "warning": text} for where, text in warnings(experiment)],
-        "provenance": plain(provenance(findings)),
-        "trials": _trials(experiment),
+        "provenance": plain(provenance(experiment)),
+        "trials": trials_content(experiment),
     }
 
 
-def _experiment(experiment: Experiment) -> dict[str, Any]:
+def experiment_content(experiment: Experiment) -> dict[str, Any]:
+    """Returns what was asked, and by which spec."""
     return {
         "name": experiment.name,
         "question": experiment.question,
@@ -94,7 +101,8 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _metric(metric: Metric) -> dict[str, Any]:
+def metric_content(metric: Metric) -> dict[str, Any]:
+    """Returns a metric's declaration."""
     return {
         "name": metric.name,
         "unit": metric.unit,
@@ -120,7 +128,7 @@ def _conditions(findings: Findings) -> list[dict[str, Any]]:
     ]
 
 
-def _contrast(findings: Findings, contrast: Contrast) -> dict[str, Any]:
+def contrast_content(findings: Findings, contrast: Contrast) -> dict[str, Any]:
     """Returns a contrast; of its differences by clip only their means by seed."""
     fields = {f.name: getattr(contrast, f.name) for f in dataclasses.fields(contrast)}
     fields |= {
@@ -167,7 +175,7 @@ def _secondary(findings: Findings) -> list[dict[str, Any]]:
         found.append(
             {
                 **own,
-                **_metric(findings.experiment.metric(metric.name)),
+                **metric_content(findings.experiment.metric(metric.name)),
                 "means": plain(means_over_seeds(metric.scores)),
                 "estimates": [_estimate(estimate) for estimate in metric.estimates],
             }
@@ -175,7 +183,8 @@ def _secondary(findings: Findings) -> list[dict[str, Any]]:
     return found
 
 
-def _trials(experiment: Experiment) -> list[dict[str, Any]]:
+def trials_content(experiment: Experiment) -> list[dict[str, Any]]:
+    """Returns every trial that an experiment needs."""
     found: list[dict[str, Any]] = []
     for record in experiment.all_records:
         outcome = record.outcome

@@ -13,16 +13,24 @@ from qdexp_analysis.language import say
 DEFAULT_SEEDS = 3
 """Seeds of a spec that names none."""
 
+DEFAULT_SEEDS_OF_SEARCH = 1
+"""Seeds of a search's spec that names none."""
+
 
 def run_command(spec: SpecRecord) -> str:
-    """Returns ``qdexp run FILE`` with the ``--set`` and ``--seeds`` that its text lacks."""
+    """Returns ``qdexp run FILE`` with the ``--set`` and ``--seeds`` that its text lacks.
+
+    ``qdexp search FILE`` for a search.
+    """
     written: dict[str, Any] = YAML(typ="safe", pure=True).load(spec.text)
     in_text: dict[str, Any] = written.get("set") or {}
-    words = ["qdexp", "run", spec.file]
+    is_search = "search" in spec.definition
+    words = ["qdexp", "search" if is_search else "run", spec.file]
     for field, value in spec.definition["set"].items():
         if field not in in_text or in_text[field] != value:
             words += ["--set", f"{field}={_scalar(value)}"]
-    if spec.definition["seeds"] != _seeds(written.get("seeds", DEFAULT_SEEDS), spec.definition):
+    seeds = written.get("seeds", DEFAULT_SEEDS_OF_SEARCH if is_search else DEFAULT_SEEDS)
+    if spec.definition["seeds"] != _seeds(seeds, spec.definition):
         words += ["--seeds", str(len(spec.definition["seeds"]))]
     return shlex.join(words)
 

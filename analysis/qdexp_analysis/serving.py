@@ -12,6 +12,7 @@ import jinja2
 from qdexp.errors import QdexpError, RequestError
 from qdexp.results.ledger import Ledger
 from qdexp_analysis.report import write_report
+from qdexp_analysis.search_findings import Importance
 from qdexp_analysis.written import ReportFiles, current
 
 HOST = "127.0.0.1"
@@ -23,6 +24,7 @@ TYPES = {
     "csv": "text/csv; charset=utf-8",
     "contrasts": "text/csv; charset=utf-8",
     "json": "application/json; charset=utf-8",
+    "suggestions": "text/csv; charset=utf-8",
 }
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
@@ -34,15 +36,18 @@ class ReportsServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, runs: Path, port: int) -> None:
+    def __init__(self, runs: Path, port: int, importance: Importance | None) -> None:
         self.runs = runs
+        self.importance = importance
         self.making = threading.Lock()  # matplotlib is not made for several threads
         super().__init__((HOST, port), _Handler)
 
     def files(self, name: str) -> ReportFiles:
         """Returns an experiment's report, made anew where the ledger has more to say."""
         with self.making:
-            return current(name, self.runs) or write_report(name, self.runs)
+            return current(name, self.runs) or write_report(
+                name, self.runs, importance=self.importance
+            )
 
     def index(self) -> str:
         """Returns the page that lists every experiment of the ledger."""
@@ -56,17 +61,22 @@ class ReportsServer(ThreadingHTTPServer):
             lstrip_blocks=True,
         )
         template = environment.get_template("index.html.j2")
-        return template.render(rows=rows, formats=list(TYPES), runs=self.runs)
+        return template.render(rows=rows, runs=self.runs)
 
 
-def reports_server(runs: Path, port: int) -> ReportsServer:
+def reports_server(runs: Path, port: int, importance: Importance | None = None) -> ReportsServer:
     """Returns a server that listens at a port of 127.0.0.1; 0 takes a free one.
+
+    Args:
+        runs: The runs folder.
+        port: The port.
+        importance: As `write_report` takes it.
 
     Raises:
         RequestError: The port is taken.
     """
     try:
-        return ReportsServer(runs, port)
+        return ReportsServer(runs, port, importance)
     except OSError as error:
         raise RequestError(
             f"--port: expected a free port, found {port}: {error.strerror}; choose another"
@@ -75,10 +85,12 @@ def reports_server(runs: Path, port: int) -> ReportsServer:
 
 def _row(ledger: Ledger, name: str) -> dict[str, object]:
     trials = [record for record in ledger.members(name) if record.is_asked_for]
+    definition = ledger.specs(name)[-1].definition
     return {
         "name": name,
         "link": f"/reports/{quote(name, safe='')}/",
-        "question": ledger.specs(name)[-1].definition["question"],
+        "question": definition["question"],
+        "formats": [each for each in TYPES if each != "suggestions" or "search" in definition],
         "num_trials": len(trials),
         "num_settled": sum(record.is_settled for record in trials),
     }
@@ -104,7 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, TYPES["html"], self.server.index())
         elif len(parts) == 4 and parts[1] == "reports" and parts[3] in ("", *TYPES):
             format_ = parts[3] or "html"
-            file = self.server.files(unquote(parts[2])).by_format[format_]
+            file = self.server.files(unquote(parts[2])).by_format.get(format_)
+            if file is None:
+                self._answer(HTTPStatus.NOT_FOUND, "text/plain", "only searches have suggestions")
+                return
             self._answer(HTTPStatus.OK, TYPES[format_], file.read_text(encoding="utf-8"))
         else:
             self._answer(HTTPStatus.NOT_FOUND, "text/plain", "no such page")

@@ -56,6 +56,8 @@ class Experiment:
         controls: The trials beside those that it compares: the baseline with one change.
         specs: Every text that its spec has had, oldest first; `spec` is the last.
         known_since: When each trial's first result was recorded, seconds since 1970, by trial id.
+        names: What conditions are called that are called otherwise than by their levels, by
+            position.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Experiment:
     controls: tuple[TrialRecord, ...] = ()
     specs: tuple[SpecRecord, ...] = ()
     known_since: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, name: str) -> Self:
@@ -100,7 +103,7 @@ class Experiment:
             tuple(record for record in asked if role_of(record) == role)
             for role in (TEACHING, COMPARED, CONTROL)
         )
-        factors = read_factors(spec.definition)
+        factors = read_factors(spec.definition, [record.condition for record in records])
         distinct = {_key(record.condition): record.condition for record in records}
         conditions = in_order(list(distinct.values()), factors, spec.definition)
         positions = {_key(condition): k for k, condition in enumerate(conditions)}
@@ -242,7 +245,12 @@ class Experiment:
     @property
     def labels(self) -> Labels:
         """How its conditions are named."""
-        return Labels(factors=self.factors, conditions=self.conditions, design=self.design)
+        return Labels(
+            factors=self.factors,
+            conditions=self.conditions,
+            design=self.design,
+            names=self.names,
+        )
 
     @property
     def as_of(self) -> float:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from qdexp.config.metric import Direction
 from qdexp_analysis.contrasts import Scores
+from qdexp_analysis.pareto import is_on_front
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +44,7 @@ def pareto_front(
     Without a good direction of quality, and where a value is nan, no point is on the front.
     """
     loss = {"lower": quality, "higher": -quality}.get(direction, np.full_like(quality, np.nan))
-    is_known = np.isfinite(cost) & np.isfinite(loss)
-    no_worse = (cost[:, None] <= cost) & (loss[:, None] <= loss)
-    is_better = (cost[:, None] < cost) | (loss[:, None] < loss)
-    return is_known & ~(no_worse & is_better).any(axis=0)
+    return is_on_front(np.stack([cost, loss], axis=1))
 
 
 def _means(values: Float[np.ndarray, "k s"], chosen: Bool[np.ndarray, "k s"]) -> np.ndarray:

@@ -27,7 +27,7 @@ def against(findings: Findings, condition: int) -> str:
     """Returns what is compared: ``num_embeddings = 16384 against 8192``."""
     experiment = findings.experiment
     assert experiment.baseline is not None
-    if len(experiment.factors) == 1:
+    if len(experiment.factors) == 1 and not experiment.names:
         one, base = experiment.conditions[condition], experiment.conditions[experiment.baseline]
         (factor,) = experiment.factors
         return say(

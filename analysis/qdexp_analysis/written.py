@@ -8,25 +8,29 @@ the report, with its summary and the hashes of its files. Importing this loads n
 import hashlib
 import html
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import qdexp
+from qdexp.experiment.derived import derived_name
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, trial_folder
 from qdexp.results.ledger import Ledger
 
 KEPT = ".written.json"
 
+RELATED = ("confirm", "path", "left_out")
+"""What follows a search's name in those of the experiments that check and explain it."""
+
 _LIBRARIES = (
-    "jinja2", "markupsafe", "matplotlib", "numpy", "pandas", "pillow", "pydantic", "ruamel.yaml",
-    "scipy", "seaborn",
+    "jinja2", "markupsafe", "matplotlib", "numpy", "optuna", "pandas", "pillow", "pydantic",
+    "ruamel.yaml", "scikit-learn", "scipy", "seaborn",
 )  # fmt: skip
 
-_CODE = ("errors.py", "config", "experiment", "results")
-"""What of the package `qdexp` the analysis reads, or is told its words by."""
+_CODE = ("errors.py", "config", "experiment", "results", "backends/optuna_suggester")
+"""What of the package `qdexp` the analysis reads, or is told words and numbers by."""
 
 _FACTS = (
     "SELECT spec_id, recorded_at, file, text, definition FROM specs WHERE experiment = ?"
@@ -40,6 +44,8 @@ _FACTS = (
     " ORDER BY o.outcome_id",
     "SELECT s.trial_id, s.started_at FROM members m JOIN starts s ON s.trial_id = m.trial_id"
     " WHERE m.experiment = ? ORDER BY s.trial_id, s.started_at",
+    "SELECT number, content FROM suggestions WHERE search = ? ORDER BY number",
+    "SELECT number, content FROM tellings WHERE search = ? ORDER BY number",
 )
 """All that the ledger has of an experiment; outcomes never change, so their ids and times do."""
 
@@ -51,8 +57,9 @@ FILES = {
     "csv": "trials.csv",
     "contrasts": "contrasts.csv",
     "json": "report.json",
+    "suggestions": "suggestions.csv",
 }
-"""The name of a report's file in each format."""
+"""The name of a report's file in each format; only searches have suggestions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +75,7 @@ class ReportFiles:
         json: The numbers and the words, of a documented form.
         summary_lines: The answer and the verdicts, for a terminal.
         figures: Every figure as SVG and as PNG.
+        suggestions: Every configuration that a search tried, as CSV; None of another experiment.
     """
 
     html: Path
@@ -78,6 +86,7 @@ class ReportFiles:
     contrasts: Path
     json: Path
     figures: tuple[Path, ...] = ()
+    suggestions: Path | None = None
 
     @property
     def by_format(self) -> dict[str, Path]:
@@ -89,6 +98,7 @@ class ReportFiles:
             "csv": self.csv,
             "contrasts": self.contrasts,
             "json": self.json,
+            **({"suggestions": self.suggestions} if self.suggestions else {}),
         }
 
     def _repr_html_(self) -> str:
@@ -104,9 +114,12 @@ def said_html(lines: Sequence[str], page: Path) -> str:
 
 
 def report_files(
-    folder: Path, summary_lines: tuple[str, ...], figures: tuple[str, ...] = ()
+    folder: Path,
+    formats: Collection[str],
+    summary_lines: tuple[str, ...],
+    figures: tuple[str, ...] = (),
 ) -> ReportFiles:
-    """Returns the files of a report in a folder; figures by their paths in it."""
+    """Returns the files of a report in a folder, in these formats; figures by their paths in it."""
     return ReportFiles(
         html=folder / FILES["html"],
         markdown=folder / FILES["md"],
@@ -116,6 +129,7 @@ def report_files(
         json=folder / FILES["json"],
         summary_lines=summary_lines,
         figures=tuple(folder / name for name in figures),
+        suggestions=folder / FILES["suggestions"] if "suggestions" in formats else None,
     )
 
 
@@ -132,7 +146,9 @@ def key_of(name: str, runs: Path, language: str = "en") -> str:
         LedgerError: The ledger cannot be read.
     """
     whole = hashlib.sha256()
-    for part in (language, *_code(), *_libraries(), *_ledger(name, runs)):
+    names = (name, *(derived_name(name, end) for end in RELATED))
+    related = (fact for each in names for fact in _ledger(each, runs))
+    for part in (language, *_code(), *_libraries(), *related):
         whole.update(json.dumps(part).encode())
     return whole.hexdigest()
 
@@ -150,6 +166,7 @@ def keep(files: ReportFiles, key: str) -> None:
     content = {
         "key": key,
         "files": _hashes(files),
+        "formats": list(files.by_format),
         "summary": files.summary_lines,
         "figures": [path.relative_to(files.html.parent).as_posix() for path in files.figures],
     }
@@ -168,7 +185,8 @@ def current(name: str, runs: Path, language: str = "en") -> ReportFiles | None:
     folder = own_folder(name, runs, language)
     try:
         content: dict[str, Any] = json.loads((folder / KEPT).read_text(encoding="utf-8"))
-        files = report_files(folder, tuple(content["summary"]), tuple(content["figures"]))
+        said, figures = tuple(content["summary"]), tuple(content["figures"])
+        files = report_files(folder, content["formats"], said, figures)
         is_whole = content["files"] == _hashes(files)
         key = content["key"]
     except (OSError, ValueError, KeyError, TypeError):

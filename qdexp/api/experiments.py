@@ -13,6 +13,7 @@ from qdexp.api.composition import (
     plan_request,
     refreshed,
 )
+from qdexp.api.importance import importance
 from qdexp.api.request import Request, SpecSource
 from qdexp.experiment.looks import planned_schedule
 from qdexp.results.folders import runs_folder, trial_folder
@@ -277,7 +278,8 @@ def report(
     """
     from qdexp_analysis import write_report
 
-    return write_report(name, runs_folder(_path(runs)), _path(out_folder), lang=lang)
+    folder = runs_folder(_path(runs))
+    return write_report(name, folder, _path(out_folder), lang=lang, importance=importance)
 
 
 def _request(

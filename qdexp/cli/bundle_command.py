@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 import typer
 
+from qdexp.api.importance import importance
 from qdexp.results.bundle_writing import write_bundle
 from qdexp.results.folders import runs_folder
 
@@ -21,8 +22,9 @@ def bundle(name: str, *, runs: Path | None, out: Path | None, with_checkpoints: 
 
     place = (out or Path(f"{name}.qdexp.zip")).absolute()
     with TemporaryDirectory() as folder:
-        files = write_report(name, runs_folder(runs), Path(folder))
-        report = {path.name: path for path in (files.html, files.markdown, files.csv)}
+        files = write_report(name, runs_folder(runs), Path(folder), importance=importance)
+        paths = (files.html, files.markdown, files.csv, files.suggestions)
+        report = {path.name: path for path in paths if path is not None}
         done = write_bundle(
             name, runs_folder(runs), report, place, with_checkpoints=with_checkpoints
         )

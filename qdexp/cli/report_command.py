@@ -6,6 +6,7 @@ from typing import Literal
 import typer
 
 from qdexp.api.experiments import report
+from qdexp.api.importance import importance
 from qdexp.cli.tables import wrapped
 from qdexp.errors import RequestError
 from qdexp.results.folders import runs_folder
@@ -33,7 +34,9 @@ def write(
         return
     import qdexp_analysis
 
-    text = qdexp_analysis.render(name, runs_folder(runs), form or "html", lang=lang)
+    text = qdexp_analysis.render(
+        name, runs_folder(runs), form or "html", lang=lang, importance=importance
+    )
     if out is None:
         typer.echo(text)
         return
@@ -63,7 +66,7 @@ def serve(port: int, *, runs: Path | None) -> int:
     """
     from qdexp_analysis.serving import reports_server
 
-    server = reports_server(runs_folder(runs), port)
+    server = reports_server(runs_folder(runs), port, importance)
     with server:
         typer.echo(f"http://127.0.0.1:{server.server_port}/", err=False)
         typer.echo("reports are made when they are asked for; Ctrl-C ends it", err=True)

@@ -5,13 +5,22 @@ refuses too; what depends on several parts of a spec only the reader knows. A ne
 needs an entry in `_PARTS`, and fields of a user's own class are any.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qdexp.config import metrics, sample_metrics
 from qdexp.config.configuration import field_names, value_schema
 from qdexp.config.presets import PRESETS
-from qdexp.experiment import controls, design_reader, factor_reader, limits_reader, reader
+from qdexp.experiment import (
+    controls,
+    design_reader,
+    factor_reader,
+    heading,
+    limits_reader,
+    metrics_reader,
+    origin_reader,
+    reader,
+)
 from qdexp.experiment import seeds_reader as seeds
 from qdexp.experiment.identity import WITHOUT_EFFECT
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
@@ -126,7 +135,7 @@ def _metrics() -> Schema:
     return {
         "description": "What is measured; the primary metric is what verdicts are about.",
         "type": "object",
-        "properties": {key: parts[key] for key in reader.METRIC_KEYS},
+        "properties": {key: parts[key] for key in metrics_reader.METRIC_KEYS},
         "additionalProperties": False,
     }
 
@@ -179,6 +188,16 @@ def _budget() -> Schema:
     }
 
 
+def _origin(text: str, keys: Sequence[str]) -> Schema:
+    """Returns what is said of a spec that qdexp wrote; people need not write such."""
+    return {
+        "description": f"{text} Written by qdexp.",
+        "type": "object",
+        "properties": {key: {} for key in keys},
+        "additionalProperties": False,
+    }
+
+
 def _factors() -> Schema:
     return {
         "description": "What varies: fields with their levels, and the baseline among these.",
@@ -190,7 +209,7 @@ def _factors() -> Schema:
 
 _PARTS: Mapping[str, Callable[[], Schema]] = {
     "name": _described(
-        "The experiment's name.", {"type": "string", "pattern": rf"^\s*{reader.NAME}\s*$"}
+        "The experiment's name.", {"type": "string", "pattern": rf"^\s*{heading.NAME}\s*$"}
     ),
     "question": _described("What is asked, in words.", _TEXT),
     "preset": _described(
@@ -227,5 +246,7 @@ _PARTS: Mapping[str, Callable[[], Schema]] = {
         "A training of your own, package.module:function.",
         {"type": "string", "pattern": r"^[^:\s]+:[^:\s]+$"},
     ),
+    "confirms": lambda: _origin("Which search's best it checks.", origin_reader.CONFIRMS_KEYS),
+    "path": lambda: _origin("Which ablation path it walks.", origin_reader.PATH_KEYS),
 }
 """Of every key of the reader what is said of it, whatever is trained."""

@@ -14,7 +14,7 @@ from typing import cast
 from qdexp.errors import LedgerError
 from qdexp.results.outcome import Array, Series
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LEDGER_FILE = "ledger.sqlite"
 
 BUSY_SECONDS = 30
@@ -41,6 +41,30 @@ CREATE TABLE disagreements (     -- imported outcomes of trials that had another
 CREATE TABLE texts (             -- long texts that provenance refers to, such as code changes
     sha256 TEXT PRIMARY KEY,
     text   TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+_ADDED_BY_3 = """
+CREATE TABLE suggestions (       -- configurations that a search tries, in order
+    search       TEXT NOT NULL,  -- the experiment's name
+    number       INTEGER NOT NULL,
+    suggested_at REAL NOT NULL,
+    content      TEXT NOT NULL,  -- JSON: values by field, origin, attributes, trial ids
+    PRIMARY KEY (search, number)
+) WITHOUT ROWID;
+CREATE TABLE tellings (          -- how each of them ended
+    search  TEXT NOT NULL,
+    number  INTEGER NOT NULL,
+    told_at REAL NOT NULL,
+    content TEXT NOT NULL,       -- JSON: ending, values, reason
+    PRIMARY KEY (search, number)
+) WITHOUT ROWID;
+CREATE TABLE rungs (             -- what running trials reported where they may be stopped early
+    search   TEXT NOT NULL,
+    trial_id TEXT NOT NULL REFERENCES trials,
+    step     INTEGER NOT NULL,
+    value    REAL NOT NULL,
+    PRIMARY KEY (search, trial_id, step)
 ) WITHOUT ROWID;
 """
 
@@ -105,6 +129,7 @@ CREATE TABLE blocks (
 ) WITHOUT ROWID;
 """
     + _ADDED_BY_2
+    + _ADDED_BY_3
 )
 
 UPGRADES = {
@@ -122,6 +147,7 @@ INSERT INTO mirrored SELECT experiment, outcome_id, '' FROM mirrored_in_folder;
 DROP TABLE mirrored_in_folder;
 """
     + _ADDED_BY_2,
+    2: _ADDED_BY_3,
 }
 """From each older version to the one after it."""
 

@@ -21,6 +21,7 @@ from qdexp.errors import RequestError
 from qdexp.experiment.trial import TEACHER
 from qdexp.results.outcome import FailureKind, Status
 from qdexp.results.provenance import LONG_FACTS, hardware
+from qdexp.results.suggestions import Ending, Origin
 
 PACKAGE = Path(qdexp_analysis.__file__).parent
 VERDICTS = {"better", "worse", "equivalent", "undecided", "baseline", "not ranked"}
@@ -32,7 +33,9 @@ def said_by_code() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            if node.func.id == "say" and path.name != "report.py":  # it hands on what templates say
+            if (
+                node.func.id == "say" and path.name != "rendering.py"
+            ):  # it hands on what templates say
                 yield path.name, literal(node.args[0])
 
 
@@ -97,6 +100,7 @@ def vocabulary() -> set[str]:
     facts = {*KEYS, REVISION, DATA, *LONG_FACTS, *hardware(), *OF_DRIVERS}
     of_metrics = {text for each in declared() for text in (each.in_words, each.description)}
     statuses = {*get_args(Status), "missing", "invalidated", TEACHER}
+    statuses |= {*get_args(Ending), *get_args(Origin), "open"}
     words = VERDICTS | statuses | kinds | {*PARTS, "looks"} | of_metrics | {"FVD of real clips"}
     return words | {fact.replace("_", " ") for fact in facts}
 

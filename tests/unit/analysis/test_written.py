@@ -131,14 +131,14 @@ def test_what_changed_while_a_report_was_made_makes_it_out_of_date(
 ) -> None:
     from qdexp_analysis import report
 
-    load = report.load
+    load = report.load_either
 
     def meanwhile(name: str, folder: Path) -> object:
         found = load(name, folder)
         again(folder)
         return found
 
-    monkeypatch.setattr(report, "load", meanwhile)
+    monkeypatch.setattr(report, "load_either", meanwhile)
     qdexp_analysis.write_report(NAME, runs)
     assert written.current(NAME, runs) is None
 

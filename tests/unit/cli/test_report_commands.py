@@ -7,11 +7,10 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import get_args
 
 import jsonschema
 import pytest
-from qdexp_analysis.report import Format
+from qdexp_analysis.experiment_report import ExperimentReport
 from recorded_trials import ask, qdexp, record, trial
 
 from qdexp.errors import NotFoundError
@@ -36,7 +35,7 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("form", get_args(Format))
+@pytest.mark.parametrize("form", ExperimentReport.formats)
 def test_every_format_is_printed(runs: Path, form: str) -> None:
     result = qdexp("report", "sizes", "--format", form, "--runs", runs)
     assert result.exit_code == 0, result.output

@@ -1,0 +1,169 @@
+"""Which changes carried the gain, in words: the path to the best, and the best without each."""
+
+import numpy as np
+from jaxtyping import Float
+
+from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.findings import Findings, means_over_seeds
+from qdexp_analysis.language import say
+from qdexp_analysis.paragraphs import Column, Section, Table
+from qdexp_analysis.quantities import NONE, Differences, measured
+from qdexp_analysis.search_findings import SearchFindings
+from qdexp_analysis.search_path import Changes, SearchPath, Tried
+from qdexp_analysis.search_words import value_text
+
+
+def path_sections(found: SearchFindings) -> list[Section]:
+    """Returns the ablation path and the leaving out, as far as they were run."""
+    made: list[Section] = []
+    if found.path is not None:
+        made.append(_path(found.path))
+    if found.left_out is not None and found.left_out.left_out:
+        made.append(_left_out(found.left_out))
+    return made
+
+
+def _path(path: SearchPath) -> Section:
+    name = path.findings.experiment.name
+    title = say("Which changes carried the gain")
+    if not path.steps:
+        text = say("The ablation path, {name}, has no decided round yet.", name=name)
+        return Section(name="path", title=title, sentences=[text])
+    texts = [
+        say(
+            "From the baseline to number {number}, one change after another: each round made every "
+            "change that was left on top of those before, and kept the best (Fawcett and Hoos, "
+            "2016).",
+            number=NONE if path.suggestion is None else path.suggestion,
+        ),
+        _carried(path),
+    ]
+    if not path.is_whole:
+        texts.append(say("Unfinished: the path does not reach its end yet."))
+    notes = say(
+        "Intervals are of one step alone, paired by seed, of the experiment {name}. A step was "
+        "kept for being the best of its round, so where several were near to each other it looks "
+        "a little better than it is.",
+        name=name,
+    )
+    return Section(
+        name="path",
+        title=title,
+        sentences=texts,
+        tables=[_table(path), _all_tried(path)],
+        notes=[notes],
+    )
+
+
+def _carried(path: SearchPath) -> str:
+    """Returns the change with the largest gain, and its share of the whole."""
+    gains = [gain_of(path.findings, step.contrast) for step in path.steps]
+    known = [gain for gain in gains if gain is not None]
+    total = sum(known)
+    if not known or total <= 0:
+        return say("Together the changes gained nothing.")
+    place = max(range(len(gains)), key=lambda k: gains[k] or 0.0)
+    return say(
+        "The largest gain came with {change}: {share} % of the whole.",
+        change=change_text(path.steps[place].changes),
+        share=round(100 * (gains[place] or 0.0) / total),
+    )
+
+
+def gain_of(findings: Findings, contrast: Contrast | None) -> float | None:
+    """Returns how much better a step made the primary metric, or None if that is not known."""
+    if contrast is None or contrast.estimate is None:
+        return None
+    return contrast.estimate.mean * (-1.0 if findings.direction == "lower" else 1.0)
+
+
+def change_text(changes: Changes) -> str:
+    """Returns ``ema_decay 0.99 → 0.95``."""
+    return say(", ").join(
+        say(
+            "{name} {old} → {new}",
+            name=field.rpartition(".")[2],
+            old=value_text(old),
+            new=value_text(new),
+        )
+        for field, (old, new) in changes.items()
+    )
+
+
+def _columns(findings: Findings) -> tuple[Column, ...]:
+    return (
+        Column(name=say("change")),
+        Column(name=findings.primary.in_words, kind="number"),
+        Column(name=say("difference"), kind="number"),
+        Column(name=say("95 % interval"), kind="number"),
+        Column(name=say("pairs"), kind="number"),
+    )
+
+
+def _table(path: SearchPath) -> Table:
+    findings = path.findings
+    means = means_over_seeds(findings.scores)
+    start = findings.experiment.baseline or 0
+    first = (say("baseline"), measured(float(means[start]), findings.primary), NONE, NONE, NONE)
+    rows = [_row(path, step, means) for step in path.steps]
+    return Table(label=say("Ablation path"), columns=_columns(findings), rows=(first, *rows))
+
+
+def _row(path: SearchPath, tried: Tried, means: Float[np.ndarray, " k"]) -> tuple[str, ...]:
+    mean = None if tried.position is None else float(means[tried.position])
+    value = measured(mean, path.findings.primary)
+    return change_text(tried.changes), value, *_difference(tried.contrast)
+
+
+def _all_tried(path: SearchPath) -> Table:
+    means = means_over_seeds(path.findings.scores)
+    change, *rest = _columns(path.findings)
+    columns = (change, Column(name=say("round"), kind="number"), *rest, Column(name=say("kept")))
+    rows = []
+    for tried in path.tried:
+        name, *cells = _row(path, tried, means)
+        kept = say("yes") if tried.is_kept else say("no")
+        rows.append((name, str(tried.number), *cells, kept))
+    label = say("Every change that was tried")
+    return Table(label=label, columns=columns, rows=tuple(rows), is_folded=True)
+
+
+def _difference(contrast: Contrast | None) -> tuple[str, str, str]:
+    if contrast is None or contrast.estimate is None:
+        return NONE, NONE, "0"
+    write = Differences(contrast)
+    limits = write.interval(contrast.estimate.interval)
+    return write.text(contrast.estimate.mean), limits, str(contrast.estimate.num_seeds)
+
+
+def _left_out(findings: Findings) -> Section:
+    experiment, means = findings.experiment, means_over_seeds(findings.scores)
+    full = experiment.design.full or 0
+    rows = [
+        (
+            say("without {change}", change=experiment.labels.difference(c.condition, full)),
+            measured(float(means[c.condition]), findings.primary),
+            *_difference(c),
+        )
+        for c in findings.left_out
+    ]
+    first = (say("the best"), measured(float(means[full]), findings.primary), NONE, NONE, NONE)
+    return Section(
+        name="left-out",
+        title=say("The best without each of its changes"),
+        sentences=[
+            say(
+                "Each change is taken back alone: what its difference says also depends on the "
+                "others being there. Intervals are of one contrast alone, of the experiment "
+                "{name}.",
+                name=experiment.name,
+            )
+        ],
+        tables=[
+            Table(
+                label=say("The best without each of its changes"),
+                columns=_columns(findings),
+                rows=(first, *rows),
+            )
+        ],
+    )

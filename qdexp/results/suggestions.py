@@ -1,0 +1,151 @@
+"""What a search suggested and how each suggestion ended: the truth that its sampler is told.
+
+Rows are only ever added. Optuna's storage is a mirror of them.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from qdexp.experiment.trial import Condition, Trial
+from qdexp.results.ledger import Ledger
+
+Origin = Literal["baseline", "enqueued", "sampler", "ledger"]
+"""Where a suggestion came from; `ledger`: its results were there before the search began."""
+
+Ending = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """How a suggestion ended.
+
+    Args:
+        ending: `failed` also where a trial of it diverged, timed out or was cancelled.
+        values: The objectives in their order, means over the seeds, if it is complete.
+        reason: Why it is not.
+    """
+
+    ending: Ending
+    values: tuple[float, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suggestion:
+    """A configuration that a search tries.
+
+    Args:
+        number: 0 for the baseline, and then in the order in which they were made.
+        values: A value for every parameter that acts, by field, in the space's order.
+        origin: Where it came from.
+        attributes: What its sampler has to be told of it again, plain JSON.
+    """
+
+    number: int
+    values: Condition
+    origin: Origin
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuggestionRecord:
+    """A suggestion with what the ledger knows of it.
+
+    Args:
+        suggestion: What was suggested.
+        suggested_at: When, in seconds since 1970.
+        trial_ids: Its trials, a seed each, in the order of the seeds.
+        told: How it ended, or None while it has not.
+        rungs: Values of the pruning metric, by trial and step, as they were reported.
+    """
+
+    suggestion: Suggestion
+    suggested_at: float
+    trial_ids: tuple[str, ...]
+    told: Told | None
+    rungs: Mapping[str, Mapping[int, float]]
+
+
+def add_suggestion(
+    write: sqlite3.Connection, search: str, suggestion: Suggestion, trials: Sequence[Trial]
+) -> None:
+    """Adds a suggestion, its trials, and them to the search's members, in an open transaction."""
+    content = {
+        "values": dict(suggestion.values),
+        "origin": suggestion.origin,
+        "attributes": dict(suggestion.attributes),
+        "trial_ids": [trial.trial_id for trial in trials],
+    }
+    now = time.time()
+    row = (search, suggestion.number, now, json.dumps(content))
+    write.execute("INSERT INTO suggestions VALUES (?, ?, ?, ?)", row)
+    condition = json.dumps(dict(suggestion.values))
+    for index, trial in enumerate(trials):
+        write.execute(
+            "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)",
+            (trial.trial_id, trial.trajectory_id, trial.to_json(), now, trial.revision),
+        )
+        write.execute(
+            "INSERT INTO members VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET asked_for = 1",
+            (search, trial.trial_id, suggestion.number * len(trials) + index, condition),
+        )
+
+
+def add_telling(write: sqlite3.Connection, search: str, number: int, told: Told) -> None:
+    """Adds how a suggestion ended, in an open transaction."""
+    content = {"ending": told.ending, "values": list(told.values), "reason": told.reason}
+    row = (search, number, time.time(), json.dumps(content))
+    write.execute("INSERT INTO tellings VALUES (?, ?, ?, ?)", row)
+
+
+def add_rung(
+    write: sqlite3.Connection, search: str, trial_id: str, step: int, value: float
+) -> None:
+    """Adds what a running trial reported where it may be stopped, in an open transaction.
+
+    A trial that runs again from an earlier checkpoint reports the same again.
+    """
+    write.execute(
+        "INSERT OR IGNORE INTO rungs VALUES (?, ?, ?, ?)", (search, trial_id, step, value)
+    )
+
+
+def suggestions_of(ledger: Ledger, search: str) -> list[SuggestionRecord]:
+    """Returns what a search suggested so far, in order; nothing for what is no search."""
+    rungs: dict[str, dict[int, float]] = {}
+    query = "SELECT trial_id, step, value FROM rungs WHERE search = ? ORDER BY step"
+    for trial_id, step, value in ledger.rows(query, search):
+        rungs.setdefault(trial_id, {})[step] = value
+    rows = ledger.rows(
+        "SELECT s.number, s.suggested_at, s.content, t.content FROM suggestions s"
+        " LEFT JOIN tellings t ON t.search = s.search AND t.number = s.number"
+        " WHERE s.search = ? ORDER BY s.number",
+        search,
+    )
+    return [_record(number, at, json.loads(made), told, rungs) for number, at, made, told in rows]
+
+
+def _record(
+    number: int,
+    suggested_at: float,
+    content: dict[str, Any],
+    told: str | None,
+    rungs: Mapping[str, Mapping[int, float]],
+) -> SuggestionRecord:
+    trial_ids: list[str] = content.pop("trial_ids")
+    ended: dict[str, Any] | None = json.loads(told) if told else None
+    return SuggestionRecord(
+        suggestion=Suggestion(number=number, **content),
+        suggested_at=suggested_at,
+        trial_ids=tuple(trial_ids),
+        told=_told(**ended) if ended else None,
+        rungs={each: rungs[each] for each in trial_ids if each in rungs},
+    )
+
+
+def _told(ending: Ending, values: list[float], reason: str) -> Told:
+    return Told(ending=ending, values=tuple(values), reason=reason)

@@ -1,0 +1,85 @@
+"""The path to a search's best and the best without each change, as `qdexp ablate` ran them."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from qdexp_analysis import render
+from qdexp_analysis.report_json import schema
+from qdexp_analysis.search_findings import SearchFindings, find_search
+from qdexp_analysis.searched import Searched, load_either
+from recorded_search import recorded, search
+
+import qdexp
+
+UNIT = {"low": 0.0, "high": 1.0}
+SPACE = {name: UNIT for name in ("big", "small", "nothing")}
+BEST = {"small": 1.0, "big": 1.0, "nothing": 0.5}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("planted")
+    recorded(folder, search(SPACE), [BEST])
+    for leave_one_out in (False, True):
+        qdexp.ablate(
+            "planted", runs=folder, executor="inline", report=False, tracking=False,
+            leave_one_out=leave_one_out,
+        )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(runs: Path) -> SearchFindings:
+    searched = load_either("planted", runs)
+    assert isinstance(searched, Searched)
+    return find_search(searched)
+
+
+def test_path_has_the_planted_effects_in_their_order(found: SearchFindings) -> None:
+    path = found.path
+    assert path is not None
+    assert path.is_whole
+    assert path.suggestion == 1
+    assert [list(step.changes) for step in path.steps] == [["big"], ["small"], ["nothing"]]
+    assert len(path.tried) == 3 + 2 + 1
+    gains = [
+        step.contrast.estimate.mean
+        for step in path.steps
+        if step.contrast and step.contrast.estimate
+    ]
+    assert gains[0] < gains[1] < 0
+    assert abs(gains[2]) < abs(gains[1])
+
+
+def test_each_step_is_against_the_one_before(found: SearchFindings) -> None:
+    path = found.path
+    assert path is not None
+    whole = next(c for c in path.findings.contrasts if c.condition == path.steps[-1].position)
+    steps = [
+        step.contrast.estimate.mean
+        for step in path.steps
+        if step.contrast and step.contrast.estimate
+    ]
+    assert whole.estimate is not None
+    assert sum(steps) == pytest.approx(whole.estimate.mean)
+
+
+def test_page_says_which_change_carried_the_gain(runs: Path) -> None:
+    page = render("planted", runs, "md")
+    assert "From the baseline to number 1, one change after another" in page
+    assert "The largest gain came with big 0 → 1:" in page
+    assert "## The best without each of its changes" in page
+    assert "| without big 0" in page
+
+
+def test_data_have_every_change_that_was_tried(runs: Path) -> None:
+    content = json.loads(render("planted", runs, "json"))
+    jsonschema.Draft202012Validator(schema()).validate(content)
+    tried = content["search"]["path"]["tried"]
+    assert [each["round"] for each in tried] == [1, 1, 1, 2, 2, 3]
+    assert sum(each["is_kept"] for each in tried) == 3
+    assert len(content["search"]["left_out"]["contrasts"]) == 3
+    rows = render("planted", runs, "contrasts").splitlines()
+    assert {row.split(",")[0] for row in rows[1:]} == {"planted_path", "planted_left_out"}
