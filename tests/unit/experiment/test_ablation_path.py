@@ -49,7 +49,7 @@ def test_rounds_lead_from_condition_to_condition(tmp_path: Path) -> None:
     assert levels == [[0.9, 0.0, 0.004], [0.98, 0.1, 0.004]]
     assert [each.is_listed for each in first.candidates] == [True, False]
     assert first.kept == first.candidates[0]
-    assert second.before == first.kept.condition
+    assert second.before == first.candidates[0].condition
     assert [each.is_listed for each in second.candidates] == [True, True]
     assert second.kept is None
     conditions = [condition for condition, _ in spec.grid.conditions]
