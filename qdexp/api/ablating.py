@@ -1,5 +1,6 @@
 """`qdexp ablate`: which changes from a baseline to a winner carry the gain, as experiments."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -37,11 +38,13 @@ class Experimented:
         name: Its name.
         file: Its spec.
         conducted: What its last run did, and its report if one was wanted.
+        num_run: Outcomes that were recorded for it, over all rounds.
     """
 
     name: str
     file: Path
     conducted: "Conducted"
+    num_run: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,7 @@ def ablated(
         rounds=rounds,
         steps=tuple(walk.steps(rounds)),
         is_whole=bool(rounds) and rounds[-1].kept is not None,
-        num_run=walk.num_run,
+        num_run=sum(walk.num_run.values()),
         path=path,
         left_out=left_out,
     )
@@ -125,7 +128,7 @@ class _Walk:
         self._runs = runs
         self._conducted = conducted
         self._dataset = dataset_of(runs)
-        self.num_run = 0
+        self.num_run: Counter[str] = Counter()
 
     def rounds(self) -> "tuple[Round, ...]":
         """Returns the path, running what is missing of it."""
@@ -215,14 +218,15 @@ class _Walk:
         spec = self._spec(text, name)
         report = partial(refreshed, name, self._runs) if with_report else None
         done = self._run(spec, text, report)
-        return Experimented(name=name, file=Path(spec.file), conducted=done)
+        number = self.num_run[name]
+        return Experimented(name=name, file=Path(spec.file), conducted=done, num_run=number)
 
     def _run(self, spec: "Spec", text: str, report: "Callable[[], Reported] | None") -> "Conducted":
         from qdexp.results.derived_files import keeping
 
         with keeping(Path(spec.file), text):
             done = self._conducted(spec, report)
-        self.num_run += done.num_run
+        self.num_run[spec.name] += done.num_run
         if done.stopped:
             raise SameErrorError(done.stopped)
         return done

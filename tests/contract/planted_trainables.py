@@ -1,5 +1,7 @@
 """Trainings whose effects are known: an error that is a sum of what settings do, and noise."""
 
+import os
+import signal
 import zlib
 from typing import Any
 
@@ -23,6 +25,7 @@ class PlantedConfig(pydantic.BaseModel):
     depth: int = 0
     noise: float = 0.05
     broken: float = 0.0
+    stops: float = 0.0
 
     @pydantic.model_validator(mode="after")
     def _in_order(self) -> "PlantedConfig":
@@ -63,12 +66,15 @@ def measurements(fields: dict[str, Any], seed: int) -> dict[str, float]:
     ],
     revision=1,
 )
-def plant(trial: qdexp.OwnTrial[PlantedConfig], _workspace: qdexp.Workspace) -> qdexp.Reports:
+def plant(trial: qdexp.OwnTrial[PlantedConfig], workspace: qdexp.Workspace) -> qdexp.Reports:
     config = trial.configuration
     if config.broken == 1.0:
         raise ValueError("this setting is broken")
     if config.broken == 2.0:
         raise qdexp.DivergedError(step=0, what="error is too large")
+    if config.stops == 0.5 and trial.seed == 13 and workspace.latest_checkpoint() is None:
+        workspace.save_checkpoint(1, b"stopped once")
+        os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does, at its next report
     measured = measurements(config.model_dump(), trial.seed)
     yield qdexp.Progress(step=1, num_steps=1, measurements=measured)
     yield trial.completed(step=1, measurements=measured)
