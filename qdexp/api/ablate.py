@@ -32,8 +32,9 @@ def ablate(
 
     What is explained is a search, by its name, or a configuration's file beside its `baseline`, a
     preset or another file. `metric` is what changes are judged on, over the search's own; `set`
-    holds in the baseline and in the winner; `racing` drops candidates early that are clearly worse, and
-    `leave_one_out` also leaves each change out of the winner. The rest is as in `qdexp.run`.
+    holds in the baseline and in the winner; `racing` drops candidates early that are clearly
+    worse, and `leave_one_out` also leaves each change out of the winner. The rest is as in
+    `qdexp.run`.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
