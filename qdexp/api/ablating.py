@@ -96,27 +96,19 @@ def ablated(
         LedgerError: The ledger cannot be written.
     """
     ablation, runs = request.read(), request.runs_folder
-    if leave_one_out and len(ablation.changes.fields) < 2:
-        only = ", ".join(ablation.changes.fields)
-        problem = "expected two changes or more, of which one is left out and others stay, found"
-        raise RequestError(f"--leave-one-out: {problem} {only} alone")
+    if leave_one_out:
+        _check_several(ablation.changes.fields)
     with at_work(
         ablation.shared, runs, options, listening=listening, interrupting=interrupting
     ) as conducted:
         walk = _Walk(ablation, runs, conducted)
-        beside = walk.left_out_text() if leave_one_out else None
-        rounds = walk.rounds()
-        path = walk.ended(rounds, with_report=with_report)
-        left_out = walk.beside(*beside, with_report=with_report) if beside else None
-    return Ablated(
-        winner=ablation.draft.winner.in_words,
-        rounds=rounds,
-        steps=tuple(walk.steps(rounds)),
-        is_whole=bool(rounds) and rounds[-1].kept is not None,
-        num_run=sum(walk.num_run.values()),
-        path=path,
-        left_out=left_out,
-    )
+        return walk.whole(leave_one_out=leave_one_out, with_report=with_report)
+
+
+def _check_several(changes: Sequence[str]) -> None:
+    if len(changes) < 2:
+        problem = "expected two changes or more, of which one is left out and others stay, found"
+        raise RequestError(f"--leave-one-out: {problem} {', '.join(changes)} alone")
 
 
 class _Walk:
@@ -129,6 +121,22 @@ class _Walk:
         self._conducted = conducted
         self._dataset = dataset_of(runs)
         self.num_run: Counter[str] = Counter()
+
+    def whole(self, *, leave_one_out: bool, with_report: bool) -> Ablated:
+        """Runs what is missing of the path, and of what goes beside it."""
+        beside = self.left_out_text() if leave_one_out else None
+        rounds = self.rounds()
+        path = self.ended(rounds, with_report=with_report)
+        left_out = self._experimented(*beside, with_report=with_report) if beside else None
+        return Ablated(
+            winner=self._draft.winner.in_words,
+            rounds=rounds,
+            steps=tuple(self.steps(rounds)),
+            is_whole=bool(rounds) and rounds[-1].kept is not None,
+            num_run=sum(self.num_run.values()),
+            path=path,
+            left_out=left_out,
+        )
 
     def rounds(self) -> "tuple[Round, ...]":
         """Returns the path, running what is missing of it."""
@@ -151,10 +159,6 @@ class _Walk:
         draft = self._draft
         text = left_out_text(draft.source, draft.winner, self._ablation.changes, draft.seeds)
         return self._spec(text, derived_name(draft.source.name, "left_out")).name, text
-
-    def beside(self, name: str, text: str, *, with_report: bool) -> Experimented:
-        """Runs an experiment beside the path."""
-        return self._experimented(name, text, with_report=with_report)
 
     def steps(self, rounds: "Sequence[Round]") -> Iterator[str]:
         """Yields what each round kept, and what its mean is."""

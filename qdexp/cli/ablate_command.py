@@ -14,7 +14,7 @@ from qdexp.cli.tables import wrapped
 
 
 def ablate(
-    request: AblationRequest, options: RunOptions, *, leave_one_out: bool, with_report: bool
+    request: AblationRequest, options: RunOptions, leave_one_out: bool, with_report: bool
 ) -> int:
     """Runs what is missing of a path and reports; returns the exit code.
 
