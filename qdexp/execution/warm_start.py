@@ -1,0 +1,77 @@
+"""What a search finds in the ledger before it begins: configurations of its space, measured."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from qdexp.config.settings import Settings
+from qdexp.errors import ConfigurationError
+from qdexp.experiment.search_spec import SearchSpec
+from qdexp.experiment.space import Parameter
+from qdexp.experiment.trial import Condition, Trial
+
+TOLERANCE = 1e-9
+"""Of a distance from the next whole number of steps: values are stored as decimal fractions."""
+
+
+def found_before(
+    spec: SearchSpec,
+    completed: Iterable[Trial],
+    trials_of: Callable[[Condition], Sequence[Trial]],
+) -> list[Condition]:
+    """Returns the values of a space that were measured with all of a search's seeds.
+
+    Args:
+        spec: The search.
+        completed: The trials of the ledger that completed, in the order in which values come.
+        trials_of: The search's trials of values, a seed each: those alone have an equal id, so
+            that a trial that differs in anything else is none of them.
+    """
+    trials = list(completed)
+    known = {trial.trial_id for trial in trials}
+    first_seed = spec.spec.seeds[0]
+    baseline = spec.baseline.fields()
+    found: list[Condition] = []
+    for trial in trials:
+        if trial.seed != first_seed or trial.trainable != spec.spec.trainable:
+            continue
+        values = _values_in(spec, trial.configuration, baseline)
+        if values is None:
+            continue
+        try:
+            wanted = [each.trial_id for each in trials_of(values)]
+        except ConfigurationError:
+            continue
+        if wanted[0] == trial.trial_id and known.issuperset(wanted):
+            found.append(values)
+    return found
+
+
+def _values_in(
+    spec: SearchSpec, configuration: Settings, baseline: Mapping[str, Any]
+) -> Condition | None:
+    """Returns a configuration's values if it is one of the space."""
+    fields = configuration.fields()
+    varied = {each.field for each in spec.space.parameters}
+    if fields.keys() != baseline.keys() or not varied <= fields.keys():
+        return None
+    if any(fields[name] != value for name, value in baseline.items() if name not in varied):
+        return None
+    values = spec.space.acting(fields, baseline)
+    parameters = {each.field: each for each in spec.space.parameters}
+    is_inside = all(_contains(parameters[field], value) for field, value in values.items())
+    return values if is_inside and spec.space.holds(fields) else None
+
+
+def _contains(parameter: Parameter, value: Any) -> bool:
+    if parameter.kind == "categorical":
+        return any(type(value) is type(each) and value == each for each in parameter.choices)
+    low, high = parameter.low, parameter.high
+    assert low is not None
+    assert high is not None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        return False
+    if parameter.step is None:
+        return True
+    steps = (value - low) / parameter.step
+    return abs(steps - round(steps)) <= TOLERANCE * max(1.0, abs(steps))
