@@ -4,16 +4,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qdexp.execution.beacon import Beacon
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.mirroring import begun_of, drawn, whole
 from qdexp.execution.ports import Reported
 from qdexp.experiment.plan import Plan
-from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome, Progress
 from qdexp.results.recorder import Recorder
+
+if TYPE_CHECKING:
+    from qdexp.experiment.trial import Condition
 
 
 class Scribe:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from qdexp.errors import RequestError
 from qdexp.execution.planning import fingerprint_of, with_teachers
@@ -107,9 +106,9 @@ class Study:
         # As the ledger gives it back: what is suggested next must not depend on a kill between.
         suggestion = Suggestion(
             number=number,
-            values=_plain(dict(values)),
+            values=json.loads(json.dumps(dict(values))),
             origin=origin,
-            attributes=_plain(dict(attributes or {})),
+            attributes=json.loads(json.dumps(dict(attributes or {}))),
         )
         with self._recorder.transaction() as write:
             for teacher, _ in with_teachers([(each, values) for each in trials])[: -len(trials)]:
@@ -144,8 +143,9 @@ class Study:
         self.records[record.suggestion.number] = replace(record, rungs=rungs)
 
     def rungs(self, trial_id: str) -> Mapping[int, float]:
-        """Returns what a trial reached, by step."""
-        return self.records[self.number_of[trial_id]].rungs.get(trial_id, {})
+        """Returns what a trial reached, by step; nothing for a teacher."""
+        number = self.number_of.get(trial_id)
+        return {} if number is None else self.records[number].rungs.get(trial_id, {})
 
     def others_at(self, trial_id: str, step: int) -> list[float]:
         """Returns what the other trials of the same seed reached at a step."""
@@ -177,7 +177,9 @@ def check_goes_on(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> N
             "is one in this ledger: give the search another name"
         )
     now = spec.definition()["search"]
-    changed = [part for part in UNCHANGEABLE if former["search"][part] != _plain(now[part])]
+    changed = [
+        part for part in UNCHANGEABLE if former["search"][part] != json.loads(json.dumps(now[part]))
+    ]
     first = suggestions_of(ledger, spec.name)[:1]
     wanted = tuple(trial.trial_id for trial in candidates.trials(spec.spec.baseline))
     if first and first[0].trial_ids != wanted:
@@ -188,7 +190,3 @@ def check_goes_on(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> N
             f"{' and its '.join(changed)} changed: give it another name, and it begins with what "
             "this one measured where that still counts"
         )
-
-
-def _plain(content: Any) -> Any:
-    return json.loads(json.dumps(content))

@@ -62,14 +62,13 @@ def _values_in(
     return values if is_inside and spec.space.holds(fields) else None
 
 
-def _contains(parameter: Parameter, value: Any) -> bool:
+def _contains(parameter: Parameter, value: object) -> bool:
     if parameter.kind == "categorical":
         return any(type(value) is type(each) and value == each for each in parameter.choices)
     low, high = parameter.low, parameter.high
     assert low is not None
     assert high is not None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         return False
     if parameter.step is None:
         return True
