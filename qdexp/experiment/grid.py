@@ -3,14 +3,13 @@
 # pyright: reportUnknownMemberType=false
 """From the part of a spec that says what is varied to the conditions that are compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from string import ascii_lowercase
-from typing import Any, NoReturn
+from typing import Any
 
-from qdexp.config.presets import preset
 from qdexp.config.settings import Settings
-from qdexp.errors import ConfigurationError
+from qdexp.experiment.base_reader import BaseReader
 from qdexp.experiment.compared import ConditionReader, Limit
 from qdexp.experiment.design_reader import design_name, read_design
 from qdexp.experiment.design_size import DesignSize
@@ -21,7 +20,6 @@ from qdexp.experiment.factor_reader import read_axes
 from qdexp.experiment.fields import FieldReader
 from qdexp.experiment.fraction import Fraction
 from qdexp.experiment.named_fields import Fields
-from qdexp.experiment.own_fields import OwnFields
 from qdexp.experiment.trial import Condition
 
 
@@ -120,8 +118,10 @@ class _GridReader:
 
     def grid(self, limit: Limit) -> Grid:
         axes = read_axes(self._document, self._fields)
-        changes = self._set(axes)
-        base = self._base(changes, axes)
+        baseline = baseline_condition(axes)
+        starting = BaseReader(self._document, self._named, self._overrides, baseline)
+        changes = starting.changes()
+        base = starting.configuration(changes)
         design = read_design(self._document, self._fields, axes)
         reader = ConditionReader(self._document, self._fields, axes, design, base)
         compared = reader.compared(limit)
@@ -138,51 +138,3 @@ class _GridReader:
             own=compared.own,
             size=compared.size,
         )
-
-    def _fail(self, problem: str, *path: str | int) -> NoReturn:
-        raise self._document.error(problem, path)
-
-    def _set(self, axes: Sequence[Axis]) -> dict[str, Any]:
-        varied = {field for axis in axes for field in axis.fields}
-        changes: dict[str, Any] = {}
-        content = self._content.get("set") or {}
-        if not isinstance(content, dict):
-            self._fail(f"set: expected fields as `field: value`, found {content!r}", "set")
-        for field, value in content.items():
-            self._fields.known(field, ("set", field))
-            if field in varied:
-                problem = f"expected a field that is no factor, found '{field}', which factors vary"
-                raise self._document.key_error(problem, ("set", field))
-            changes[field] = self._fields.value(field, value, ("set", field))
-        for field in self._overrides:
-            if field in varied:
-                raise ConfigurationError(
-                    f"--set: expected a field that is no factor, found '{field}', which "
-                    f"{self._document.file} varies"
-                )
-        overrides = self._overrides.items()
-        return changes | {field: self._named.checked(field, value) for field, value in overrides}
-
-    def _base(self, changes: dict[str, Any], axes: Sequence[Axis]) -> Settings:
-        start = self._start()
-        baseline = baseline_condition(axes)
-        needed = {field: baseline[field] for field in self._named.required & baseline.keys()}
-        try:
-            return start.replace(changes | needed)
-        except ConfigurationError as error:
-            problem = str(error)  # at the field that it begins with, if that is written under `set`
-            self._fail(problem, "set", problem.partition(":")[0])
-
-    def _start(self) -> Settings:
-        name = self._content.get("preset")
-        if isinstance(self._named, OwnFields):
-            if name is not None:
-                problem = f"expected no preset for {self._named.what}, found {name!r}: remove it"
-                raise self._document.key_error(f"preset: {problem}", ("preset",))
-            return self._named.start()
-        try:
-            if not isinstance(name, str):
-                raise ConfigurationError(f"expected a preset's name, found {name!r}")
-            return preset(name)
-        except ConfigurationError as error:
-            self._fail(f"preset: {error}", "preset")

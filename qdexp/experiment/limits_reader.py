@@ -1,11 +1,12 @@
 """What a spec says about resources and budgets, read with every error at its line and column."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from qdexp.config.configuration import Configuration
+from qdexp.config.settings import Settings
 from qdexp.experiment.document import Document
-from qdexp.experiment.grid import Grid
 from qdexp.experiment.spec import Budget, Resources
 from qdexp.experiment.trial import DEFAULT_TRAINABLE
 
@@ -17,7 +18,9 @@ _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d)")
 
 
-def read_resources(document: Document, grid: Grid, trainable: str) -> Resources:
+def read_resources(
+    document: Document, configurations: Sequence[Settings], trainable: str
+) -> Resources:
     """Returns what one trial gets.
 
     Raises:
@@ -34,21 +37,27 @@ def read_resources(document: Document, grid: Grid, trainable: str) -> Resources:
         retries=_whole(document, content, "retries", (0, MAX_RETRIES), default=2),
     )
     if processes > 1 and trainable == DEFAULT_TRAINABLE:
-        _check_batches(document, grid, processes)
+        _check_batches(document, configurations, processes)
     return resources
 
 
-def read_budget(document: Document) -> Budget:
+def read_budget(document: Document, others: tuple[str, ...] = ()) -> Budget:
     """Returns how long a trial and a run may take.
+
+    Args:
+        document: The spec.
+        others: Keys of its `budget` that are somebody else's.
 
     Raises:
         SpecError: A value is no duration.
     """
     if "budget" not in document.content:
         return Budget()
-    content = document.mapping(("budget",), ("trial", "experiment"))
+    content = document.mapping(("budget",), (*others, "trial", "experiment"))
     seconds: dict[str, float] = {}
     for name, written in content.items():
+        if name in others:
+            continue
         found = seconds_from_duration(written)
         if found is None:
             problem = f"expected a duration such as 90 s, 30 min, 2 h or 1 d, found {written!r}"
@@ -101,9 +110,9 @@ def _gpus(document: Document, value: object, processes: int) -> float | None:
     return float(value)
 
 
-def _check_batches(document: Document, grid: Grid, processes: int) -> None:
-    """Accepts conditions whose batches divide among the processes."""
-    for _, configuration in grid.conditions:
+def _check_batches(document: Document, configurations: Sequence[Settings], processes: int) -> None:
+    """Accepts configurations whose batches divide among the processes."""
+    for configuration in configurations:
         assert isinstance(configuration, Configuration)
         size = configuration.training.batch_size
         if size % processes:

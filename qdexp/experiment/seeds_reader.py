@@ -28,19 +28,20 @@ class Seeds:
     looks: Looks | None = None
 
 
-def read_seeds(document: Document, num_seeds: int | None) -> Seeds:
+def read_seeds(document: Document, num_seeds: int | None, default: int = DEFAULT_SEEDS) -> Seeds:
     """Returns the seeds of a spec.
 
     Args:
         document: The spec.
         num_seeds: A number over the spec's own, or None.
+        default: The number where it says none.
 
     Raises:
         SpecError: They are none of what they may be.
     """
     if num_seeds is not None:
         return Seeds(all=tuple(range(num_seeds)))
-    written: Any = document.content.get("seeds", DEFAULT_SEEDS)
+    written: Any = document.content.get("seeds", default)
     if isinstance(written, dict):
         return _until_decided(document)
     if type(written) is int and 1 <= written <= MAX_SEEDS:
