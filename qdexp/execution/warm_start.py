@@ -6,11 +6,7 @@ from typing import Any
 from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError
 from qdexp.experiment.search_spec import SearchSpec
-from qdexp.experiment.space import Parameter
 from qdexp.experiment.trial import Condition, Trial
-
-TOLERANCE = 1e-9
-"""Of a distance from the next whole number of steps: values are stored as decimal fractions."""
 
 
 def found_before(
@@ -51,26 +47,12 @@ def _values_in(
 ) -> Condition | None:
     """Returns a configuration's values if it is one of the space."""
     fields = configuration.fields()
-    varied = {each.field for each in spec.space.parameters}
+    varied = set(spec.space.fields)
     if fields.keys() != baseline.keys() or not varied <= fields.keys():
         return None
     if any(fields[name] != value for name, value in baseline.items() if name not in varied):
         return None
     values = spec.space.acting(fields, baseline)
     parameters = {each.field: each for each in spec.space.parameters}
-    is_inside = all(_contains(parameters[field], value) for field, value in values.items())
+    is_inside = all(parameters[field].contains(value) for field, value in values.items())
     return values if is_inside and spec.space.holds(fields) else None
-
-
-def _contains(parameter: Parameter, value: object) -> bool:
-    if parameter.kind == "categorical":
-        return any(type(value) is type(each) and value == each for each in parameter.choices)
-    low, high = parameter.low, parameter.high
-    assert low is not None
-    assert high is not None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        return False
-    if parameter.step is None:
-        return True
-    steps = (value - low) / parameter.step
-    return abs(steps - round(steps)) <= TOLERANCE * max(1.0, abs(steps))
