@@ -36,6 +36,10 @@ class FeedSearcher(Searcher):
         self._send = send
         self._given: set[str] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns nothing: Tune pickles what it is given for a restore that never comes."""
+        return {}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's configuration; FINISHED if nothing comes and nothing runs."""
         assignment = self._feed.take()
@@ -75,6 +79,10 @@ class FeedScheduler(FIFOScheduler):
         super().__init__()
         self._feed = feed
         self._relay = relay
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns nothing: as of a `FeedSearcher`."""
+        return {}
 
     def on_trial_result(
         self,
