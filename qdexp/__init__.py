@@ -1,13 +1,14 @@
 """Ablations of a quantized video diffusion model whose verdicts carry their uncertainty.
 
-`run`, `plan`, `status`, `show` and `report` do what the commands of these names do; `trainable`
-declares a training of your own. What is imported here is loaded when it is first used.
+`run`, `plan`, `ablate`, `status`, `show` and `report` do what the commands of these names do;
+`trainable` declares a training of your own. What is imported here is loaded when it is first used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qdexp.api.ablate import ablate
     from qdexp.api.experiments import plan, report, run, show, status
     from qdexp.backends.place import Place
     from qdexp.config.metric import Metric
@@ -28,6 +29,7 @@ __all__ = [
     "Reports",
     "RequestError",
     "Workspace",
+    "ablate",
     "plan",
     "report",
     "run",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "qdexp.api.ablate": ("ablate",),
     "qdexp.api.experiments": ("plan", "report", "run", "show", "status"),
     "qdexp.backends.place": ("Place",),
     "qdexp.config.metric": ("Metric",),

@@ -8,8 +8,8 @@ from typing import Any
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.factor import Axis, Factor, read_axes
 
-BY_DIFFERENCE = ("one_at_a_time", "leave_one_out")
-"""Designs whose conditions are all near to one: the baseline, or the full condition."""
+BY_DIFFERENCE = ("one_at_a_time", "leave_one_out", "listed")
+"""Designs whose conditions are best named by how they differ from one: the baseline or the full."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +154,8 @@ def _num_needed(axes: Sequence[Axis], fraction: Mapping[str, Any] | None) -> int
 def _obstacle(name: str, num_conditions: int, num_needed: int) -> str | None:
     if name == "one_at_a_time":
         return "one factor changes at a time, so that none is seen at other levels of the others"
+    if name == "listed":
+        return "conditions are listed, and factors change in them together"
     if name == "leave_one_out":
         return "each factor is left out of one condition, and seen at no other levels of the others"
     if num_conditions >= num_needed:

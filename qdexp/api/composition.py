@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from qdexp.api.interruption import signals_interrupt
 from qdexp.api.judge import ReportJudge
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from qdexp.experiment.plan import Plan
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
+
+
+class Conducting(Protocol):
+    """Runs what is missing of an experiment, and writes its report if that is wanted."""
+
+    def __call__(self, of: "Spec", report: "Callable[[], Reported] | None" = None) -> "Conducted":
+        """Runs an experiment of those that share the workers."""
+        ...
 
 
 def _nothing(_told: object) -> None:
@@ -97,6 +105,33 @@ def carry_out(
         InterruptedRunError: A signal stopped it.
         LedgerError: The ledger cannot be written.
     """
+    with at_work(spec, runs, options, listening=listening, interrupting=interrupting) as conducted:
+        return conducted(spec, report)
+
+
+@contextmanager
+def at_work(
+    spec: "Spec",
+    runs: Path,
+    options: RunOptions,
+    *,
+    listening: Callable[[], AbstractContextManager[Audience]] = nobody,
+    interrupting: Callable[[], AbstractContextManager[None]] | None = None,
+) -> "Generator[Conducting]":
+    """Lends what runs one experiment after another with the same workers.
+
+    Args:
+        spec: What all of them share: the trainable, and what a trial gets.
+        runs: The runs folder, absolute.
+        options: How.
+        listening: Lends who hears of it.
+        interrupting: Makes signals an interruption; `signals_interrupt` unless given.
+
+    Raises:
+        RequestError: The data or the resources asked for do not exist; nothing was written.
+        InterruptedRunError: A signal stopped it.
+        LedgerError: The ledger cannot be written.
+    """
     from qdexp.backends.place import take_back
     from qdexp.execution.conduct import conduct
     from qdexp.execution.deferred import DeferredExecutor
@@ -105,9 +140,14 @@ def carry_out(
         take_back(runs, audience.say)
         lent = options.place.executor_for(spec, runs, audience.say)
         executor = DeferredExecutor(lambda: kept.enter_context(lent))
-        tracker = tracker_of(runs, options.tracking_uri, audience.say)
-        outside = replace(_outside(runs, executor, tracker, audience), report=report)
-        return conduct(spec, runs, outside, keep_going=options.keep_going)
+        says = [audience.say]  # where it is mirrored, once
+
+        def conducted(of: "Spec", report: "Callable[[], Reported] | None" = None) -> "Conducted":
+            tracker = tracker_of(runs, options.tracking_uri, says.pop() if says else _nothing)
+            outside = replace(_outside(runs, executor, tracker, audience), report=report)
+            return conduct(of, runs, outside, keep_going=options.keep_going)
+
+        yield conducted
 
 
 def _outside(

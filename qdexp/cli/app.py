@@ -11,7 +11,13 @@ from typing import Annotated
 
 import typer
 
-from qdexp.cli import cluster_commands, experiment_commands, ledger_commands, model_commands
+from qdexp.cli import (
+    cluster_commands,
+    experiment_commands,
+    ledger_commands,
+    model_commands,
+    search_commands,
+)
 from qdexp.cli.sample_arguments import sample
 from qdexp.errors import InterruptedRunError, LedgerInUseError, QdexpError, RequestError
 
@@ -48,6 +54,7 @@ def _options(
 for _command in (
     experiment_commands.run,
     experiment_commands.plan,
+    search_commands.ablate,
     model_commands.train,
     sample,
     experiment_commands.status,

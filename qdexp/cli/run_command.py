@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qdexp.data.dataset import LatentDataset
     from qdexp.execution.collaborators import Display
 
-__all__ = ["Request", "dataset_of", "run", "signals_interrupt"]
+__all__ = ["Request", "dataset_of", "listening", "run", "signals_interrupt"]
 
 
 def run(request: Request, options: RunOptions, *, with_report: bool) -> int:
@@ -38,7 +38,7 @@ def run(request: Request, options: RunOptions, *, with_report: bool) -> int:
         request.runs_folder,
         options,
         report=partial(refreshed, spec.name, request.runs_folder) if with_report else None,
-        listening=lambda: _listening(spec.metrics.primary),
+        listening=lambda: listening(spec.metrics.primary),
         interrupting=signals_interrupt,
     )
     if done.stopped:
@@ -75,7 +75,8 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _listening(primary: str) -> Generator[Audience]:
+def listening(primary: str) -> Generator[Audience]:
+    """Lends who hears of a run on stderr: a table in a terminal, lines elsewhere."""
     with _display(primary) as display:
         yield audience(display)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from qdexp.cli.configuration_file import read_configuration
 from qdexp.cli.run_command import dataset_of
 from qdexp.cli.tables import aligned
 from qdexp.cli.training_display import progress_display
@@ -18,6 +17,7 @@ from qdexp.cli.training_folder import TrainingFolder
 from qdexp.config.configuration import Configuration
 from qdexp.config.network_file import check_network_files
 from qdexp.errors import CheckpointError, InterruptedRunError, QdexpError, RequestError
+from qdexp.experiment.configuration_file import read_configuration
 from qdexp.results.folders import FINAL_CHECKPOINT, cache_folder, runs_folder
 from qdexp.results.outcome import Outcome
 

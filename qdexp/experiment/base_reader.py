@@ -4,6 +4,7 @@
 """From the `preset:` and `set:` of a spec to the configuration that all others start from."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from qdexp.config.presets import preset
@@ -75,6 +76,9 @@ class BaseReader:
         try:
             return start.replace({**changes, **needed})
         except ConfigurationError as error:
+            # What is set may need a factor's level beside it: of the start's it says nothing.
+            with suppress(ConfigurationError):
+                return start.replace({**changes, **self._baseline})
             problem = str(error)  # at the field that it begins with, if that is written under `set`
             self._fail(problem, "set", problem.partition(":")[0])
 

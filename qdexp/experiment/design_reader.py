@@ -11,6 +11,7 @@ from qdexp.experiment.designs import (
     FractionalFactorial,
     FullFactorial,
     LeaveOneOut,
+    Listed,
     OneAtATime,
 )
 from qdexp.experiment.document import Document
@@ -54,6 +55,7 @@ class _DesignReader:
             "one_at_a_time": lambda: OneAtATime(axes=self._varied),
             "leave_one_out": self._leave_one_out,
             "fractional_factorial": self._fractional_factorial,
+            "listed": self._listed,
         }
         name = self._content.get("design", DEFAULT_DESIGN)
         if not isinstance(name, str) or name not in designs:
@@ -87,6 +89,16 @@ class _DesignReader:
             problem = "expected two or more factors, of which one is left out and others stay"
             self._fail(f"design: {problem}, found {len(self._varied)}", "design")
         return LeaveOneOut(axes=self._varied)
+
+    def _listed(self) -> Design:
+        if not self._content.get("conditions"):
+            problem = "expected `conditions:`, which this design compares with the baseline"
+            raise self._document.key_error(f"design: {problem}, found none", ("design",))
+        if "where" in self._content:
+            problem = "expected no `where` where conditions are listed one by one, found it: leave "
+            problem += "out what it would refuse"
+            raise self._document.key_error(f"where: {problem}", ("where",))
+        return Listed(axes=self._axes)
 
     def _fractional_factorial(self) -> Design:
         self._check_two_levels()

@@ -134,6 +134,27 @@ class FractionalFactorial:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """The baseline alone; all else is what the spec lists itself."""
+
+    axes: Sequence[Axis]
+
+    @property
+    def num_conditions(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def in_words(self) -> str:
+        """``listed beside the baseline``."""
+        return "listed beside the baseline"
+
+    def conditions(self) -> Iterator[Condition]:
+        """Yields the baseline."""
+        yield baseline_condition(self.axes)
+
+
 def baseline_condition(axes: Sequence[Axis]) -> Condition:
     """Returns the condition in which every axis is at its baseline."""
     return _merged([axis.levels[axis.baseline] for axis in axes])

@@ -113,6 +113,15 @@ def read_document(path: FilePath) -> Document:
         problem = f"expected UTF-8 text, found byte {error.object[error.start]:#x}"
         line = error.object[: error.start].count(b"\n") + 1
         raise SpecError(problem, file=file, line=line, column=1) from None
+    return document_of(text, file)
+
+
+def document_of(text: str, file: str) -> Document:
+    """Reads the YAML text of a file whose top level is a mapping.
+
+    Raises:
+        SpecError: It is not YAML, or not a mapping, or repeats a key.
+    """
     _refuse_tabs(text, file)
     content, plain = _read(text, file)
     if not isinstance(content, dict):

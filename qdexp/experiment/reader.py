@@ -17,13 +17,14 @@ from qdexp.experiment.grid import read_grid
 from qdexp.experiment.heading import HeadingReader
 from qdexp.experiment.limits_reader import read_budget, read_resources
 from qdexp.experiment.metrics_reader import MetricsReader
+from qdexp.experiment.origin_reader import ORIGIN_KEYS, read_origin
 from qdexp.experiment.seeds_reader import MAX_SEEDS, read_seeds
 from qdexp.experiment.spec import Spec
 
 _KEYS = (
     "name", "question", "preset", "set", "factors", "zip", "design", "resolution", "generators",
     "where", "conditions", "seeds", "controls", "metrics", "resources", "budget",
-    "trainable",
+    "trainable", *ORIGIN_KEYS,
 )  # fmt: skip
 
 _OF_SEARCHES = ("scheduler", "pruning", "pruner", "asha", "early_stopping")
@@ -95,6 +96,15 @@ def read_spec(source: Path | Mapping[str, Any], overrides: Overrides = NO_OVERRI
     return _Reader(document, overrides).spec()
 
 
+def spec_of(text: str, file: Path) -> Spec:
+    """Reads and checks the text of a spec whose file may not be written yet.
+
+    Raises:
+        SpecError: Something in it is wrong.
+    """
+    return _Reader(yaml.document_of(text, str(file)), NO_OVERRIDES).spec()
+
+
 class _Reader:
     """Walks a document once; every method returns a part of the spec or raises at its place."""
 
@@ -128,6 +138,9 @@ class _Reader:
             budget=read_budget(self._document),
             trainable=subject.trainable,
             own=subject.own,
+            origin=read_origin(
+                self._document, grid.design, {factor.field: factor for factor in grid.factors}
+            ),
         )
 
     def _refuse_search(self) -> None:

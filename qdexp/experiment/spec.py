@@ -1,7 +1,7 @@
 """A spec: one question, complete and checked, as its YAML file declares it."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qdexp.config.settings import Settings
@@ -83,6 +83,7 @@ class Spec:
         own: What a user's own trainable declares, or None.
         looks: When it is judged which conditions need more seeds; None where all get all.
         controls: What runs beside the conditions, for the least number of seeds.
+        origin: What it was made of, plain: `confirms` or `path`; empty for what people write.
     """
 
     file: str
@@ -98,6 +99,7 @@ class Spec:
     own: Declaration | None = None
     looks: Looks | None = None
     controls: tuple[Control, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def baseline(self) -> Condition:
@@ -169,4 +171,5 @@ class Spec:
             **({"own": self.own.as_json()} if self.own else {}),
             **({"looks": self.looks.definition()} if self.looks else {}),
             **({"controls": [each.name for each in self.controls]} if self.controls else {}),
+            **self.origin,
         }

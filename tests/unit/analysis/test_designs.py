@@ -198,6 +198,28 @@ def test_one_at_a_time_has_contrasts_alone(tmp_path: Path) -> None:
     assert len({look.colour for look in looks(findings.experiment)}) == 5
 
 
+def test_listed_conditions_have_contrasts_alone_and_are_named_by_what_differs(
+    tmp_path: Path,
+) -> None:
+    own = "{model.num_embeddings: 256, training.learning_rate: 0.002}, {model.ema_decay: 0.9}"
+    findings = found(tmp_path, f"{ALL}design: listed\nconditions: [{own}]\n", additive)
+    assert (findings.effects, len(findings.contrasts)) == ((), 2)
+    labels = findings.experiment.labels
+    assert [labels.short(k) for k in range(3)] == [
+        "baseline", "num_embeddings 256, learning_rate 0.002", "ema_decay 0.9"
+    ]  # fmt: skip
+    assert findings.experiment.design.baseline == 0
+    assert effect_sentences(findings) == [
+        "Not estimated: conditions are listed, and factors change in them together."
+    ]
+    assert answer(findings)[0].startswith(
+        "num_embeddings 256, learning_rate 0.002 is worse than the baseline:"
+    )
+    for form in ("html", "md", "latex"):
+        page = render("d", tmp_path / "runs", form).replace("\\_", "_")
+        assert "num_embeddings 256, learning_rate 0.002" in page
+
+
 def test_leaving_one_out_is_also_judged_against_the_full_condition(tmp_path: Path) -> None:
     findings = found(tmp_path, f"{ALL}design: leave_one_out\n", additive)
     assert findings.effects == ()

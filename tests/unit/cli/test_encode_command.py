@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from qdexp.cli import encode_command
-from qdexp.cli.configuration_file import read_configuration
 from qdexp.cli.encode_command import Request
 from qdexp.config.configuration import Configuration
 from qdexp.config.data_config import DataConfig
@@ -16,6 +15,7 @@ from qdexp.config.presets import PRESETS
 from qdexp.data.dataset import LatentDataset
 from qdexp.data.latent_cache import TRAIN
 from qdexp.errors import DataError, InterruptedRunError, RequestError
+from qdexp.experiment.configuration_file import read_configuration
 from qdexp.experiment.reader import read_spec
 from tests.unit.data.conftest import MakeVideo, make_video  # noqa: F401 - a fixture
 

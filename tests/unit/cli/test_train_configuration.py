@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from qdexp.cli.configuration_file import read_configuration
 from qdexp.config.configuration import Configuration
 from qdexp.config.presets import PRESETS, preset
 from qdexp.errors import RequestError
+from qdexp.experiment.configuration_file import read_configuration
 
 
 def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:

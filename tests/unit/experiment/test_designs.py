@@ -73,6 +73,17 @@ def test_leave_one_out_sets_each_factor_of_the_full_condition_back(tmp_path: Pat
     )
 
 
+def test_listed_compares_the_baseline_with_what_is_listed_and_nothing_else(tmp_path: Path) -> None:
+    own = "conditions: [{model.num_embeddings: 256, model.ema_decay: 0.95}, {model.ema_decay: 0.8}]"
+    spec = read(tmp_path, SIZES + DECAY, f"design: listed\n{own}\n")
+    assert levels(spec) == [(64, 0.9), (256, 0.95), (64, 0.8)]
+    assert spec.baseline == spec.grid.conditions[0][0]
+    assert spec.size_in_words == (
+        "2 factors, listed beside the baseline: 1 combination + 2 of its own = "
+        "3 conditions x 3 seeds = 9 trials"
+    )
+
+
 def test_leave_one_out_tries_every_level_but_the_full_one(tmp_path: Path) -> None:
     spec = read(tmp_path, SIZE + DECAY, "design: leave_one_out\n")
     assert levels(spec) == [(64, 0.9), (256, 0.99), (64, 0.99), (128, 0.99), (256, 0.9)]
@@ -279,7 +290,7 @@ EXAMPLES = re.findall(r"```yaml\n# (.*?)\n(.*?)```", DOCUMENT, flags=re.DOTALL)
 
 
 def test_every_design_has_an_example() -> None:
-    assert len(EXAMPLES) == DOCUMENT.count("```yaml") == 6
+    assert len(EXAMPLES) == DOCUMENT.count("```yaml") == 7
 
 
 @pytest.mark.parametrize(("words", "text"), EXAMPLES)

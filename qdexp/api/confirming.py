@@ -1,0 +1,91 @@
+"""The check of a search's best on fresh seeds: an ordinary experiment that follows from it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qdexp.api.composition import Audience, RunOptions, carry_out, nobody, refreshed
+from qdexp.results.ledger import Ledger
+
+if TYPE_CHECKING:
+    from qdexp.execution.conduct import Conducted
+    from qdexp.experiment.search_spec import SearchSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """What the check of a search's best did.
+
+    Args:
+        experiment: The name of the experiment that checks.
+        file: Its spec.
+        numbers: The suggestions that it compares with the baseline, the best in the search first.
+        conducted: What its run did, and its report if one was wanted.
+    """
+
+    experiment: str
+    file: Path
+    numbers: tuple[int, ...]
+    conducted: "Conducted"
+
+
+def confirm(
+    search: "SearchSpec",
+    runs: Path,
+    options: RunOptions,
+    *,
+    with_report: bool = True,
+    listening: Callable[[], AbstractContextManager[Audience]] = nobody,
+    interrupting: Callable[[], AbstractContextManager[None]] | None = None,
+) -> Confirmed | None:
+    """Runs what is missing of the check of a search's best.
+
+    Which those are is read from the ledger: of fewer complete suggestions than asked for, all.
+
+    Args:
+        search: The search, which says how many are checked and on which seeds.
+        runs: The runs folder, absolute.
+        options: How trials are run.
+        with_report: Whether the check gets its report.
+        listening: Lends who hears of it.
+        interrupting: Makes signals an interruption; `signals_interrupt` unless given.
+
+    Returns:
+        What was done; None if the search asks for no check, or no suggestion is complete.
+
+    Raises:
+        InterruptedRunError: A signal stopped it; the same call goes on from there.
+        RequestError: The resources asked for do not exist, or the folder cannot be written.
+        LedgerError: The ledger cannot be written.
+    """
+    from qdexp.experiment.derived import Source
+    from qdexp.experiment.reader import spec_of
+    from qdexp.results.confirmation import confirmation
+    from qdexp.results.derived_files import derived_file, keeping
+    from qdexp.results.suggestions import suggestions_of
+
+    if search.confirm is None:
+        return None
+    source = Source(
+        definition=search.definition(),
+        baseline=search.baseline.fields(),
+        folder=str(Path(search.spec.file).absolute().parent),
+    )
+    with Ledger(runs) as ledger:
+        made = confirmation(source, suggestions_of(ledger, search.name))
+    if made is None:
+        return None
+    file = derived_file(runs, made.name)
+    with keeping(file, made.text):
+        done = carry_out(
+            spec_of(made.text, file),
+            runs,
+            options,
+            report=partial(refreshed, made.name, runs) if with_report else None,
+            listening=listening,
+            interrupting=interrupting,
+        )
+    return Confirmed(experiment=made.name, file=file, numbers=made.numbers, conducted=done)

@@ -1,0 +1,73 @@
+"""The commands about what follows from a search."""
+
+from typing import Annotated
+
+import typer
+
+from qdexp.cli.arguments import Runs, Settings, TrackingUri
+from qdexp.cli.run_arguments import (
+    Address,
+    Env,
+    Executor,
+    KeepGoing,
+    NoReport,
+    NoTracking,
+    Storage,
+)
+
+
+def ablate(
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="NAME_OR_CONFIG", help="A search, or a configuration's file."),
+    ],
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="PRESET|FILE", help="What a configuration's file is compared with."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What changes are judged on.")
+    ] = None,
+    settings: Settings = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", metavar="N", help="Seeds [default: the confirmation's, or 5]."),
+    ] = None,
+    racing: Annotated[
+        bool, typer.Option("--racing", help="Drop candidates early that are clearly worse.")
+    ] = False,
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Also leave each change out of the winner.")
+    ] = False,
+    executor: Executor = "ray",
+    runs: Runs = None,
+    keep_going: KeepGoing = False,
+    no_report: NoReport = False,
+    no_tracking: NoTracking = False,
+    tracking_uri: TrackingUri = None,
+    address: Address = None,
+    storage: Storage = None,
+    env: Env = None,
+) -> None:
+    """Explain a winner: which changes from the baseline carry its gain, one after another."""
+    from qdexp.api.ablation_request import AblationRequest
+    from qdexp.api.composition import NO_TRACKING, RunOptions
+    from qdexp.backends.place import Place
+    from qdexp.cli import ablate_command
+
+    request = AblationRequest(
+        subject=subject,
+        baseline=baseline,
+        metric=metric,
+        settings=tuple(settings or ()),
+        num_seeds=seeds,
+        is_raced=racing,
+        runs=runs,
+    )
+    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
+    uri = NO_TRACKING if no_tracking else tracking_uri
+    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    code = ablate_command.ablate(
+        request, options, leave_one_out=leave_one_out, with_report=not no_report
+    )
+    raise typer.Exit(code)
