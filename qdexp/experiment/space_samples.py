@@ -40,23 +40,32 @@ def sample_space(document: Document, space: Space, baseline: Settings) -> tuple[
 
 
 def _kept(document: Document, space: Space, fixed: Mapping[str, Any]) -> list[Condition]:
-    """Returns what `where` leaves, in a random order."""
-    numbers = random.Random(0)
-    drawn = list(_drawn(space, fixed, numbers))
-    kept = [each for each in drawn if space.holds({**fixed, **each})]
+    """Returns what `where` leaves, as much of it as it takes to see each parameter act."""
+    idle = set(space.fields)
+    kept: list[Condition] = []
+    num_tried = 0
+    for values in _drawn(space, fixed):
+        num_tried += 1
+        if space.holds({**fixed, **values}):
+            kept.append(values)
+            idle -= values.keys()
+        if len(kept) >= NUM_BUILT and not idle:
+            break
     if not kept:
         problem = "expected it to leave a part of the space, found that it refuses all "
-        problem += f"{len(drawn):,} configurations of it that were tried"
+        problem += f"{num_tried:,} configurations of it that were tried"
         raise document.error(f"where: {problem}", ("where",))
-    numbers.shuffle(kept)
     return kept
 
 
-def _drawn(space: Space, fixed: Mapping[str, Any], numbers: random.Random) -> Iterator[Condition]:
-    """Yields all of a small space, and random ones of a large one."""
+def _drawn(space: Space, fixed: Mapping[str, Any]) -> Iterator[Condition]:
+    """Yields all of a small space, and many of a large one, in a random order."""
+    numbers = random.Random(0)
     total = space.num_combinations
     if total is not None and total <= NUM_DRAWS:
-        yield from space.every(fixed)
+        listed = list(space.every(fixed))
+        numbers.shuffle(listed)
+        yield from listed
         return
     for _ in range(NUM_DRAWS):
         yield space.at([numbers.random() for _ in space.parameters], fixed)

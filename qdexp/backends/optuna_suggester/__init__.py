@@ -1,6 +1,6 @@
 """Optuna: what suggests configurations of a search, and what shows its studies."""
 
-__all__: list[str] = []
-import optuna
+from qdexp.backends.optuna_suggester.mirror import OptunaStudyMirror
+from qdexp.backends.optuna_suggester.suggester import OptunaSuggester, suggester_for
 
-__all__ = ["optuna"]
+__all__ = ["OptunaStudyMirror", "OptunaSuggester", "suggester_for"]
