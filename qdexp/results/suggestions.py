@@ -16,6 +16,9 @@ from qdexp.results.ledger import Ledger
 Origin = Literal["baseline", "enqueued", "sampler", "ledger"]
 """Where a suggestion came from; `ledger`: its results were there before the search began."""
 
+OF_SEARCHES = ("suggestions", "tellings", "rungs", "spent")
+"""The tables that belong to searches, each with the search in its first column."""
+
 Ending = Literal["complete", "pruned", "failed"]
 
 
