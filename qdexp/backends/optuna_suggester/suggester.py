@@ -21,7 +21,10 @@ from qdexp.results.suggestions import SuggestionRecord
 Accepts = Callable[[Condition], bool]
 
 NUM_ASKED = 20
-"""Questions to one of Optuna's samplers before values are drawn at random instead."""
+"""Questions to a sampler before values are drawn at random instead."""
+
+NUM_FITTED = 4
+"""Such questions to a Gaussian process, which is fitted anew for each: seconds."""
 
 NUM_DRAWN = 1_000
 """Random draws before an endless space is taken for exhausted."""
@@ -98,7 +101,7 @@ class OptunaSuggester:
     ) -> Iterator[tuple[Condition, Mapping[str, Any]]]:
         with quiet():
             study = self._studies.study(history)
-        for attempt in range(NUM_ASKED):
+        for attempt in range(NUM_FITTED if self._sampler.name == "gp" else NUM_ASKED):
             # What was refused stays in the study as if it ran: the sampler looks elsewhere.
             with quiet():
                 values = self._ask(study, self._seed(len(history), attempt))

@@ -1,0 +1,185 @@
+"""The study that other tools open shows what the ledger knows, each thing once."""
+
+import sqlite3
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from simulated_search import SimulatedSearch, space_of
+
+from qdexp.backends.optuna_suggester import OptunaStudyMirror
+from qdexp.results.suggestions import SuggestionRecord, Told
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sqlalchemy.exc.SADeprecationWarning"  # Optuna's models, on SQLAlchemy 2.1
+)
+
+BASELINE = {"kind": "z", "shape": [1], "x": 7.0, "n": 2}
+SPACE = {
+    "kind": {"choices": ["a", "b"]},
+    "shape": {"choices": [[1], [1, 2]]},
+    "x": {"low": 0.01, "high": 1.0, "log": True},
+    "n": {"low": 1, "high": 9, "step": 2, "when": "kind == 'b'"},
+}
+ENDINGS = [
+    Told(ending="complete", values=(2.0,)),
+    Told(ending="failed", reason="loss is nan at step 3"),
+    Told(ending="pruned", reason="stopped at step 50"),
+    None,
+]
+
+
+def definition(name: str = "quantizers", number: int = 1) -> dict[str, Any]:
+    space = space_of(SPACE, BASELINE)
+    objectives = [{"metric": f"error{place}", "direction": "lower"} for place in range(number)]
+    return {
+        "name": name,
+        "baseline": {field: BASELINE[field] for field in ("kind", "shape", "x")},
+        "search": {"space": space.definition(), "objectives": objectives},
+    }
+
+
+@pytest.fixture
+def history() -> list[SuggestionRecord]:
+    """A baseline outside of the space, and two of each ending after it."""
+    search = SimulatedSearch(
+        space=space_of(SPACE, BASELINE),
+        baseline=BASELINE,
+        values=lambda values: (values["x"],),
+        sampler="random",
+        told=lambda number, _: ENDINGS[number % 4],
+    ).run(9)
+    rungs = {"trial1": {50: 0.5}}
+    search.history[1] = replace(search.history[1], rungs=rungs)
+    return search.history
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/optuna.sqlite"
+
+
+def trials(url: str, name: str = "quantizers") -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=name, storage=url).trials
+
+
+def contents(url: str) -> list[str]:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
+        return list(database.iterdump())
+
+
+def test_all_states_are_shown_with_what_the_ledger_knows(
+    url: str, history: list[SuggestionRecord]
+) -> None:
+    checked = OptunaStudyMirror(url, definition()).show(history)
+    assert checked.unmended == ()
+    found = trials(url)
+    assert [trial.number for trial in found] == list(range(9))
+    states = [TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING]
+    assert [trial.state for trial in found] == [states[number % 4] for number in range(9)]
+    assert found[0].params == {"kind": "z", "shape": "[1]", "x": 7.0}
+    assert found[0].values == [2.0]
+    assert found[0].user_attrs == {"qdexp.origin": "baseline", "qdexp.trial_ids": ["trial0"]}
+    assert found[1].user_attrs["qdexp.reason"] == "loss is nan at step 3"
+    assert found[1].intermediate_values == {50: 0.5}
+    assert found[4].params["x"] == history[4].suggestion.values["x"]
+    study = optuna.load_study(study_name="quantizers", storage=url)
+    assert study.metric_names == ["error0"]
+
+
+def test_a_second_call_changes_nothing(url: str, history: list[SuggestionRecord]) -> None:
+    mirror = OptunaStudyMirror(url, definition())
+    mirror.show(history)
+    before = contents(url)
+    assert mirror.show(history).unmended == ()
+    assert contents(url) == before
+
+
+@pytest.mark.parametrize("cut", range(10))
+def test_what_a_killed_call_left_out_is_completed(
+    url: str, history: list[SuggestionRecord], cut: int
+) -> None:
+    """Trial by trial, each is written in one transaction; what is told comes later."""
+    mirror = OptunaStudyMirror(url, definition())
+    running = [replace(record, told=None) for record in history[:cut]]
+    mirror.show(running)
+    assert mirror.show(history).unmended == ()
+    found = trials(url)
+    assert [each.state for each in found] == [
+        {None: TrialState.RUNNING, "complete": TrialState.COMPLETE, "failed": TrialState.FAIL,
+         "pruned": TrialState.PRUNED}[record.told.ending if record.told else None]
+        for record in history
+    ]  # fmt: skip
+    reasons = [record.told.reason if record.told else "" for record in history]
+    assert [each.user_attrs.get("qdexp.reason", "") for each in found] == reasons
+
+
+def test_several_objectives_are_shown(url: str, history: list[SuggestionRecord]) -> None:
+    told = Told(ending="complete", values=(1.0, 2.0))
+    mirror = OptunaStudyMirror(url, definition(number=2))
+    mirror.show([replace(history[0], told=None)])
+    assert mirror.show([replace(history[0], told=told)]).unmended == ()
+    assert trials(url)[0].values == [1.0, 2.0]
+
+
+def test_searches_share_a_database(url: str, history: list[SuggestionRecord]) -> None:
+    for name in ("one", "other"):
+        assert OptunaStudyMirror(url, definition(name)).show(history).unmended == ()
+    assert len(trials(url, "one")) == len(trials(url, "other")) == 9
+
+
+def test_study_that_somebody_changed_is_named(url: str, history: list[SuggestionRecord]) -> None:
+    mirror = OptunaStudyMirror(url, definition())
+    mirror.show(history)
+    optuna.load_study(study_name="quantizers", storage=url).tell(3, 1.0)
+    (sentence,) = mirror.show(history).unmended
+    assert "its trial 3 ended otherwise; delete it and call qdexp doctor" in sentence
+    (sentence,) = mirror.show(history[:5]).unmended
+    assert "it has 4 trials that the ledger does not know" in sentence
+    (sentence,) = OptunaStudyMirror(url, definition(number=2)).show(history).unmended
+    assert "the study quantizers" in sentence
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:////nowhere/at/all.sqlite", "nosuchdatabase://x", "no url", "nodriver+sqlite:///a"],
+)
+def test_database_that_cannot_be_written_is_a_sentence(
+    url: str, history: list[SuggestionRecord]
+) -> None:
+    (sentence,) = OptunaStudyMirror(url, definition()).show(history).unmended
+    assert sentence.startswith(f"the study quantizers could not be written to {url}: ")
+
+
+def test_file_that_is_no_database_is_a_sentence(
+    tmp_path: Path, url: str, history: list[SuggestionRecord]
+) -> None:
+    (tmp_path / "optuna.sqlite").write_text("not a database, but long enough to be read as one")
+    (sentence,) = OptunaStudyMirror(url, definition()).show(history).unmended
+    assert "file is not a database" in sentence
+
+
+def test_reader_beside_it_sees_a_whole_study(url: str, history: list[SuggestionRecord]) -> None:
+    mirror = OptunaStudyMirror(url, definition())
+    mirror.show(history[:3])
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as reader:
+        reader.execute("BEGIN")
+        count = "SELECT count(*) FROM trials"
+        assert reader.execute(count).fetchone() == (3,)
+        reader.rollback()
+        assert mirror.show(history).unmended == ()
+        assert reader.execute(count).fetchone() == (9,)
+
+
+def test_verbosity_and_warnings_of_others_stay_as_they_were(
+    url: str, history: list[SuggestionRecord]
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    filters = list(warnings.filters)
+    OptunaStudyMirror(url, definition()).show(history)
+    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+    assert list(warnings.filters) == filters
