@@ -10,7 +10,6 @@ from qdexp.execution.conduct import Conducted
 from qdexp.execution.estimate import capacity_of
 from qdexp.execution.limits import check_deadline
 from qdexp.execution.mirroring import entry_of
-from qdexp.execution.objectives import told_of
 from qdexp.execution.proposals import Proposals
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.search_feed import Parts, SearchFeed
@@ -18,11 +17,10 @@ from qdexp.execution.search_ports import SearchExecutor, StudyMirror, Suggester
 from qdexp.execution.spending import why_spent
 from qdexp.execution.study import Candidates, Study, check_goes_on
 from qdexp.execution.study_mirroring import StudyMirroring
-from qdexp.execution.warm_start import found_before
+from qdexp.execution.warm_start import found_in
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.results.ledger import Ledger
-from qdexp.results.overview import newest_completed
 from qdexp.results.recorder import Recorder
 from qdexp.results.suggestions import suggestions_of, time_spent
 
@@ -153,17 +151,11 @@ class _Search:
         """Adds the baseline first, then what was measured before; returns how many these are."""
         if not self._study.records:
             proposals.next(self._study.spent)
-        completed = [each.trial for each in newest_completed(self._ledger, 1_000_000)]
-        found = found_before(self._spec, reversed(completed), self._candidates.trials)
         num_found = 0
-        for values in found:
-            trials = self._candidates.trials(values)
-            records = [self._ledger.find(trial.trial_id) for trial in trials]
-            outcomes = [each.outcome for each in records if each and each.outcome]
-            told = told_of(outcomes, self._spec.objectives)
-            if trials[0].trial_id not in self._study.number_of and told.ending == "complete":
-                record = self._study.add(values, "ledger", trials)
-                self._study.tell(record.suggestion.number, told)
+        for found in found_in(self._spec, self._ledger, self._candidates.trials):
+            if found.trial_ids[0] not in self._study.number_of:
+                record = self._study.add(found.values, "ledger", found.trials)
+                self._study.tell(record.suggestion.number, found.told)
                 num_found += 1
         return num_found
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.trial import condition_label
 from qdexp.results.confirmation import best_of
-from qdexp.results.suggestions import SuggestionRecord
+from qdexp.results.ledger import Ledger
+from qdexp.results.suggestions import SuggestionRecord, is_search, suggestions_of
 
 
 def best_in_words(
@@ -25,6 +26,15 @@ def best_in_words(
     if len(objectives) > 1:
         parts.append(f"{len(best)} that none beats in all {len(objectives)} objectives")
     return "; ".join(parts)
+
+
+def best_of_search(ledger: Ledger, name: str) -> str:
+    """Returns the best that a search of a ledger found, in words, or nothing for an ablation."""
+    if not is_search(ledger, name):
+        return ""
+    objectives = ledger.specs(name)[-1].definition["search"]["objectives"]
+    pairs = [(each["metric"], each["direction"]) for each in objectives]
+    return best_in_words(suggestions_of(ledger, name), pairs)
 
 
 def _is_complete(record: SuggestionRecord) -> bool:
