@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdexp.config.presets import PRESETS, preset
-from qdexp.errors import RequestError
+from qdexp.errors import ConfigurationError, RequestError, nearest
 from qdexp.experiment.configuration_file import read_configuration
 from qdexp.experiment.derived import Source, derived_name
 from qdexp.experiment.identity import WITHOUT_EFFECT
@@ -121,7 +121,15 @@ class AblationRequest:
         return source, Winner(values=values, in_words=f"the configuration {path.name}")
 
     def _adjusted(self, source: Source, overrides: Mapping[str, Any]) -> Source:
-        """Returns the source with what the command sets in it."""
+        """Returns the source with what the command sets in it.
+
+        Raises:
+            ConfigurationError: A field is none of its configuration's.
+        """
+        for each in overrides:
+            if each not in source.baseline:
+                hint = nearest(each, source.baseline)
+                raise ConfigurationError(f"--set: expected a field of it, found '{each}'{hint}")
         definition = dict(source.definition)
         definition["set"] = {**definition["set"], **overrides}
         if self.metric is not None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from qdexp.config.settings import Settings
+from qdexp.errors import ConfigurationError
 from qdexp.experiment.space import Space
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition
@@ -139,6 +140,16 @@ class SearchSpec:
     def most_configurations(self) -> int:
         """How many configurations its budget of trials is for."""
         return self.budget.trials // len(self.spec.seeds)
+
+    def allows(self, values: Condition) -> bool:
+        """Tells whether these satisfy the space's `where` and go together as a configuration."""
+        if not self.space.holds({**self.baseline.fields(), **values}):
+            return False
+        try:
+            self.configuration(values)
+        except ConfigurationError:
+            return False
+        return True
 
     def configuration(self, values: Condition) -> Settings:
         """Returns the configuration of a suggestion.
