@@ -1,7 +1,8 @@
 """Ablations of a quantized video diffusion model whose verdicts carry their uncertainty.
 
-`run`, `plan`, `ablate`, `status`, `show` and `report` do what the commands of these names do;
-`trainable` declares a training of your own. What is imported here is loaded when it is first used.
+`run`, `search`, `ablate`, `plan`, `status`, `show` and `report` do what the commands of these names
+do; `trainable` declares a training of your own. What is imported here is loaded when it is first
+used.
 """
 
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from qdexp.api.ablate import ablate
     from qdexp.api.experiments import plan, report, run, show, status
+    from qdexp.api.searching import search
     from qdexp.backends.place import Place
     from qdexp.config.metric import Metric
     from qdexp.errors import DivergedError, InterruptedRunError, QdexpError, RequestError
@@ -33,6 +35,7 @@ __all__ = [
     "plan",
     "report",
     "run",
+    "search",
     "show",
     "status",
     "trainable",
@@ -41,6 +44,7 @@ __all__ = [
 _HOMES = {
     "qdexp.api.ablate": ("ablate",),
     "qdexp.api.experiments": ("plan", "report", "run", "show", "status"),
+    "qdexp.api.searching": ("search",),
     "qdexp.backends.place": ("Place",),
     "qdexp.config.metric": ("Metric",),
     "qdexp.errors": ("DivergedError", "InterruptedRunError", "QdexpError", "RequestError"),

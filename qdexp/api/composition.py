@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from qdexp.data.video_encoding import EncodingProgress
     from qdexp.execution.collaborators import Collaborators, Display
     from qdexp.execution.conduct import Conducted
-    from qdexp.execution.ports import Executor, Reported, Tracker
+    from qdexp.execution.ports import Reported, Tracker
+    from qdexp.execution.search_ports import SearchExecutor
     from qdexp.experiment.plan import Plan
     from qdexp.experiment.spec import Spec
     from qdexp.results.outcome import Outcome
@@ -119,10 +120,72 @@ def at_work(
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
     interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "Generator[Conducting]":
-    """Lends what runs one experiment after another with the same workers.
+    """Lends what runs one experiment after another with the same workers; see `workshop`."""
+    from qdexp.execution.conduct import conduct
+
+    with workshop(spec, runs, options, listening=listening, interrupting=interrupting) as shop:
+
+        def conducted(of: "Spec", report: "Callable[[], Reported] | None" = None) -> "Conducted":
+            return conduct(of, runs, shop.outside(report), keep_going=options.keep_going)
+
+        yield conducted
+
+
+class Workshop:
+    """Workers that are kept from one experiment to the next, and what else a run needs.
 
     Args:
-        spec: What all of them share: the trainable, and what a trial gets.
+        runs: The runs folder.
+        executor: Runs trials.
+        tracking_uri: Where MLflow mirrors them.
+        audience: Who hears of it.
+    """
+
+    def __init__(
+        self,
+        runs: Path,
+        executor: "SearchExecutor",
+        tracking_uri: str | None,
+        audience: Audience,
+    ) -> None:
+        self.executor = executor
+        self._runs = runs
+        self._tracking_uri = tracking_uri
+        self._audience = audience
+        self._say = audience.say  # where it is mirrored, once
+
+    def outside(self, report: "Callable[[], Reported] | None") -> "Collaborators":
+        """Returns the outside of one run, with a tracker of its own."""
+        from qdexp.execution.collaborators import Collaborators
+        from qdexp.results.provenance import driver_provenance
+
+        tracker = tracker_of(self._runs, self._tracking_uri, self._say)
+        self._say = _nothing
+        return Collaborators(
+            dataset=dataset_of(self._runs, self._audience),
+            executor=self.executor,
+            tracker=tracker,
+            display=self._audience.display,
+            draw=draw,
+            provenance=driver_provenance(),
+            report=report,
+            judge=ReportJudge(),
+        )
+
+
+@contextmanager
+def workshop(
+    spec: "Spec",
+    runs: Path,
+    options: RunOptions,
+    *,
+    listening: Callable[[], AbstractContextManager[Audience]] = nobody,
+    interrupting: Callable[[], AbstractContextManager[None]] | None = None,
+) -> "Generator[Workshop]":
+    """Lends workers for a while.
+
+    Args:
+        spec: What all that runs shares: the trainable, and what a trial gets.
         runs: The runs folder, absolute.
         options: How.
         listening: Lends who hears of it.
@@ -134,38 +197,13 @@ def at_work(
         LedgerError: The ledger cannot be written.
     """
     from qdexp.backends.place import take_back
-    from qdexp.execution.conduct import conduct
     from qdexp.execution.deferred import DeferredExecutor
 
     with (interrupting or signals_interrupt)(), listening() as audience, ExitStack() as kept:
         take_back(runs, audience.say)
         lent = options.place.executor_for(spec, runs, audience.say)
         executor = DeferredExecutor(lambda: kept.enter_context(lent))
-        says = [audience.say]  # where it is mirrored, once
-
-        def conducted(of: "Spec", report: "Callable[[], Reported] | None" = None) -> "Conducted":
-            tracker = tracker_of(runs, options.tracking_uri, says.pop() if says else _nothing)
-            outside = replace(_outside(runs, executor, tracker, audience), report=report)
-            return conduct(of, runs, outside, keep_going=options.keep_going)
-
-        yield conducted
-
-
-def _outside(
-    runs: Path, executor: "Executor", tracker: "Tracker", audience: Audience
-) -> "Collaborators":
-    from qdexp.execution.collaborators import Collaborators
-    from qdexp.results.provenance import driver_provenance
-
-    return Collaborators(
-        dataset=dataset_of(runs, audience),
-        executor=executor,
-        tracker=tracker,
-        display=audience.display,
-        draw=draw,
-        provenance=driver_provenance(),
-        judge=ReportJudge(),
-    )
+        yield Workshop(runs, executor, options.tracking_uri, audience)
 
 
 def plan_request(request: "Request", audience: Audience = NOBODY) -> "Plan":

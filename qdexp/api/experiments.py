@@ -16,6 +16,7 @@ from qdexp.api.composition import (
 from qdexp.api.importance import importance
 from qdexp.api.request import Request, SpecSource
 from qdexp.experiment.looks import planned_schedule
+from qdexp.results.best import best_of_search
 from qdexp.results.folders import runs_folder, trial_folder
 from qdexp.results.ledger import Ledger, SpecRecord, TrialRecord
 from qdexp.results.records import OtherOutcome
@@ -86,11 +87,13 @@ class ExperimentStatus:
         name: Its name.
         trials: The trials that it asks for now.
         looks: Seeds at each look, where seeds are added until all is decided; empty elsewhere.
+        best: The best that it found so far, in words, if it is a search.
     """
 
     name: str
     trials: tuple[TrialStatus, ...]
     looks: tuple[int, ...] = ()
+    best: str = ""
 
     @property
     def num_seeds(self) -> int:
@@ -228,6 +231,7 @@ def status(
                     if record.is_asked_for
                 ),
                 looks=planned_schedule(ledger.specs(each)[-1].definition),
+                best=best_of_search(ledger, each),
             )
             for each in names
         )

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 
@@ -12,6 +12,7 @@ from qdexp.errors import RequestError, TrialTimeoutError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.limits import CLOSING_SECONDS, check_deadline, grace_seconds
 from qdexp.execution.ports import Assignment, Listener
+from qdexp.execution.search_ports import Feed
 from qdexp.experiment.spec import Resources
 from qdexp.results.outcome import Outcome
 
@@ -55,9 +56,36 @@ class InlineExecutor:
                 check_deadline(deadline)
                 _run(assignment, listener, stop, deadline)
 
+    def follow(
+        self,
+        feed: Feed,
+        listener: Listener,
+        deadline: float | None = None,
+        workers: int | None = None,  # noqa: ARG002 - there is one
+    ) -> None:
+        """Runs what `feed` gives, one after another.
+
+        Raises:
+            InterruptedRunError: A signal stopped it, at the trainable's next report.
+            BudgetSpentError: The deadline did.
+        """
+        with StopSignal() as stop:
+            while (assignment := feed.take()) is not None:
+                stop.check()
+                check_deadline(deadline)
+                _run(assignment, listener, stop, deadline, feed.pruned)
+
+
+def _never(_trial_id: str) -> None:
+    return None
+
 
 def _run(
-    assignment: Assignment, listener: Listener, stop: StopSignal, deadline: float | None
+    assignment: Assignment,
+    listener: Listener,
+    stop: StopSignal,
+    deadline: float | None,
+    pruned: Callable[[str], Outcome | None] = _never,
 ) -> None:
     trial_id = assignment.trial.trial_id
     listener.on_start(trial_id)
@@ -69,6 +97,10 @@ def _run(
                 stop.check()
             else:
                 listener.on_progress(trial_id, report)
+                if outcome := pruned(trial_id):
+                    reports.close()
+                    listener.on_outcome(outcome)
+                    return
                 stop.check()
                 check_deadline(deadline)
 

@@ -11,7 +11,7 @@ from qdexp.execution.dispatch import MARKS, Dispatch, place_in, recall
 from qdexp.results.driver_lock import is_in_use
 
 if TYPE_CHECKING:
-    from qdexp.execution.ports import Executor
+    from qdexp.execution.search_ports import SearchExecutor
     from qdexp.experiment.spec import Spec
 
 ExecutorName = Literal["ray", "inline"]
@@ -50,7 +50,7 @@ class Place:
     @contextmanager
     def executor_for(
         self, spec: "Spec", runs: Path, say: Callable[[str], None]
-    ) -> "Generator[Executor]":
+    ) -> "Generator[SearchExecutor]":
         """Lends the executor of a run, which keeps its cluster till the end.
 
         Args:
@@ -78,7 +78,7 @@ class Place:
     @contextmanager
     def _on_cluster(
         self, address: str, spec: "Spec", runs: Path, say: Callable[[str], None]
-    ) -> "Generator[Executor]":
+    ) -> "Generator[SearchExecutor]":
         from qdexp.backends.ray_tune import RayTuneExecutor, RunningCluster  # noqa: PLC0415
 
         uri = self.storage and place_in(self.storage, runs)

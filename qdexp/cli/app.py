@@ -54,6 +54,7 @@ def _options(
 for _command in (
     experiment_commands.run,
     experiment_commands.plan,
+    search_commands.search,
     search_commands.ablate,
     model_commands.train,
     sample,

@@ -35,7 +35,8 @@ class Space:
 
 def head_of(tally: Tally) -> str:
     """Returns the counts and the time left, in a line."""
-    return f"{tally.num_ended}/{tally.num_to_run} trials: {tally.states()}{left_in_words(tally)}"
+    num_trials = tally.num_to_run + tally.num_ahead
+    return f"{tally.num_ended}/{num_trials} trials: {tally.states()}{left_in_words(tally)}"
 
 
 def left_in_words(tally: Tally) -> str:

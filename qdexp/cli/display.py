@@ -29,11 +29,23 @@ class PlainDisplay:
     def __init__(self, primary: str = "") -> None:
         self._tally = Tally(primary)
         self._last_line: dict[str, float] = {}
+        self._best = ""
 
     def on_plan(self, plan: Plan) -> None:
         """Prints the counts."""
         self._tally.plan(plan)
         _say(plan.summary())
+
+    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+        """Takes note of trials that a search goes on with; their starts are told."""
+        self._tally.plan(plan)
+        self._tally.num_ahead = num_ahead
+
+    def on_best(self, text: str) -> None:
+        """Prints what a search found so far, where that changed."""
+        if text != self._best:
+            self._best = text
+            _say(text)
 
     def on_preparation(self, what: str) -> None:
         """Prints what is made."""
@@ -71,6 +83,7 @@ class LiveDisplay:
         self._tally = Tally(primary)
         self._console = console
         self._note = ""
+        self._best = ""
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=2)
 
     def __enter__(self) -> Self:
@@ -92,6 +105,15 @@ class LiveDisplay:
         """Shows the counts."""
         self._tally.plan(plan)
         self._console.print(plan.summary(), highlight=False)
+
+    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+        """Adds the trials that a search goes on with."""
+        self._tally.plan(plan)
+        self._tally.num_ahead = num_ahead
+
+    def on_best(self, text: str) -> None:
+        """Shows what a search found so far."""
+        self._best = text
 
     def on_preparation(self, what: str) -> None:
         """Shows what is made."""
@@ -117,6 +139,8 @@ class LiveDisplay:
         parts: list[RenderableType] = []
         if self._tally.num_to_run:
             parts.append(Text(head_of(self._tally), overflow="ellipsis", no_wrap=True))
+        if self._best:
+            parts.append(Text(self._best, overflow="ellipsis", no_wrap=True))
         if self._note:
             parts.append(Text(self._note + " …", style="dim"))
         if self._tally.num_to_run:

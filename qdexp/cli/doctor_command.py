@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from qdexp.api.composition import NO_TRACKING, draw, refreshed
+from qdexp.api.searching import check_studies
 from qdexp.execution.doctor import Instruments
 from qdexp.execution.doctor import examine as examine_folder
 from qdexp.results.folders import runs_folder
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from qdexp.execution.ports import Checked, Mirror
 
 
-def examine(*, runs: Path | None, tracking_uri: str | None, as_json: bool) -> int:
+def examine(
+    *, runs: Path | None, tracking_uri: str | None, study_storage: str | None, as_json: bool
+) -> int:
     """Looks, mends, says what it mended; returns the exit code.
 
     Raises:
-        RequestError: The tracking URI is wrong.
+        RequestError: The tracking URI or that of the studies is wrong.
         LedgerInUseError: A driver is running.
         LedgerError: The ledger cannot be read or written.
     """
@@ -35,7 +38,7 @@ def examine(*, runs: Path | None, tracking_uri: str | None, as_json: bool) -> in
             draw=draw,
             report=lambda name: refreshed(name, folder),
         )
-        found = examine_folder(folder, instruments)
+        found = examine_folder(folder, instruments) + check_studies(folder, study_storage)
     _show(found, folder, as_json=as_json)
     return 1 if found.unmended else 0
 

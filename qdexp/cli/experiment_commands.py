@@ -14,6 +14,7 @@ from qdexp.cli.run_arguments import (
     NoReport,
     NoTracking,
     Storage,
+    StudyStorage,
 )
 
 
@@ -199,11 +200,19 @@ def ui(
     raise typer.Exit(code)
 
 
-def doctor(runs: Runs = None, tracking_uri: TrackingUri = None, json: Json = False) -> None:
-    """Compare the ledger with MLflow and the disk, and mend what differs.
+def doctor(
+    runs: Runs = None,
+    tracking_uri: TrackingUri = None,
+    study_storage: StudyStorage = None,
+    json: Json = False,
+) -> None:
+    """Compare the ledger with MLflow, Optuna's studies and the disk, and mend what differs.
 
     Exit code 0: all is well, or mended; 1: something could not be mended.
     """
     from qdexp.cli import doctor_command
 
-    raise typer.Exit(doctor_command.examine(runs=runs, tracking_uri=tracking_uri, as_json=json))
+    code = doctor_command.examine(
+        runs=runs, tracking_uri=tracking_uri, study_storage=study_storage, as_json=json
+    )
+    raise typer.Exit(code)

@@ -48,6 +48,11 @@ def _lines(done: Imported) -> Iterator[str]:
             f"{name}: its spec here stays, and asks for fewer trials than came: run a spec that "
             "asks for them, and they count"
         )
+    for name in merged.keeping_their_history:
+        yield (
+            f"{name}: the search suggested other configurations here than there: ours go on, and "
+            "what theirs measured is found by a search of another name"
+        )
     for each in merged.disagreements:
         yield from _disagreement(each)
 

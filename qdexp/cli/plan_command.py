@@ -29,6 +29,11 @@ def show_plan(request: Request, *, as_json: bool, with_probe: bool = False) -> N
         RequestError: The request was wrong.
         LedgerError: The ledger cannot be read.
     """
+    if request.asks_for_search():
+        from qdexp.cli.search_plan import show_search_plan
+
+        show_search_plan(request, as_json=as_json, with_probe=with_probe)
+        return
     found = outlook(request, audience(), with_probe=with_probe)
     if as_json:
         typer.echo(canonical_json(_as_json(found) | {"design": design_json(found.spec)}))

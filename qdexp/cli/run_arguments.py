@@ -27,3 +27,11 @@ Env = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME[=VALUE]", help="A variable for the cluster's workers."),
 ]
+StudyStorage = Annotated[
+    str | None,
+    typer.Option(
+        "--study-storage",
+        metavar="URL",
+        help="Where Optuna's studies are mirrored [default: optuna.sqlite in the runs folder].",
+    ),
+]

@@ -1,10 +1,10 @@
-"""The commands about what follows from a search."""
+"""The commands about searches, and what follows from them."""
 
 from typing import Annotated
 
 import typer
 
-from qdexp.cli.arguments import Runs, Settings, TrackingUri
+from qdexp.cli.arguments import Runs, Seeds, Settings, SpecFile, TrackingUri
 from qdexp.cli.run_arguments import (
     Address,
     Env,
@@ -13,6 +13,7 @@ from qdexp.cli.run_arguments import (
     NoReport,
     NoTracking,
     Storage,
+    StudyStorage,
 )
 
 _Subject = Annotated[
@@ -32,6 +33,49 @@ _Racing = Annotated[
 _LeaveOneOut = Annotated[
     bool, typer.Option("--leave-one-out", help="Also leave each change out of the winner.")
 ]
+
+
+def search(
+    spec: SpecFile,
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="Trials in all, over the spec's budget.")
+    ] = None,
+    settings: Settings = None,
+    seeds: Seeds = None,
+    executor: Executor = "ray",
+    runs: Runs = None,
+    keep_going: KeepGoing = False,
+    no_report: NoReport = False,
+    no_tracking: NoTracking = False,
+    tracking_uri: TrackingUri = None,
+    study_storage: StudyStorage = None,
+    address: Address = None,
+    storage: Storage = None,
+    env: Env = None,
+) -> None:
+    """Search a space for the best configuration, check it on fresh seeds, then report.
+
+    What is finished is never run again; what was interrupted goes on.
+    """
+    from qdexp.api.composition import NO_TRACKING, RunOptions
+    from qdexp.api.request import Request
+    from qdexp.backends.place import Place
+    from qdexp.cli import search_command
+
+    request = Request(
+        spec=spec,
+        settings=tuple(settings or ()),
+        num_seeds=seeds,
+        runs=runs,
+        num_trials=trials,
+    )
+    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
+    uri = NO_TRACKING if no_tracking else tracking_uri
+    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    code = search_command.search(
+        request, options, study_storage=study_storage, with_report=not no_report
+    )
+    raise typer.Exit(code)
 
 
 def ablate(

@@ -31,6 +31,7 @@ def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
     for each in found:
         typer.echo(
             f"{each.name}: {len(each.trials)} trials: {_counts_in_words(each)}{_looks(each)}"
+            + (f"; {each.best}" if each.best else "")
         )
     if name:
         header = ("trial", "outcome", "condition", "seed", "step", "reason")
@@ -96,6 +97,7 @@ def _as_json(experiment: ExperimentStatus) -> dict[str, Any]:
         "looks": {"schedule": list(experiment.looks), "num_seeds": experiment.num_seeds}
         if experiment.looks
         else None,
+        "best": experiment.best or None,
         "trials": [_trial_as_json(trial) for trial in experiment.trials],
     }
 

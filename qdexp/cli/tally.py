@@ -101,6 +101,7 @@ class Tally:
         self.running: dict[str, Running] = {}
         self.ended: Counter[str] = Counter()
         self.num_to_run = 0
+        self.num_ahead = 0
 
     def plan(self, plan: Plan) -> None:
         """Takes note of what is to run; of a later plan, of what it has beside an earlier one."""
@@ -183,7 +184,7 @@ class Tally:
             return None
         now = self._clock()
         left = sum(max(0.0, whole - (now - each.started)) for each in self.running.values())
-        waiting = self.num_to_run - self.num_ended - len(self.running)
+        waiting = self.num_to_run + self.num_ahead - self.num_ended - len(self.running)
         return (left + waiting * whole) / max(1, len(self.running), self.most_at_once)
 
     def _seconds_of_a_trial(self) -> float | None:

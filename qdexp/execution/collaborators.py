@@ -19,6 +19,14 @@ class Display(Listener, Protocol):
         """The plan is known; nothing runs yet."""
         ...
 
+    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+        """A search goes on with more trials; `num_ahead` others may follow these."""
+        ...
+
+    def on_best(self, text: str) -> None:
+        """What a search found so far, in words."""
+        ...
+
     def on_preparation(self, what: str) -> None:
         """Something that takes a while begins, such as making latents."""
         ...

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from qdexp.config.own_configuration import OwnConfiguration
-from qdexp.errors import SameErrorError
+from qdexp.errors import RequestError, SameErrorError
 from qdexp.execution.assigner import Assigner
 from qdexp.execution.collaborators import Collaborators
+from qdexp.execution.latents import Latents
 from qdexp.execution.mirroring import entry_of
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Reported
@@ -17,13 +16,10 @@ from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
-from qdexp.results.folders import cache_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.overview import standings
 from qdexp.results.recorder import Recorder
-
-if TYPE_CHECKING:
-    from qdexp.config.data_config import DataConfig
+from qdexp.results.suggestions import is_search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +52,7 @@ def conduct(
         LedgerError: The ledger cannot be written.
     """
     with Ledger(runs) as ledger:  # what is wrong is refused before anything is written
+        _refuse_search(spec, ledger)
         if plan_of(spec, ledger, outside.dataset, outside.judge).to_run:
             outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
@@ -83,6 +80,14 @@ def conduct(
             notes=tuple(scribe.notes),
             stopped=stopped,
             reported=reported,
+        )
+
+
+def _refuse_search(spec: Spec, ledger: Ledger) -> None:
+    if is_search(ledger, spec.name):
+        raise RequestError(
+            f"{spec.file}: expected a name that no search has, found '{spec.name}', which is one "
+            "in this ledger: give the experiment another name"
         )
 
 
@@ -124,20 +129,12 @@ class _Run:
         self._ledger = ledger
         self._scribe = scribe
         self._outside = outside
-        self._latents: dict[DataConfig, Path] = {}
-        self._assigner = Assigner(spec, ledger, self._latents)
+        self._latents = Latents(ledger.runs, outside)
+        self._assigner = Assigner(spec, ledger, self._latents.folders)
 
     def prepare(self, plan: Plan) -> None:
-        """Makes the latents that the plan's trials need and that are not made yet."""
-        for planned in plan.to_run:
-            if isinstance(planned.trial.configuration, OwnConfiguration):
-                continue  # its data are its own
-            data = planned.trial.ours.data
-            if data not in self._latents:
-                what = f"{data.kind} latents by {data.autoencoder}"
-                self._outside.display.on_preparation(what)
-                cache = cache_folder(self._ledger.runs)
-                self._latents[data] = self._outside.dataset.prepare(data, cache)
+        """Makes the latents that the plan's trials need."""
+        self._latents.prepare(plan.to_run)
 
     def until_decided(self, plan: Plan, rounds: Rounds) -> tuple[Plan, str]:
         """Returns the last plan, and why the rest of it was cancelled, if it was."""

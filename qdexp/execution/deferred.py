@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
-from qdexp.execution.ports import Assignment, Executor, Listener
+from qdexp.execution.ports import Assignment, Listener
+from qdexp.execution.search_ports import Feed, SearchExecutor
 
 
 class DeferredExecutor:
@@ -13,7 +14,7 @@ class DeferredExecutor:
         make: Imports an engine and returns its executor.
     """
 
-    def __init__(self, make: Callable[[], Executor]) -> None:
+    def __init__(self, make: Callable[[], SearchExecutor]) -> None:
         self._make = make
 
     def check(self) -> None:
@@ -35,6 +36,21 @@ class DeferredExecutor:
         """
         self._executor.execute(assignments, listener, deadline)
 
+    def follow(
+        self,
+        feed: Feed,
+        listener: Listener,
+        deadline: float | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Runs what a feed gives.
+
+        Raises:
+            InterruptedRunError: A signal stopped it.
+            BudgetSpentError: The deadline came.
+        """
+        self._executor.follow(feed, listener, deadline, workers)
+
     @cached_property
-    def _executor(self) -> Executor:
+    def _executor(self) -> SearchExecutor:
         return self._make()

@@ -74,20 +74,34 @@ class Dispatch:
         Yields the assignments for workers, and a listener that takes a trial's files back before
         the other hears its outcome. What ends without an outcome is taken back at the end.
         """
-        for each in assignments:
-            mark = self._mark(each.trial.trial_id)
+        with self.sending(listener) as (send, returning):
+            yield [send(each) for each in assignments], returning
+
+    @contextmanager
+    def sending(
+        self, listener: Listener
+    ) -> Generator[tuple[Callable[[Assignment], Assignment], Listener]]:
+        """Has the files of trials in the storage from when each is sent; otherwise like `sent`.
+
+        Yields what sends a trial's files and returns the assignment for a worker, and the listener.
+        """
+        sent: dict[str, None] = {}
+
+        def send(assignment: Assignment) -> Assignment:
+            trial_id = assignment.trial.trial_id
+            mark = self._mark(trial_id)
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.write_text(self._uri)
-            hand_over(each, self._storage)
+            sent[trial_id] = None
+            hand_over(assignment, self._storage)
+            return replace(assignment, storage=self._uri)
+
         try:
-            yield (
-                [replace(each, storage=self._uri) for each in assignments],
-                _Returning(listener, self.take_back),
-            )
+            yield send, _Returning(listener, self.take_back)
         finally:
-            for each in assignments:
-                if self._mark(each.trial.trial_id).exists():
-                    self.take_back(each.trial.trial_id)
+            for trial_id in sent:
+                if self._mark(trial_id).exists():
+                    self.take_back(trial_id)
             with suppress(OSError):
                 (self._runs / MARKS).rmdir()  # which it is if it is empty
 

@@ -41,14 +41,31 @@ def plan_of(spec: Spec, ledger: Ledger, dataset: Dataset, judge: Judge = FIRST_L
         )
         for member in former_members(ledger, spec.name, ids)
     ]
+    plan = plan_of_trials(spec.name, asked, ledger, former)
+    return replace(plan, ahead=ahead_of(spec, asked))
+
+
+def plan_of_trials(
+    experiment: str,
+    asked: Sequence[tuple[Trial, Condition]],
+    ledger: Ledger,
+    former: Sequence[Former] = (),
+) -> Plan:
+    """Returns what a run of these trials would do now.
+
+    Args:
+        experiment: Who asks for them.
+        asked: The trials, each with its condition, teachers among them.
+        ledger: What is known of them.
+        former: What the experiment once asked for and does no more.
+    """
     known = _known([trial for trial, _ in asked], ledger)
     for trial, _ in asked:
         if trial.teacher and not known[trial.trial_id].is_final:
             identity = trial.teacher.trial_id
             known[identity] = _able_to_teach(trial.teacher, known[identity], ledger)
-    shared = other_experiments(ledger, spec.name, ids)
-    plan = make_plan(spec.name, asked, known, former, shared)
-    return replace(plan, ahead=ahead_of(spec, asked))
+    shared = other_experiments(ledger, experiment, [trial.trial_id for trial, _ in asked])
+    return make_plan(experiment, asked, known, former, shared)
 
 
 def asked_trials(
@@ -58,8 +75,12 @@ def asked_trials(
 
     Conditions of a seed share a teacher; one that is itself a condition comes once.
     """
-    fingerprints = [_fingerprint(each, dataset) for _, each in spec.grid.conditions]
-    asked = trials_wanted(spec, fingerprints, ledger, judge)
+    fingerprints = [fingerprint_of(each, dataset) for _, each in spec.grid.conditions]
+    return with_teachers(trials_wanted(spec, fingerprints, ledger, judge))
+
+
+def with_teachers(asked: list[tuple[Trial, Condition]]) -> list[tuple[Trial, Condition]]:
+    """Returns trials with those that they learn from, which have no condition, before them."""
     teachers = {trial.teacher.trial_id: trial.teacher for trial, _ in asked if trial.teacher}
     for trial, _ in asked:
         teachers.pop(trial.trial_id, None)
@@ -67,7 +88,8 @@ def asked_trials(
     return [(teacher, nothing) for teacher in teachers.values()] + asked
 
 
-def _fingerprint(configuration: Settings, dataset: Dataset) -> str:
+def fingerprint_of(configuration: Settings, dataset: Dataset) -> str:
+    """Returns what a trial's id has of the data behind its configuration."""
     if isinstance(configuration, OwnConfiguration):
         return configuration.data_fingerprint
     assert isinstance(configuration, Configuration)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
-from qdexp.errors import SameErrorError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.limits import check_deadline
 from qdexp.execution.ports import Assignment
+from qdexp.execution.same_errors import SameErrors
 from qdexp.execution.scribe import Scribe
 from qdexp.experiment.spec import Spec
 from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress
@@ -19,13 +19,23 @@ from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress
 TRANSIENT: frozenset[FailureKind] = frozenset({"worker_lost", "out_of_memory"})
 """Failures that may pass by themselves."""
 
-NUM_SAME = 3
-"""So many first trials that fail in the same way stop an experiment."""
-
 
 def back_off_seconds(attempt: int) -> float:
     """Returns how long to wait before attempt 2, 3, ...: 5 s, then four times as long each time."""
     return min(300.0, 5.0 * 4.0 ** min(attempt - 2, 10))
+
+
+def is_transient(outcome: Outcome) -> bool:
+    """Tells whether an attempt ended in what may pass by itself."""
+    return outcome.failure is not None and outcome.failure.kind in TRANSIENT
+
+
+def after_attempts(outcome: Outcome, number: int) -> Outcome:
+    """Returns the outcome of a trial that is not tried again; it says after how many attempts."""
+    if number == 1 or outcome.failure is None:
+        return outcome
+    reason = f"{outcome.failure.reason} (attempt {number} of {number})"
+    return replace(outcome, failure=replace(outcome.failure, reason=reason))
 
 
 class Rounds:
@@ -46,10 +56,9 @@ class Rounds:
         self._deadline = None if budget is None else outside.clock() + budget
         self._scribe = scribe
         self._outside = outside
-        self._keep_going = keep_going
+        self._same = SameErrors(keep_going=keep_going)
         self._attempt = 1
         self._held: dict[str, Outcome] = {}
-        self._first: list[str] = []
         self._steps: dict[str, int] = {}
         self._ended: set[str] = set()
 
@@ -109,16 +118,13 @@ class Rounds:
         Raises:
             SameErrorError: It failed as all the others did, and is the last of the first.
         """
-        failure = outcome.failure
-        if failure and failure.kind in TRANSIENT:
+        if is_transient(outcome):
             if self._attempt <= self._retries:
                 self._held[outcome.trial_id] = outcome
                 return
-            if self._attempt > 1:
-                reason = f"{failure.reason} (attempt {self._attempt} of {self._attempt})"
-                outcome = replace(outcome, failure=replace(failure, reason=reason))
+            outcome = after_attempts(outcome, self._attempt)
         self._end(outcome)
-        self._stop_at_the_same(outcome)
+        self._same.hear(outcome)
 
     def _end(self, outcome: Outcome) -> None:
         self._ended.add(outcome.trial_id)
@@ -138,24 +144,3 @@ class Rounds:
             "whose worker was lost or ran out of memory"
         )
         self._outside.pause(seconds)
-
-    def _stop_at_the_same(self, outcome: Outcome) -> None:
-        if self._keep_going or len(self._first) >= NUM_SAME:
-            return
-        self._first.append(_error(outcome))
-        error = self._first[0]
-        if error and self._first == [error] * NUM_SAME:
-            raise SameErrorError(
-                f"stopped, since the first {NUM_SAME} trials all failed with the same error, "
-                f"{error}; mend it and give the same command again, or go on all the same with "
-                "--keep-going"
-            )
-
-
-def _error(outcome: Outcome) -> str:
-    """Returns how a trial failed, equal for equal failures of different trials, or nothing."""
-    if outcome.status != "failed" or outcome.failure is None:
-        return ""
-    first_line = outcome.failure.reason.partition("\n")[0]
-    reason = first_line.replace(outcome.trial_id, "its trial")
-    return f"{outcome.failure.kind}: {reason}" if outcome.failure.kind else reason

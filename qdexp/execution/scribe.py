@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qdexp.execution.beacon import Beacon
 from qdexp.execution.collaborators import Collaborators
@@ -13,6 +14,9 @@ from qdexp.experiment.plan import Plan
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome, Progress
 from qdexp.results.recorder import Recorder
+
+if TYPE_CHECKING:
+    from qdexp.experiment.trial import Condition
 
 
 class Scribe:
@@ -28,13 +32,23 @@ class Scribe:
         self._beacon = Beacon(ledger.runs)
         self.num_outcomes = 0
         self.notes: list[str] = []
+        self._conditions: dict[str, Condition] = {}
+        self._origins: dict[str, str | None] = {}
+        self._to_run: set[str] = set()
         self.follow(plan)
 
     def follow(self, plan: Plan) -> None:
         """Goes on with a plan of the same experiment, which asks for more."""
-        self._conditions = {each.trial.trial_id: each.condition for each in plan.trials}
-        self._origins = {each.trial.trial_id: each.origin for each in plan.trials}
-        self._to_run = {each.trial.trial_id for each in plan.to_run}
+        self._conditions = {}
+        self._origins = {}
+        self._to_run = set()
+        self.add(plan)
+
+    def add(self, plan: Plan) -> None:
+        """Goes on with what a plan asks for beside what was asked for before."""
+        self._conditions |= {each.trial.trial_id: each.condition for each in plan.trials}
+        self._origins |= {each.trial.trial_id: each.origin for each in plan.trials}
+        self._to_run |= {each.trial.trial_id for each in plan.to_run}
 
     def on_start(self, trial_id: str) -> None:
         """An attempt began: the ledger first."""
@@ -74,6 +88,7 @@ class Scribe:
             if record.trial_id in self._to_run:
                 continue
             assert record.outcome is not None
+            self._conditions.setdefault(record.trial_id, record.condition)
             self._mirror_start(record.trial_id)
             self._mirror_end(whole(record.outcome, self._ledger))
 

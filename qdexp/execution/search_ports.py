@@ -52,13 +52,11 @@ class StudyMirror(Protocol):
 class Feed(Protocol):
     """Gives trials one by one, and may end them early: what a search is to an executor."""
 
-    @property
-    def is_done(self) -> bool:
-        """Tells whether nothing comes any more, however what still runs ends."""
-        ...
-
     def take(self) -> Assignment | None:
-        """Returns what to run next, or None if there is nothing before a running trial ends."""
+        """Returns what to run next, or None if there is nothing before a running trial ends.
+
+        Where none runs, None means that nothing comes any more.
+        """
         ...
 
     def pruned(self, trial_id: str) -> Outcome | None:
@@ -79,7 +77,7 @@ class SearchExecutor(Executor, Protocol):
         deadline: float | None = None,
         workers: int | None = None,
     ) -> None:
-        """Runs what `feed` gives until it is done; otherwise like `execute`.
+        """Runs what `feed` gives until it gives nothing more; otherwise like `execute`.
 
         Args:
             feed: Asked whenever a worker is free; calls to it and to `listener` never overlap.

@@ -10,6 +10,12 @@ class SilentDisplay:
     def on_plan(self, plan: Plan) -> None:
         """The plan is known."""
 
+    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+        """A search goes on."""
+
+    def on_best(self, text: str) -> None:
+        """A search found something."""
+
     def on_preparation(self, what: str) -> None:
         """Something that takes a while begins."""
 

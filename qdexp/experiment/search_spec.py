@@ -132,6 +132,11 @@ class SearchSpec:
         return configuration
 
     @property
+    def directions(self) -> tuple[tuple[str, Direction], ...]:
+        """The metrics that are optimised, each with its direction."""
+        return tuple((each.metric, each.direction) for each in self.objectives)
+
+    @property
     def most_configurations(self) -> int:
         """How many configurations its budget of trials is for."""
         return self.budget.trials // len(self.spec.seeds)

@@ -53,6 +53,10 @@ _OF_EXPERIMENT = {
     "specs": "SELECT NULL, experiment, recorded_at, file, text, definition FROM specs"
     " WHERE experiment = ? ORDER BY spec_id",
     "members": "SELECT * FROM members WHERE experiment = ? ORDER BY trial_id",
+    "suggestions": "SELECT * FROM suggestions WHERE search = ? ORDER BY number",
+    "tellings": "SELECT * FROM tellings WHERE search = ? ORDER BY number",
+    "rungs": "SELECT * FROM rungs WHERE search = ? ORDER BY trial_id, step",
+    "spent": "SELECT * FROM spent WHERE search = ? ORDER BY rowid",
 }
 
 

@@ -19,6 +19,7 @@ from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import FINAL, Failure, Outcome
 from qdexp.results.packed import outcome_from_packed
 from qdexp.results.records import Row, SpecRecord
+from qdexp.results.suggestions import OF_SEARCHES, suggestions_of
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -149,6 +150,26 @@ class ForeignLedger:
             self._check_experiment(row[0])
             self._read(f"the condition of {row[1]}", lambda row=row: dict(json.loads(row[3])))
             yield row
+
+    def searches(self) -> list[str]:
+        """Returns the names of the searches that have suggestions."""
+        names = [name for (name,) in self.ledger.rows("SELECT DISTINCT search FROM suggestions")]
+        for name in names:
+            self._check_experiment(name)
+        return sorted(names)
+
+    def search_rows(self, search: str) -> dict[str, list[Row]]:
+        """Returns what a search has in each of its tables, as it is stored."""
+        self._read(f"the search {search}", lambda: suggestions_of(self.ledger, search))
+        found = {
+            table: self.ledger.rows(f"SELECT * FROM {table} WHERE search = ?", search)
+            for table in OF_SEARCHES
+        }
+        for table, columns in (("suggestions", 1), ("tellings", 1), ("rungs", 2), ("spent", 1)):
+            for row in found[table]:
+                numbers = [each for each in row[columns:] if not isinstance(each, str)]
+                self._read(f"{table} of {search}", lambda numbers=numbers: [*map(float, numbers)])
+        return found
 
     def starts(self) -> Iterator[Row]:
         """Yields trial, time and origin of every attempt."""

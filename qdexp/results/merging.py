@@ -15,6 +15,7 @@ from qdexp.results.comparison import Difference, disagreement
 from qdexp.results.foreign import ForeignLedger, OutcomeRow, outcome_rows
 from qdexp.results.invalidation import mark_invalid
 from qdexp.results.ledger import Ledger
+from qdexp.results.merging_searches import merge_searches
 from qdexp.results.packed import packed
 from qdexp.results.records import Row
 
@@ -49,6 +50,8 @@ class Merged:
         disagreements: Trials whose results differ.
         keeping_their_spec: Experiments known here by another spec, which stays; their other trials
             came as no longer asked for.
+        keeping_their_history: Searches whose suggestions here are others than there; ours stay, and
+            the trials of theirs came as no longer asked for.
         sharing_files: Trials whose files there are as good as ours.
     """
 
@@ -60,6 +63,7 @@ class Merged:
     num_invalidated: int = 0
     disagreements: list[Disagreement] = field(default_factory=list[Disagreement])
     keeping_their_spec: list[str] = field(default_factory=list[str])
+    keeping_their_history: list[str] = field(default_factory=list[str])
     sharing_files: list[str] = field(default_factory=list[str])
 
 
@@ -83,6 +87,7 @@ def merge(
     merging = _Merging(write, ours, theirs, merged)
     trial_ids = merging.trials()
     merging.specs_and_members()
+    merged.keeping_their_history = merge_searches(write, theirs)
     merging.starts()
     for trial_id in trial_ids:
         merging.outcomes(trial_id)

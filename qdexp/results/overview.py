@@ -7,7 +7,7 @@ from typing import Any
 
 from qdexp.experiment.trial import Condition, Trial
 from qdexp.results.ledger import Ledger
-from qdexp.results.outcome import FINAL
+from qdexp.results.outcome import FINAL, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +159,16 @@ class CompletedTrial:
     step: int
     measurements: dict[str, float]
     provenance: dict[str, Any]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The same as an outcome."""
+        return Outcome(
+            trial_id=self.trial_id,
+            status="completed",
+            step=self.step,
+            measurements=self.measurements,
+        )
 
 
 def newest_completed(ledger: Ledger, limit: int) -> Iterator[CompletedTrial]:

@@ -155,6 +155,20 @@ class Recorder:
                 )
         return {"experiment": name, "spec": spec_identity(text, definition)}
 
+    def record_spec(self, spec: tuple[str, str, dict[str, Any]]) -> dict[str, Any]:
+        """Records what is asked, and leaves it to others which trials that takes.
+
+        Args:
+            spec: As in `record_plan`.
+
+        Returns:
+            As `record_plan`.
+        """
+        file, text, definition = spec
+        with self.transaction() as write:
+            _add_spec(write, file, text, definition)
+        return {"experiment": definition["name"], "spec": spec_identity(text, definition)}
+
     def record_start(
         self, trial_id: str, started_at: float, started_from: str | None = None
     ) -> None:

@@ -66,6 +66,13 @@ CREATE TABLE rungs (             -- what running trials reported where they may 
     value    REAL NOT NULL,
     PRIMARY KEY (search, trial_id, step)
 ) WITHOUT ROWID;
+CREATE TABLE spent (             -- how long trials of a search ran, bit by bit as they did
+    search      TEXT NOT NULL,
+    recorded_at REAL NOT NULL,
+    seconds     REAL NOT NULL,   -- in which at least one of them ran
+    gpu_seconds REAL NOT NULL    -- of all of them times the GPUs of each
+);
+CREATE INDEX spent_on ON spent (search);
 """
 
 TABLES = (

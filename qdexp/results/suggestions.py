@@ -16,6 +16,9 @@ from qdexp.results.ledger import Ledger
 Origin = Literal["baseline", "enqueued", "sampler", "ledger"]
 """Where a suggestion came from; `ledger`: its results were there before the search began."""
 
+OF_SEARCHES = ("suggestions", "tellings", "rungs", "spent")
+"""The tables that belong to searches, each with the search in its first column."""
+
 Ending = Literal["complete", "pruned", "failed"]
 
 
@@ -72,8 +75,12 @@ class SuggestionRecord:
 
 def add_suggestion(
     write: sqlite3.Connection, search: str, suggestion: Suggestion, trials: Sequence[Trial]
-) -> None:
-    """Adds a suggestion, its trials, and them to the search's members, in an open transaction."""
+) -> float:
+    """Adds a suggestion, its trials, and them to the search's members, in an open transaction.
+
+    Returns:
+        When it was suggested, in seconds since 1970.
+    """
     content = {
         "values": dict(suggestion.values),
         "origin": suggestion.origin,
@@ -85,14 +92,30 @@ def add_suggestion(
     write.execute("INSERT INTO suggestions VALUES (?, ?, ?, ?)", row)
     condition = json.dumps(dict(suggestion.values))
     for index, trial in enumerate(trials):
-        write.execute(
-            "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)",
-            (trial.trial_id, trial.trajectory_id, trial.to_json(), now, trial.revision),
-        )
-        write.execute(
-            "INSERT INTO members VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET asked_for = 1",
-            (search, trial.trial_id, suggestion.number * len(trials) + index, condition),
-        )
+        position = suggestion.number * len(trials) + index
+        _add_member(write, search, trial, position, condition)
+    return now
+
+
+def add_teacher(write: sqlite3.Connection, search: str, number: int, teacher: Trial) -> None:
+    """Adds to the search's members what trials of a suggestion learn from, unless it is one."""
+    known = "SELECT 1 FROM members WHERE experiment = ? AND trial_id = ?"
+    if write.execute(known, (search, teacher.trial_id)).fetchone() is None:
+        _add_member(write, search, teacher, number, "{}")
+
+
+def _add_member(
+    write: sqlite3.Connection, search: str, trial: Trial, position: int, condition: str
+) -> None:
+    write.execute(
+        "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?)",
+        (trial.trial_id, trial.trajectory_id, trial.to_json(), time.time(), trial.revision),
+    )
+    write.execute(
+        "INSERT INTO members VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET"
+        " position = excluded.position, condition = excluded.condition, asked_for = 1",
+        (search, trial.trial_id, position, condition),
+    )
 
 
 def add_telling(write: sqlite3.Connection, search: str, number: int, told: Told) -> None:
@@ -112,6 +135,44 @@ def add_rung(
     write.execute(
         "INSERT OR IGNORE INTO rungs VALUES (?, ?, ?, ?)", (search, trial_id, step, value)
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSpent:
+    """How long the trials of a search ran, over all its runs.
+
+    Args:
+        seconds: In which at least one of them ran.
+        gpu_seconds: Of all of them, times the GPUs of each.
+    """
+
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+
+    def __add__(self, other: "TimeSpent") -> "TimeSpent":
+        return TimeSpent(
+            seconds=self.seconds + other.seconds, gpu_seconds=self.gpu_seconds + other.gpu_seconds
+        )
+
+
+def add_time_spent(write: sqlite3.Connection, search: str, more: TimeSpent) -> None:
+    """Adds how long trials of a search ran since the last time, in an open transaction."""
+    row = (search, time.time(), more.seconds, more.gpu_seconds)
+    write.execute("INSERT INTO spent VALUES (?, ?, ?, ?)", row)
+
+
+def time_spent(ledger: Ledger, search: str) -> TimeSpent:
+    """Returns how long the trials of a search ran; what a kill came before is not known."""
+    query = "SELECT total(seconds), total(gpu_seconds) FROM spent WHERE search = ?"
+    ((seconds, gpu_seconds),) = ledger.rows(query, search)
+    return TimeSpent(seconds=seconds, gpu_seconds=gpu_seconds)
+
+
+def is_search(ledger: Ledger, name: str) -> bool:
+    """Tells whether an experiment of that name is a search."""
+    query = "SELECT definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC LIMIT 1"
+    rows = ledger.rows(query, name)
+    return bool(rows) and "search" in json.loads(rows[0][0])
 
 
 def suggestions_of(ledger: Ledger, search: str) -> list[SuggestionRecord]:

@@ -92,3 +92,53 @@ class NeedyConfig(pydantic.BaseModel):
 )
 def needy(trial: qdexp.OwnTrial[NeedyConfig], _workspace: qdexp.Workspace) -> qdexp.Reports:
     yield trial.completed(step=0, measurements={"error": trial.configuration.count})
+
+
+class HillConfig(pydantic.BaseModel):
+    x: float = 0.5
+    y: float = 0.5
+    depth: int = 1
+    steps: int = 4
+    spoilt: Literal["no", "nan", "raises", "diverges", "hangs", "dies"] = "no"
+
+
+@qdexp.trainable(
+    configuration=HillConfig,
+    metrics=[
+        qdexp.Metric(name="error", direction="lower"),
+        qdexp.Metric(name="cost", direction="lower"),
+    ],
+    revision=1,
+    num_steps=lambda config: config.steps,
+)
+def hill(trial: qdexp.OwnTrial[HillConfig], workspace: qdexp.Workspace) -> qdexp.Reports:
+    """Walks down to (0.3, 0.7), for a search; what is spoilt ends in the way of its name.
+
+    It dies once, and goes on from its checkpoint; in its folder is a line for every attempt.
+    """
+    config = trial.configuration
+    error = (config.x - 0.3) ** 2 + (config.y - 0.7) ** 2 + trial.seed / 1000
+    found = workspace.latest_checkpoint()
+    with (workspace.folder / "attempts").open("a") as file:
+        file.write("one\n")
+    step = found[0] if found else 0
+    try:
+        while step < config.steps:
+            step += 1
+            if config.spoilt not in ("raises", "diverges"):  # which come at step 1, always
+                workspace.save_checkpoint(step, b"")
+            yield qdexp.Progress(
+                step=step, num_steps=config.steps, measurements={"error": error + 1 / step}
+            )
+            if config.spoilt == "raises":
+                raise ValueError("the hill broke")
+            if config.spoilt == "diverges":
+                raise qdexp.DivergedError(step=step, what="error is nan")
+            if config.spoilt == "dies" and not found:
+                os.kill(os.getpid(), signal.SIGKILL)
+            while config.spoilt == "hangs":
+                sum(range(100_000))
+        error = float("nan") if config.spoilt == "nan" else error
+        yield trial.completed(step=step, measurements={"error": error, "cost": config.x})
+    finally:
+        (workspace.folder / "was_closed").touch()

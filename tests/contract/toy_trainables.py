@@ -193,6 +193,12 @@ def never_ends(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcom
         (workspace.folder / "was_closed").touch()
 
 
+def says_who_it_is(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
+    """Reports for ever, from a process whose number it writes down."""
+    (workspace.folder / "pid").write_text(str(os.getpid()))
+    yield from never_ends(trial, workspace)
+
+
 def speaks(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
     print("on stdout, in Python")  # noqa: T201
     sys.stderr.write("on stderr, in Python\n")

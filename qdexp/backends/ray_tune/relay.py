@@ -26,7 +26,8 @@ class Relay(tune.Callback):
         self._stop = stop
         self._deadline = deadline
         self._pulse = Pulse()
-        self._ended: set[str] = set()
+        self._ended: set[str] = set()  # Tune's ids: a trial may run again
+        self._heard: dict[str, int] = {}
         self._started: dict[str, tuple[float, int | None]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -48,19 +49,27 @@ class Relay(tune.Callback):
 
     def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_info: object) -> None:
         """A worker handed over what its trial reported."""
-        trial_id = trial_id_of(trial)
+        self.hear(trial, result)
+
+    def hear(self, trial: TuneTrial, result: dict[str, Any]) -> None:
+        """Tells what a worker handed over, once, whoever hears of it first."""
+        iteration = result["training_iteration"]
+        if self._heard.get(trial.trial_id) == iteration:
+            return
+        self._heard[trial.trial_id] = iteration
         for progress in result["progress"]:
-            self._listener.on_progress(trial_id, Progress(**progress))
+            self._listener.on_progress(trial_id_of(trial), Progress(**progress))
         if "outcome" in result:
-            self._end(Outcome.from_json(result["outcome"]))
+            self.end(trial, Outcome.from_json(result["outcome"]))
 
     def on_trial_error(self, trial: TuneTrial, **_info: object) -> None:
         """A worker died, unless its trial had ended and it was meant to."""
-        if trial_id_of(trial) not in self._ended:
-            self._end(self._lost(trial))
+        if trial.trial_id not in self._ended:
+            self.end(trial, self._lost(trial))
 
-    def _end(self, outcome: Outcome) -> None:
-        self._ended.add(outcome.trial_id)
+    def end(self, trial: TuneTrial, outcome: Outcome) -> None:
+        """Tells how a trial ended."""
+        self._ended.add(trial.trial_id)
         self._listener.on_outcome(outcome)
 
     def _lost(self, trial: TuneTrial) -> Outcome:

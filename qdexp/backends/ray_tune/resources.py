@@ -60,6 +60,16 @@ def placement_of(
     return tune.PlacementGroupFactory([{}, *[dict(bundle) for _ in range(resources.processes)]])
 
 
+def num_fitting(placement: tune.PlacementGroupFactory) -> int:
+    """Returns how many trials of a placement the cluster has room for at once, at least one."""
+    bundle = placement.bundles[-1]
+    fitting = 0
+    for node in (each for each in ray.nodes() if each["Alive"]):
+        here = Machine(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0))
+        fitting += here.num_fitting(bundle.get("CPU", 1), bundle.get("GPU", 0))
+    return max(1, fitting // len(placement.bundles))
+
+
 def gpu_share(peaks: Sequence[float | None], gpu_bytes: float | None) -> float:
     """Returns which part of a GPU a trial gets: 1, or 1/k where k of them certainly fit.
 

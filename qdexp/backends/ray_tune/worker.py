@@ -68,9 +68,13 @@ class Worker(tune.Trainable):
         # unless it raises, and kills the next trial where reset_config refuses.
         raise RuntimeError("this worker is not used again")
 
-    def cleanup(self) -> None:
-        """Closes the trial at a safe point."""
+    def close_trial(self) -> None:
+        """Closes the trial at a safe point; the process can take up another one."""
         self._reports.close()
         self._watchdog.call_off()
+
+    def cleanup(self) -> None:
+        """Closes the trial at a safe point."""
+        self.close_trial()
         if self._group:
             self._group.end()

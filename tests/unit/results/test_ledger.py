@@ -195,7 +195,7 @@ def test_ledger_of_another_version_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / schema.LEDGER_FILE)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(LedgerError, match="expected ledger version 2 or older, found 99"):
+    with pytest.raises(LedgerError, match="expected ledger version 3 or older, found 99"):
         Ledger(tmp_path)
 
 

@@ -1,0 +1,206 @@
+"""Searches from Python: what `qdexp search` does, as a function that returns data."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qdexp.api.composition import (
+    NO_TRACKING,
+    Audience,
+    RunOptions,
+    nobody,
+    refreshed,
+    workshop,
+)
+from qdexp.api.request import Request, SpecSource
+from qdexp.errors import RequestError
+from qdexp.results.ledger import Ledger
+from qdexp.results.suggestions import is_search, suggestions_of
+
+if TYPE_CHECKING:
+    from qdexp.api.confirming import Confirmed
+    from qdexp.backends.place import ExecutorName, Place
+    from qdexp.execution.ports import Checked, Reported
+    from qdexp.execution.search import Searched
+    from qdexp.experiment.search_spec import SearchSpec
+    from qdexp.results.suggestions import SuggestionRecord
+
+STUDIES = "optuna.sqlite"
+"""The runs folder's own database of studies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What `search` did.
+
+    Args:
+        search: The search's name.
+        num_run: Outcomes that this call recorded, those of the confirmation not counted.
+        num_incomplete: Suggestions that failed, or have not ended.
+        notes: What could not be mirrored or drawn, in words.
+        report: Where the report is and what it says, or None if none was asked for.
+        why_ended: What ended it, in words, or what stopped it.
+        suggestions: All that it suggested so far, in order.
+        confirmed: The check of its best on fresh seeds, or None if none was asked for or possible.
+    """
+
+    search: str
+    num_run: int
+    num_incomplete: int
+    notes: tuple[str, ...]
+    report: "Reported | None"
+    why_ended: str
+    suggestions: "tuple[SuggestionRecord, ...]"
+    confirmed: "Confirmed | None"
+
+
+def search(
+    spec: SpecSource,
+    *,
+    set: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    trials: int | None = None,
+    executor: "ExecutorName" = "ray",
+    place: "Place | None" = None,
+    runs: Path | str | None = None,
+    report: bool = True,
+    tracking: bool | str = True,
+    study_storage: str | None = None,
+    keep_going: bool = False,
+) -> SearchResult:
+    """Searches until the budget is spent, confirms the best if the spec says so, and reports.
+
+    Args:
+        spec: The path of a YAML file, or its content as a dict.
+        set: Fields to set in the baseline, over the spec's `set`.
+        seeds: Number of seeds of each configuration instead of the spec's.
+        trials: The budget in trials instead of the spec's; a larger one continues the search.
+        executor: `ray`: in parallel; `inline`: in this process.
+        place: Where trials go, a running cluster for instance; over `executor`.
+        runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
+        report: Whether to write the report.
+        tracking: Whether MLflow mirrors it, or the URI where; a later run that does catches up.
+        study_storage: Where Optuna's study is mirrored, as a URL of SQLAlchemy; ``optuna.sqlite``
+            in the runs folder unless given.
+        keep_going: Whether to go on where the first three trials fail with the same error.
+
+    Raises:
+        RequestError: The request was wrong; nothing was written.
+        InterruptedRunError: A signal stopped it; the same call goes on from there.
+        LedgerError: The ledger cannot be written.
+    """
+    from qdexp.backends.place import Place
+
+    request = Request(
+        spec=spec,
+        fields=set or {},
+        num_seeds=seeds,
+        runs=None if runs is None else Path(runs),
+        num_trials=trials,
+    )
+    asked, folder = request.read_search(), request.runs_folder
+    uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
+    place = place or Place(executor=executor)
+    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    done, confirmed = carry_out_search(
+        asked, folder, options, study_storage=study_storage, with_report=report
+    )
+    with Ledger(folder) as ledger:
+        suggestions = tuple(suggestions_of(ledger, asked.name))
+    return SearchResult(
+        search=asked.name,
+        num_run=done.num_run,
+        num_incomplete=done.num_incomplete,
+        notes=done.notes,
+        report=done.reported,
+        why_ended=done.stopped or done.why_ended,
+        suggestions=suggestions,
+        confirmed=confirmed,
+    )
+
+
+def carry_out_search(
+    asked: "SearchSpec",
+    runs: Path,
+    options: RunOptions,
+    *,
+    study_storage: str | None = None,
+    with_report: bool = True,
+    listening: Callable[[], AbstractContextManager[Audience]] = nobody,
+    interrupting: Callable[[], AbstractContextManager[None]] | None = None,
+) -> "tuple[Searched, Confirmed | None]":
+    """Searches, and then confirms what was found, if the spec asks for that.
+
+    The search's report is written again after the confirmation, which it shows.
+
+    Raises:
+        RequestError: The request was wrong; nothing was written.
+        InterruptedRunError: A signal stopped it; the same call goes on from there.
+        LedgerError: The ledger cannot be written.
+    """
+    from dataclasses import replace
+
+    from qdexp.api.confirming import confirm
+    from qdexp.backends.optuna_suggester import OptunaStudyMirror, suggester_for
+    from qdexp.execution.search import Tools
+    from qdexp.execution.search import search as search_all
+
+    report = partial(refreshed, asked.name, runs) if with_report else None
+    mirror = OptunaStudyMirror(_url_of(runs, study_storage), asked.definition())
+    lent = workshop(asked.spec, runs, options, listening=listening, interrupting=interrupting)
+    with lent as shop:
+        tools = Tools(
+            executor=shop.executor,
+            suggester=suggester_for(asked),
+            mirror=mirror,
+            keep_going=options.keep_going,
+        )
+        done = search_all(asked, runs, shop.outside(report), tools)
+    if asked.confirm is None or done.stopped:
+        return done, None
+    confirmed = confirm(
+        asked,
+        runs,
+        options,
+        with_report=with_report,
+        listening=listening,
+        interrupting=interrupting,
+    )
+    return replace(done, reported=report() if report and confirmed else done.reported), confirmed
+
+
+def check_studies(runs: Path, study_storage: str | None) -> "Checked":
+    """Makes the database of studies show what the ledger knows of every search."""
+    from qdexp.execution.ports import Checked
+
+    found = Checked()
+    with Ledger(runs) as ledger:
+        searches = [name for name in ledger.experiments() if is_search(ledger, name)]
+        if not searches:
+            return found
+        from qdexp.backends.optuna_suggester import OptunaStudyMirror
+
+        for name in searches:
+            definition = ledger.specs(name)[-1].definition
+            mirror = OptunaStudyMirror(_url_of(runs, study_storage), definition)
+            found += mirror.show(suggestions_of(ledger, name))
+    return found
+
+
+def _url_of(runs: Path, study_storage: str | None) -> str:
+    """Returns the URL of the database of studies.
+
+    Raises:
+        RequestError: It is none.
+    """
+    if study_storage is None:
+        return f"sqlite:///{runs / STUDIES}"
+    if "://" not in study_storage:
+        raise RequestError(
+            "--study-storage: expected a URL such as sqlite:///FILE or postgresql://HOST/NAME, "
+            f"found '{study_storage}'"
+        )
+    return study_storage

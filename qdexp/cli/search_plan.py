@@ -1,0 +1,109 @@
+"""`qdexp plan` of a search: what it found so far, what is open, and what its budget has left."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from qdexp.api.planning import SearchOutlook, search_outlook
+from qdexp.api.request import Request
+from qdexp.cli.run_command import audience
+from qdexp.cli.status_command import one_line
+from qdexp.cli.tables import aligned, wrapped
+from qdexp.errors import RequestError
+from qdexp.experiment.identity import canonical_json
+from qdexp.experiment.trial import condition_label
+from qdexp.results.best import best_in_words
+from qdexp.results.suggestions import SuggestionRecord
+
+
+def show_search_plan(request: Request, *, as_json: bool, with_probe: bool) -> None:
+    """Prints what `qdexp search` would do.
+
+    Raises:
+        RequestError: The request was wrong.
+        LedgerError: The ledger cannot be read.
+    """
+    if with_probe:
+        raise RequestError(
+            "--probe: expected the spec of an ablation beside it, found that of a search, whose "
+            "trials are not known beforehand"
+        )
+    found = search_outlook(request, audience())
+    if as_json:
+        typer.echo(canonical_json(_as_json(found)))
+        return
+    rows = [_row(each) for each in found.records]
+    if rows:
+        header = ("number", "from", "ended", "objectives", "values", "why")
+        typer.echo(f"{aligned(header, rows)}\n")
+    for line in _lines(found):
+        typer.echo(wrapped(line))
+
+
+def _row(record: SuggestionRecord) -> tuple[object, ...]:
+    suggestion, told = record.suggestion, record.told
+    values = ", ".join(f"{value:.6g}" for value in told.values) if told else ""
+    ended = told.ending if told else "open"
+    label = condition_label(suggestion.values)
+    why = one_line(told.reason) if told else "goes on"
+    return (suggestion.number, suggestion.origin, ended, values, label, why)
+
+
+def _lines(found: SearchOutlook) -> Iterator[str]:
+    spec, records = found.spec, found.records
+    parameters = len(spec.space.parameters)
+    yield (
+        f"a search by {spec.sampler.name} of {parameters} parameters, budget: {_budget(found)}, "
+        f"{len(spec.spec.seeds)} seed(s) of each configuration"
+    )
+    if records:
+        counts = Counter(each.told.ending if each.told else "open" for each in records)
+        said = ", ".join(f"{number} {ending}" for ending, number in counts.items())
+        yield f"{len(records)} configurations so far: {said}"
+        yield best_in_words(records, spec.directions)
+    if found.num_found:
+        yield f"{found.num_found} other configurations of its space are in the ledger: told first"
+    if found.why_spent and not found.num_open:
+        yield f"nothing to run: {found.why_spent} are spent; --trials says how many more"
+    else:
+        yield f"to run: {found.num_open} trials that are open, and up to {found.num_ahead} more"
+    if spec.confirm:
+        number = (spec.confirm.top + 1) * len(spec.confirm.seeds)
+        yield f"then the best {spec.confirm.top} on fresh seeds: at most {number} trials"
+
+
+def _budget(found: SearchOutlook) -> str:
+    budget, spent = found.spec.budget, found.spent
+    parts = [f"{budget.trials} trials"]
+    if budget.hours is not None:
+        parts.append(f"{budget.hours:g} hours ({spent.seconds / 3600:.3g} spent)")
+    if budget.gpu_hours is not None:
+        parts.append(f"{budget.gpu_hours:g} GPU-hours ({spent.gpu_seconds / 3600:.3g} spent)")
+    return ", ".join(parts)
+
+
+def _as_json(found: SearchOutlook) -> dict[str, Any]:
+    return {
+        "search": found.spec.name,
+        "budget": found.spec.definition()["search"]["budget"],
+        "hours_spent": found.spent.seconds / 3600,
+        "gpu_hours_spent": found.spent.gpu_seconds / 3600,
+        "why_spent": found.why_spent,
+        "num_found": found.num_found,
+        "num_open": found.num_open,
+        "num_ahead": found.num_ahead,
+        "suggestions": [
+            {
+                "number": each.suggestion.number,
+                "origin": each.suggestion.origin,
+                "values": dict(each.suggestion.values),
+                "trial_ids": list(each.trial_ids),
+                "ending": each.told.ending if each.told else None,
+                "objectives": list(each.told.values) if each.told else [],
+                "reason": each.told.reason if each.told else "",
+            }
+            for each in found.records
+        ],
+    }

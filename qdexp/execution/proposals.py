@@ -1,0 +1,73 @@
+"""What a search tries next: the baseline, what its spec asks for, then what is suggested."""
+
+from qdexp.errors import ConfigurationError
+from qdexp.execution.search_ports import Suggested, Suggester
+from qdexp.execution.spending import num_paid, why_spent
+from qdexp.execution.study import Candidates, Study
+from qdexp.experiment.search_spec import SearchSpec
+from qdexp.experiment.trial import Condition
+from qdexp.results.suggestions import Origin, SuggestionRecord, TimeSpent
+
+
+class Proposals:
+    """Makes a search's suggestions, one by one.
+
+    Args:
+        spec: The search.
+        study: What it knows; a suggestion is in the ledger before anybody hears of it.
+        candidates: The trials of its configurations.
+        suggester: Says where to look.
+    """
+
+    def __init__(
+        self, spec: SearchSpec, study: Study, candidates: Candidates, suggester: Suggester
+    ) -> None:
+        self._spec = spec
+        self._study = study
+        self._candidates = candidates
+        self._suggester = suggester
+        self.why_ended = ""
+
+    def next(self, spent: TimeSpent) -> SuggestionRecord | None:
+        """Adds a suggestion and returns it, or None and says in `why_ended` why there is none.
+
+        Args:
+            spent: How long trials of the search have run.
+        """
+        if not self.why_ended:
+            self.why_ended = why_spent(self._spec, self._study.records, spent)
+        if self.why_ended:
+            return None
+        found = self._found()
+        if found is None:
+            self.why_ended = "no other configuration of its space was found"
+            return None
+        origin, suggested = found
+        trials = self._candidates.trials(suggested.values)
+        return self._study.add(suggested.values, origin, trials, suggested.attributes)
+
+    @property
+    def num_ahead(self) -> int:
+        """Trials that the budget has room for beside those that are known."""
+        left = self._spec.most_configurations - num_paid(self._study.records)
+        return max(0, left) * len(self._spec.spec.seeds)
+
+    def _found(self) -> tuple[Origin, Suggested] | None:
+        records = self._study.records
+        if not records:
+            return "baseline", Suggested(values=self._spec.spec.baseline, attributes={})
+        for values in self._spec.enqueue:
+            if self._accepts(values):
+                return "enqueued", Suggested(values=values, attributes={})
+        suggested = self._suggester.suggest(records, self._accepts)
+        return suggested and ("sampler", suggested)
+
+    def _accepts(self, values: Condition) -> bool:
+        """Tells whether values go together and were not suggested before, under any name."""
+        if not self._spec.space.holds(self._candidates.fields(values)):
+            return False
+        try:
+            trials = self._candidates.trials(values)
+        except ConfigurationError:
+            return False
+        return trials[0].trial_id not in self._study.number_of

@@ -1,0 +1,57 @@
+"""A trial of a search while it runs: what it reported, for when the search ends it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from qdexp.experiment.plan import PlannedTrial
+from qdexp.results.outcome import Failure, Outcome, Progress, Series, Status
+
+Points = dict[str, list[tuple[int, float]]]
+
+
+@dataclass(kw_only=True)
+class Watched:
+    """An attempt that runs.
+
+    Args:
+        planned: The trial.
+        began: When, in monotonic seconds.
+        started_at: When, in seconds since 1970.
+        step: Steps that it reported.
+        points: What it reported in this attempt.
+        judged: The steps of pruning at which it was judged.
+        broken: Why it cannot be compared with others any more, or nothing.
+    """
+
+    planned: PlannedTrial
+    began: float
+    started_at: float = field(default_factory=time.time)
+    step: int = 0
+    points: Points = field(default_factory=Points)
+    judged: set[int] = field(default_factory=set[int])
+    broken: str = ""
+
+    def hear(self, progress: Progress) -> None:
+        """It reported."""
+        self.step = progress.step
+        for name, value in progress.measurements.items():
+            self.points.setdefault(name, []).append((progress.step, value))
+
+    def ended(self, status: Status, reason: str, clock: Callable[[], float]) -> Outcome:
+        """Returns the outcome of an attempt that the search ended."""
+        return Outcome(
+            trial_id=self.planned.trial.trial_id,
+            status=status,
+            step=self.step,
+            history={
+                name: Series(steps=tuple(s for s, _ in points), values=tuple(v for _, v in points))
+                for name, points in self.points.items()
+            },
+            failure=Failure(reason=reason, step=self.step),
+            provenance={
+                "started_at": self.started_at,
+                "finished_at": time.time(),
+                "seconds": clock() - self.began,
+            },
+        )
