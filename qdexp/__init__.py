@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from qdexp.api.ablate import ablate
-    from qdexp.api.experiments import plan, report, run, show, status
+    from qdexp.api.experiments import plan, report, run
+    from qdexp.api.known import show, status
     from qdexp.api.searching import search
     from qdexp.backends.place import Place
     from qdexp.config.metric import Metric
@@ -43,7 +44,8 @@ __all__ = [
 
 _HOMES = {
     "qdexp.api.ablate": ("ablate",),
-    "qdexp.api.experiments": ("plan", "report", "run", "show", "status"),
+    "qdexp.api.experiments": ("plan", "report", "run"),
+    "qdexp.api.known": ("show", "status"),
     "qdexp.api.searching": ("search",),
     "qdexp.backends.place": ("Place",),
     "qdexp.config.metric": ("Metric",),

@@ -149,7 +149,7 @@ class Workshop:
         audience: Audience,
     ) -> None:
         self.executor = executor
-        self._runs = runs
+        self.runs = runs
         self._tracking_uri = tracking_uri
         self._audience = audience
         self._say = audience.say  # where it is mirrored, once
@@ -159,10 +159,10 @@ class Workshop:
         from qdexp.execution.collaborators import Collaborators
         from qdexp.results.provenance import driver_provenance
 
-        tracker = tracker_of(self._runs, self._tracking_uri, self._say)
+        tracker = tracker_of(self.runs, self._tracking_uri, self._say)
         self._say = _nothing
         return Collaborators(
-            dataset=dataset_of(self._runs, self._audience),
+            dataset=dataset_of(self.runs, self._audience),
             executor=self.executor,
             tracker=tracker,
             display=self._audience.display,

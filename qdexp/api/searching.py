@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import is_search, suggestions_of
 
 if TYPE_CHECKING:
+    from qdexp.api.composition import Workshop
     from qdexp.api.confirming import Confirmed
     from qdexp.backends.place import ExecutorName, Place
     from qdexp.execution.ports import Checked, Reported
@@ -83,8 +84,7 @@ def search(
         runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
         report: Whether to write the report.
         tracking: Whether MLflow mirrors it, or the URI where; a later run that does catches up.
-        study_storage: Where Optuna's study is mirrored, as a URL of SQLAlchemy; ``optuna.sqlite``
-            in the runs folder unless given.
+        study_storage: URL of Optuna's study; ``optuna.sqlite`` in the runs folder unless given.
         keep_going: Whether to go on where the first three trials fail with the same error.
 
     Raises:
@@ -92,21 +92,33 @@ def search(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
+    request = Request(
+        spec=spec, fields=set or {}, num_seeds=seeds, runs=_path(runs), num_trials=trials
+    )
+    options = _options(place, executor, tracking, keep_going=keep_going)
+    return _searched(request, options, study_storage, with_report=report)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _options(
+    place: "Place | None", executor: "ExecutorName", tracking: bool | str, *, keep_going: bool
+) -> RunOptions:
     from qdexp.backends.place import Place
 
-    request = Request(
-        spec=spec,
-        fields=set or {},
-        num_seeds=seeds,
-        runs=None if runs is None else Path(runs),
-        num_trials=trials,
-    )
-    asked, folder = request.read_search(), request.runs_folder
     uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
     place = place or Place(executor=executor)
-    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    return RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+
+
+def _searched(
+    request: Request, options: RunOptions, study_storage: str | None, *, with_report: bool
+) -> SearchResult:
+    asked, folder = request.read_search(), request.runs_folder
     done, confirmed = carry_out_search(
-        asked, folder, options, study_storage=study_storage, with_report=report
+        asked, folder, options, study_storage=study_storage, with_report=with_report
     )
     with Ledger(folder) as ledger:
         suggestions = tuple(suggestions_of(ledger, asked.name))
@@ -141,24 +153,13 @@ def carry_out_search(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
-    from dataclasses import replace
-
     from qdexp.api.confirming import confirm
-    from qdexp.backends.optuna_suggester import OptunaStudyMirror, suggester_for
-    from qdexp.execution.search import Tools
-    from qdexp.execution.search import search as search_all
 
     report = partial(refreshed, asked.name, runs) if with_report else None
-    mirror = OptunaStudyMirror(_url_of(runs, study_storage), asked.definition())
-    lent = workshop(asked.spec, runs, options, listening=listening, interrupting=interrupting)
-    with lent as shop:
-        tools = Tools(
-            executor=shop.executor,
-            suggester=suggester_for(asked),
-            mirror=mirror,
-            keep_going=options.keep_going,
-        )
-        done = search_all(asked, runs, shop.outside(report), tools)
+    with workshop(
+        asked.spec, runs, options, listening=listening, interrupting=interrupting
+    ) as shop:
+        done = _search(asked, shop, report, _url_of(runs, study_storage), options)
     if asked.confirm is None or done.stopped:
         return done, None
     confirmed = confirm(
@@ -170,6 +171,25 @@ def carry_out_search(
         interrupting=interrupting,
     )
     return replace(done, reported=report() if report and confirmed else done.reported), confirmed
+
+
+def _search(
+    asked: "SearchSpec",
+    shop: "Workshop",
+    report: "Callable[[], Reported] | None",
+    studies: str,
+    options: RunOptions,
+) -> "Searched":
+    from qdexp.backends.optuna_suggester import OptunaStudyMirror, suggester_for
+    from qdexp.execution.search import Tools, search
+
+    tools = Tools(
+        executor=shop.executor,
+        suggester=suggester_for(asked),
+        mirror=OptunaStudyMirror(studies, asked.definition()),
+        keep_going=options.keep_going,
+    )
+    return search(asked, shop.runs, shop.outside(report), tools)
 
 
 def check_studies(runs: Path, study_storage: str | None) -> "Checked":

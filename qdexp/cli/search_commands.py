@@ -16,6 +16,9 @@ from qdexp.cli.run_arguments import (
     StudyStorage,
 )
 
+_Trials = Annotated[
+    int | None, typer.Option(metavar="N", help="Trials in all, over the spec's budget.")
+]
 _Subject = Annotated[
     str, typer.Argument(metavar="NAME_OR_CONFIG", help="A search, or a configuration's file.")
 ]
@@ -37,9 +40,7 @@ _LeaveOneOut = Annotated[
 
 def search(
     spec: SpecFile,
-    trials: Annotated[
-        int | None, typer.Option(metavar="N", help="Trials in all, over the spec's budget.")
-    ] = None,
+    trials: _Trials = None,
     settings: Settings = None,
     seeds: Seeds = None,
     executor: Executor = "ray",

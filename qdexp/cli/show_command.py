@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from qdexp.api.experiments import ShownTrial, show
+from qdexp.api.known import ShownTrial, show
 from qdexp.cli.plain_json import plain_json
 from qdexp.cli.show_difference import number_text, relative_text
 from qdexp.cli.shown_data import shown_as_data

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from qdexp.api.experiments import ShownTrial
+from qdexp.api.known import ShownTrial
 from qdexp.results.outcome import Outcome
 from qdexp.results.records import OtherOutcome
 

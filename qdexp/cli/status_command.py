@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from qdexp.api.experiments import ExperimentStatus, TrialStatus, status
+from qdexp.api.known import ExperimentStatus, TrialStatus, status
 from qdexp.cli.tables import aligned
 from qdexp.errors import RequestError
 from qdexp.experiment.identity import canonical_json

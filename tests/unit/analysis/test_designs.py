@@ -32,6 +32,9 @@ DECAY = "  model.ema_decay: {levels: [0.9, 0.99], baseline: 0.99}\n"
 DEAD = "  model.dead_code_threshold: {levels: [0.0, 0.3], baseline: 0.0}\n"
 RATE = "  training.learning_rate: {levels: [0.001, 0.002], baseline: 0.001}\n"
 KIND = "  model.quantizer: {levels: [none, ema], baseline: none}\n"
+WIDTH = "  model.hidden_dim: {levels: [32, 64], baseline: 32}\n"
+HEADS = "  model.num_heads: {levels: [2, 4], baseline: 2}\n"
+ZIP = "zip: [[model.hidden_dim, model.num_heads]]\n"
 WHEN = DECAY.replace("}", ", when: model.quantizer == 'ema'}")
 
 Value = Callable[[Mapping[str, Any]], float]
@@ -276,16 +279,10 @@ def test_a_factor_that_does_not_act_has_no_level_in_any_name(tmp_path: Path) -> 
 
 
 def test_zipped_factors_have_one_effect(tmp_path: Path) -> None:
-    factors = (
-        "  model.hidden_dim: {levels: [32, 64], baseline: 32}\n"
-        "  model.num_heads: {levels: [2, 4], baseline: 2}\n"
-    )
-    rest = "zip: [[model.hidden_dim, model.num_heads]]\n"
-
     def value(condition: Mapping[str, Any]) -> float:
         return additive(condition) - 0.03 * (condition["model.num_heads"] == 4)
 
-    findings = found(tmp_path, factors + RATE + rest, value)
+    findings = found(tmp_path, WIDTH + HEADS + RATE + ZIP, value)
     assert [round(effect.estimate.mean, 3) for effect in findings.effects] == [-0.03, 0.005, 0.0]
     said = effect_sentences(findings)
     assert said[0].startswith("hidden_dim with num_heads 32 with 2 to 64 with 4, over all levels")

@@ -40,7 +40,7 @@ WRONG = {
     "no question": ("question: Does size matter?\n", "", "1:1", "question: expected"),
     "unknown preset": ("preset: tiny", "preset: tinny", "3:9", "did you mean 'tiny'?"),
     "no preset": ("preset: tiny\n", "", "1:1", "expected a preset's name, found None"),
-    "unknown design": ("seeds: 2", "design: full", "10:9", "expected full_factorial, one_at_a_time, leave_one_out or fractional_factorial, found 'full'"),
+    "unknown design": ("seeds: 2", "design: full", "10:9", "expected full_factorial, one_at_a_time, leave_one_out, fractional_factorial or listed, found 'full'"),
     "bad YAML": ("levels: [64, 128]", "levels: [64, 128", "", "expected YAML 1.2"),
     "YAML with tabs": ("  training", "\ttraining", "5:1", "expected spaces, found a tab"),
     "a key twice": ("seeds: 2", "seeds: 2\nseeds: 3", "11:1", "duplicate key"),
