@@ -14,6 +14,7 @@ from qdexp.execution.conduct import Conducted, conduct
 from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Begun, Entry, Listener, Reported
+from qdexp.execution.silence import SilentDisplay
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
 from qdexp.experiment.spec import Spec
@@ -151,7 +152,7 @@ class FakeTracker:
         return self.notes
 
 
-class FakeDisplay:
+class FakeDisplay(SilentDisplay):
     def __init__(self) -> None:
         self.seen: list[str] = []
 

@@ -14,6 +14,7 @@ from qdexp.execution.conduct import Conducted, conduct
 from qdexp.execution.planning import plan_of
 from qdexp.execution.ports import Assignment, Begun, Entry, Listener, Reported
 from qdexp.execution.rounds import back_off_seconds
+from qdexp.execution.silence import SilentDisplay
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.reader import read_spec
 from qdexp.results.ledger import Ledger
@@ -85,7 +86,7 @@ class FakeTracker:
         return ()
 
 
-class FakeDisplay:
+class FakeDisplay(SilentDisplay):
     def __init__(self) -> None:
         self.said: list[str] = []
 
