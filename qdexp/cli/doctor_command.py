@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def examine(
-    *, runs: Path | None, tracking_uri: str | None, study_storage: str | None, as_json: bool
+    *, runs: Path | None, tracking_uri: str | None, study_storage: str | None = None, as_json: bool
 ) -> int:
     """Looks, mends, says what it mended; returns the exit code.
 

@@ -1,5 +1,6 @@
 """Searches over a toy hill, and what they work with, where no engine is needed."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from qdexp.backends.inline import InlineExecutor
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.mirroring import NoTracker
-from qdexp.execution.ports import Checked, Listener
+from qdexp.execution.ports import Assignment, Checked, Listener
 from qdexp.execution.search import Searched, Tools, search
 from qdexp.execution.search_ports import Feed, SearchExecutor, Suggested
 from qdexp.execution.silence import SILENT
@@ -19,7 +20,7 @@ from qdexp.experiment.search_spec import SearchSpec
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import Outcome, Progress
-from qdexp.results.suggestions import SuggestionRecord, suggestions_of
+from qdexp.results.suggestions import SuggestionRecord, Told, suggestions_of
 
 HILL: dict[str, Any] = {
     "name": "hill",
@@ -31,7 +32,7 @@ HILL: dict[str, Any] = {
 }
 
 
-def spec_of(num_trials: int | None = None, **changes: Any) -> SearchSpec:
+def spec_of(num_trials: int | None = None, **changes: Any) -> SearchSpec:  # noqa: ANN401
     content = {key: value for key, value in {**HILL, **changes}.items() if value is not None}
     return read_search(content, parse_overrides((), None, num_trials=num_trials))
 
@@ -87,8 +88,10 @@ class Cut:
     def check(self) -> None:
         self.inside.check()
 
-    def execute(self, *_arguments: object) -> None:
-        raise AssertionError
+    def execute(
+        self, assignments: Sequence[Assignment], listener: Listener, deadline: float | None = None
+    ) -> None:
+        raise AssertionError(assignments, listener, deadline)
 
     def follow(
         self,
@@ -141,7 +144,7 @@ def searched(  # noqa: PLR0913
         draw=lambda _outcome, _folder: (),
         provenance={"commit": "abc"},
         pause=pause,
-        **({"clock": clock} if clock else {}),
+        clock=clock or time.monotonic,
     )
     tools = Tools(executor=at, suggester=Walking(spec), mirror=mirror, keep_going=keep_going)
     return search(spec, runs, outside, tools)
@@ -152,10 +155,23 @@ def records_of(runs: Path, name: str = "hill") -> list[SuggestionRecord]:
         return suggestions_of(ledger, name)
 
 
+def ended(record: SuggestionRecord) -> Told:
+    """Returns how a suggestion ended, which it did."""
+    assert record.told is not None
+    return record.told
+
+
+def outcome_of(runs: Path, trial_id: str) -> Outcome:
+    with Ledger(runs) as ledger:
+        outcome = ledger.trial(trial_id).outcome
+    assert outcome is not None
+    return outcome
+
+
 def told(runs: Path, name: str = "hill") -> list[tuple[Mapping[str, Any], str, tuple[float, ...]]]:
-    """Returns what each suggestion of a search was and how it ended."""
+    """Returns what each suggestion of a search was and how it ended, which all of them did."""
     return [
-        (each.suggestion.values, each.told.ending, each.told.values) if each.told else None
+        (each.suggestion.values, ended(each).ending, ended(each).values)
         for each in records_of(runs, name)
     ]
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from searches import Cut, Shown, attempts, records_of, searched, spec_of, told
+from searches import Cut, Shown, attempts, ended, records_of, searched, spec_of, told
 
 from qdexp.errors import InterruptedRunError, LedgerInUseError, RequestError
 from qdexp.results.ledger import Ledger
@@ -22,7 +22,7 @@ def test_baseline_comes_first_then_what_is_asked_for_then_what_is_suggested(tmp_
     assert [each.suggestion.number for each in records] == list(range(6))
     assert records[0].suggestion.values == {"x": 0.5, "y": 0.5}
     assert records[1].suggestion.values == {"x": 0.1, "y": 0.2}
-    assert records[0].told.values == pytest.approx((0.08,))
+    assert ended(records[0]).values == pytest.approx((0.08,))
     assert mirror.records == records
     assert (done.num_run, done.num_incomplete, done.stopped) == (6, 0, "")
     assert done.why_ended == "6 of 6 trials"
@@ -53,7 +53,7 @@ def test_more_trials_continue_a_search(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pruning", [False, True])
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_search_that_is_cut_anywhere_goes_on_as_if_it_had_not_been(
-    tmp_path: Path, seeds: int, pruning: bool
+    tmp_path: Path, seeds: int, *, pruning: bool
 ) -> None:
     changes = {"seeds": seeds, "budget": {"trials": 12}, "pruning": PRUNING if pruning else None}
     spec = spec_of(**changes)
@@ -80,15 +80,15 @@ def test_whatever_a_trial_ends_in_is_told_and_counted_and_the_search_goes_on(
     spec = spec_of(space=space, enqueue=enqueue, budget={"trials": 8, "trial": "1 s"})
     done = searched(spec, tmp_path)
     records = records_of(tmp_path)
-    assert [each.told.ending for each in records][:6] == ["complete"] * 2 + ["failed"] * 4
-    reasons = [each.told.reason for each in records[2:6]]
+    assert [ended(each).ending for each in records][:6] == ["complete"] * 2 + ["failed"] * 4
+    reasons = [ended(each).reason for each in records[2:6]]
     for reason, words in zip(
         reasons, ["error is nan", "the hill broke", "error is nan at step 1", "1 s"], strict=True
     ):
         assert words in reason
     assert len(records) == 8
     assert all(each.told for each in records)
-    assert done.num_incomplete == sum(each.told.ending == "failed" for each in records)
+    assert done.num_incomplete == sum(ended(each).ending == "failed" for each in records)
 
 
 def test_same_error_of_the_first_trials_stops_it_and_the_next_call_tries_them_again(
@@ -113,12 +113,12 @@ def test_objective_is_the_mean_over_the_seeds(tmp_path: Path) -> None:
     searched(spec_of(seeds=3, budget={"trials": 8}), tmp_path)
     (record, _) = records_of(tmp_path)
     assert len(record.trial_ids) == 3
-    assert record.told.values == pytest.approx((0.08 + 0.001,))
+    assert ended(record).values == pytest.approx((0.08 + 0.001,))
 
 
 def test_two_objectives_are_told_in_their_order(tmp_path: Path) -> None:
     searched(spec_of(objectives=["error", "cost"], budget={"trials": 1}), tmp_path)
-    assert records_of(tmp_path)[0].told.values == pytest.approx((0.08, 0.5))
+    assert ended(records_of(tmp_path)[0]).values == pytest.approx((0.08, 0.5))
 
 
 def test_small_space_is_exhausted_without_trying_anything_twice(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_configurations_of_the_ledger_are_told_at_once_and_cost_nothing(tmp_path
     found = [each for each in records if each.suggestion.origin == "ledger"]
     assert [each.suggestion.values for each in found] == former[1:]
     assert done.num_found == len(found)
-    assert all(each.told.ending == "complete" for each in found)
+    assert all(ended(each).ending == "complete" for each in found)
     assert done.num_run == 2  # the baseline is there, too
     assert set(attempts(tmp_path).values()) == {1}
 

@@ -53,7 +53,7 @@ def test_each_part_of_a_budget_ends_a_search_and_says_so(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("is_cut", [False, True])
 def test_hours_are_counted_over_all_calls_and_what_is_begun_is_finished(
-    tmp_path: Path, is_cut: bool
+    tmp_path: Path, *, is_cut: bool
 ) -> None:
     spec = spec_of(budget={"trials": 1_000, "hours": 0.01})  # 36 seconds of this clock
     if is_cut:
