@@ -83,17 +83,23 @@ class Parameter:
             half = 0.5 if self.kind == "int" else 0.0
             begin, end = math.log(low - half), math.log(high + half)
             found = min(max(math.exp(begin + share * (end - begin)), low), high)
-            return round(found) if self.kind == "int" else found
+            return round(found) if self.kind == "int" else self.nearest(found)
         if number is not None:
             return self.value(min(int(share * number), number - 1))
         low, high = self.bounds
-        return min(low + share * (high - low), high)
+        return self.nearest(low + share * (high - low))
 
     def nearest(self, value: float) -> Any:  # noqa: ANN401  of any kind that a field has
-        """Returns the value of one that is not categorical that is nearest to a number."""
+        """Returns the value of one that is not categorical that is nearest to a number.
+
+        Of endlessly many it is one that people can read: to a share of 1e-5 of itself where they
+        are spread by their logarithm, and of the range elsewhere.
+        """
         low, high = self.bounds
         if self._spacing is None:
-            return min(max(float(value), low), high)
+            digits = 5 - math.floor(math.log10(high - low)) if high > low else 5
+            found = float(f"{value:.6g}") if self.log else round(float(value), digits)
+            return min(max(found, low), high)
         assert self.num_values is not None
         index = round((value - low) / float(self._spacing))
         return self.value(min(max(index, 0), self.num_values - 1))
