@@ -49,7 +49,8 @@ class BaseReader:
             ConfigurationError: An override does not fit the spec.
         """
         changes: dict[str, Any] = {}
-        content = self._document.content.get("set") or {}
+        written = self._document.content.get("set")
+        content = {} if written is None else written
         if not isinstance(content, dict):
             self._fail(f"set: expected fields as `field: value`, found {content!r}", "set")
         for field, value in content.items():

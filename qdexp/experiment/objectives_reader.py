@@ -3,16 +3,20 @@
 # pyright: reportUnknownMemberType=false
 """From the `objectives:` and `pruning:` of a spec to what a search compares."""
 
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn, get_args
 
 from qdexp.config.configuration import Configuration, Value
 from qdexp.config.settings import Settings
 from qdexp.experiment.document import Document, Path
 from qdexp.experiment.metrics_reader import MetricsReader
-from qdexp.experiment.search_spec import Direction, Objective, Pruning
+from qdexp.experiment.search_spec import Direction, Objective, Pruning, PruningKind
 
 _CURVE = "eval.curve_"
-_KEYS = ("kind", "metric", "steps", "reduction_factor", "least")
+REPORTED = (_CURVE, "train.")
+"""What the names of metrics begin with that a running trial of qdexp's own reports."""
+
+PRUNING_KEYS = ("kind", "metric", "steps", "reduction_factor", "least")
+PRUNING_KINDS: tuple[PruningKind, ...] = get_args(PruningKind)
 
 
 class ObjectivesReader:
@@ -51,7 +55,7 @@ class ObjectivesReader:
         """Returns what stops trials early, or None."""
         if "pruning" not in self._content:
             return None
-        content = self._document.mapping(("pruning",), _KEYS)
+        content = self._document.mapping(("pruning",), PRUNING_KEYS)
         kind = self._kind(content.get("kind"))
         if kind == "median" and "reduction_factor" in content:
             problem = "pruning: expected reduction_factor with `kind: asha` only, found it"
@@ -93,12 +97,12 @@ class ObjectivesReader:
             problem = f"metrics: expected the first of the objectives, {first.metric}, as the "
             self._fail(f"{problem}primary metric, found {primary}", *path)
 
-    def _kind(self, written: Value) -> Literal["asha", "median"]:
-        if written == "asha":
-            return "asha"
-        if written == "median":
-            return "median"
-        self._fail(f"pruning: expected kind asha or median, found {written!r}", "pruning", "kind")
+    def _kind(self, written: Value) -> PruningKind:
+        for kind in PRUNING_KINDS:
+            if written == kind:
+                return kind
+        expected = " or ".join(PRUNING_KINDS)
+        self._fail(f"pruning: expected kind {expected}, found {written!r}", "pruning", "kind")
 
     def _pruned_by(self, content: dict[str, Any]) -> tuple[str, Direction]:
         path = ("pruning", "metric")
@@ -107,7 +111,7 @@ class ObjectivesReader:
             self._fail(f"pruning: {problem}", *path)
         name = self._metrics.comparable(content["metric"], path, what="a metric")
         is_ours = isinstance(self._baseline, Configuration)
-        if is_ours and not name.startswith((_CURVE, "train.")):
+        if is_ours and not name.startswith(REPORTED):
             problem = f"expected a metric that a running trial reports, such as {_CURVE}"
             self._fail(f"pruning: {problem}denoising_loss, found '{name}'", *path)
         return name, self._direction(name, path)

@@ -14,6 +14,7 @@ ORIGIN_KEYS = ("confirms", "path")
 
 CONFIRMS_KEYS = ("search", "suggestions")
 PATH_KEYS = ("search", "suggestion", "racing", "seeds", "rounds")
+ROUND_KEYS = ("candidates", "kept")
 
 
 def read_origin(document: Document, grid: Grid, seeds: tuple[int, ...]) -> dict[str, Any]:
@@ -56,6 +57,7 @@ class _OriginReader:
             content = self._document.mapping((key,), PATH_KEYS)
             if "search" in content:
                 self._check_name(content, key)
+            self._check_suggestion(content)
             self._check_rules(content)
             self._check_rounds(content)
 
@@ -76,13 +78,21 @@ class _OriginReader:
             problem = f"suggestions: expected the number of each of the {num_conditions} conditions"
             self._fail(f"{problem}, found {numbers!r}", path)
 
+    def _check_suggestion(self, content: Mapping[str, Any]) -> None:
+        number = content.get("suggestion", 0)
+        if type(number) is not int or number < 0:
+            problem = "suggestion: expected the number of the search's that the path leads to"
+            self._fail(f"{problem}, found {number!r}", ("path", "suggestion"))
+
     def _check_rules(self, content: Mapping[str, Any]) -> None:
         if not isinstance(content.get("racing"), bool):
             problem = f"racing: expected true or false, found {content.get('racing')!r}"
             self._fail(problem, ("path", "racing"))
         seeds: Any = content.get("seeds")
-        are_seeds = isinstance(seeds, list) and all(type(each) is int for each in seeds)
-        if not are_seeds or tuple(seeds[: len(self._seeds)]) != self._seeds:
+        are_seeds = isinstance(seeds, list) and all(
+            type(each) is int and each >= 0 for each in seeds
+        )
+        if not are_seeds or len(set(seeds)) != len(seeds) or tuple(seeds[: len(self._seeds)]) != self._seeds:
             problem = "seeds: expected all seeds of the path, of which the spec's are the first"
             self._fail(f"{problem}, found {seeds!r}", ("path", "seeds"))
 
@@ -103,7 +113,7 @@ class _OriginReader:
     def _round(self, number: int, left: set[str], *, is_last: bool) -> set[str]:
         """Returns what the round kept."""
         path: Path = ("path", "rounds", number)
-        content = self._document.mapping(path, ("candidates", "kept"))
+        content = self._document.mapping(path, ROUND_KEYS)
         candidates = content.get("candidates")
         are_fields = isinstance(candidates, list) and all(
             isinstance(each, list) and each and left.issuperset(map(str, each))

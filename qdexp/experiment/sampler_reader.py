@@ -14,6 +14,9 @@ from qdexp.experiment.space import Space
 
 DEFAULT_SAMPLER: SamplerName = "tpe"
 
+SAMPLER_KEYS = ("name", "seed")
+"""Beside the options of the sampler that is named."""
+
 
 def read_sampler(document: Document, space: Space) -> SamplerChoice:
     """Returns what suggests: a name alone, or a name with its seed and options.
@@ -29,12 +32,12 @@ def read_sampler(document: Document, space: Space) -> SamplerChoice:
         _check_finite(document, space, name_path)
     if not is_mapping:
         return SamplerChoice(name=name, options={}, seed=0)
-    content = document.mapping(("sampler",), ("name", "seed", *SAMPLERS[name]))
+    content = document.mapping(("sampler",), (*SAMPLER_KEYS, *SAMPLERS[name]))
     seed = content.get("seed", 0)
     if type(seed) is not int or seed < 0:
         problem = f"seed: expected a whole number from 0, found {seed!r}"
         raise document.error(f"sampler: {problem}", ("sampler", "seed"))
-    options = {key: value for key, value in content.items() if key not in ("name", "seed")}
+    options = {key: value for key, value in content.items() if key not in SAMPLER_KEYS}
     _check_options(document, name, options)
     return SamplerChoice(name=name, options=options, seed=seed)
 

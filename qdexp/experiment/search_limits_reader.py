@@ -15,6 +15,11 @@ from qdexp.experiment.seeds_reader import LEAST_JUDGED, MAX_SEEDS
 MAX_TRIALS = 1_000_000
 MAX_TOP = 100
 
+SEARCH_BUDGET_KEYS = ("trials", "hours", "gpu_hours")
+"""Beside the limits of a trial and of a run."""
+
+CONFIRM_KEYS = ("top", "seeds")
+
 
 def read_search_budget(document: Document, num_trials: int | None, num_seeds: int) -> SearchBudget:
     """Returns when a search ends.
@@ -79,7 +84,7 @@ def read_confirm(document: Document, seeds: Sequence[int]) -> Confirm | None:
     """
     if "confirm" not in document.content:
         return None
-    content = document.mapping(("confirm",), ("top", "seeds"))
+    content = document.mapping(("confirm",), CONFIRM_KEYS)
     top = content.get("top", 1)
     if type(top) is not int or not 1 <= top <= MAX_TOP:
         problem = f"confirm: expected a whole number from 1 to {MAX_TOP} for top, found {top!r}"

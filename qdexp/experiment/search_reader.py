@@ -21,7 +21,12 @@ from qdexp.experiment.metrics_reader import MetricsReader
 from qdexp.experiment.objectives_reader import ObjectivesReader
 from qdexp.experiment.reader import NO_OVERRIDES, Overrides, command_for
 from qdexp.experiment.sampler_reader import read_sampler
-from qdexp.experiment.search_limits_reader import read_confirm, read_search_budget, read_workers
+from qdexp.experiment.search_limits_reader import (
+    SEARCH_BUDGET_KEYS,
+    read_confirm,
+    read_search_budget,
+    read_workers,
+)
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.experiment.seeds_reader import read_seeds
 from qdexp.experiment.space import Space
@@ -29,7 +34,7 @@ from qdexp.experiment.space_reader import read_space
 from qdexp.experiment.space_samples import sample_space
 from qdexp.experiment.spec import Spec
 
-_KEYS = (
+KEYS = (
     "name", "question", "preset", "set", "space", "where", "sampler", "enqueue", "seeds", "metrics",
     "objectives", "budget", "pruning", "confirm", "workers", "resources", "trainable",
 )  # fmt: skip
@@ -67,7 +72,7 @@ class _Reader:
 
     def search(self) -> SearchSpec:
         self._refuse_ablation()
-        self._document.mapping((), _KEYS)
+        self._document.mapping((), KEYS)
         heading = HeadingReader(self._document)
         subject = heading.subject()
         named = subject.fields()
@@ -91,7 +96,7 @@ class _Reader:
             metrics=metrics.beside(wanted[0].metric),
             resources=read_resources(self._document, (baseline, *sampled), subject.trainable),
             trainable=subject.trainable,
-            budget=read_budget(self._document, ("trials", "hours", "gpu_hours")),
+            budget=read_budget(self._document, SEARCH_BUDGET_KEYS),
             own=subject.own,
         )
         return SearchSpec(

@@ -12,6 +12,7 @@ from qdexp.experiment.trial import Condition
 
 SamplerName = Literal["tpe", "gp", "nsga2", "quasi_random", "random", "grid"]
 Direction = Literal["lower", "higher"]
+PruningKind = Literal["asha", "median"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Pruning:
         least: Trials of a seed that reached a step before any is stopped there, at least 1.
     """
 
-    kind: Literal["asha", "median"]
+    kind: PruningKind
     metric: str
     direction: Direction
     steps: tuple[int, ...]

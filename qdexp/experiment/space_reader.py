@@ -10,9 +10,9 @@ from qdexp.experiment.document import Document, Path
 from qdexp.experiment.fields import FieldReader
 from qdexp.experiment.space import Parameter, Space
 
-_OF_CHOICES = ("choices", "when")
+OF_CHOICES = ("choices", "when")
 _OF_NUMBERS = ("low", "high", "step", "log", "when")
-_KEYS = ("choices", *_OF_NUMBERS)
+KEYS = ("choices", *_OF_NUMBERS)
 
 
 def read_space(document: Document, fields: FieldReader) -> Space:
@@ -60,7 +60,7 @@ class _SpaceReader:
         if field in self._fields.without_effect:
             problem = f"expected a field that changes results, found '{field}', which changes no "
             raise self._document.key_error(problem + "result: nothing can be found for it", path)
-        content = self._document.mapping(path, _KEYS)
+        content = self._document.mapping(path, KEYS)
         when = self._when(field, content)
         if "choices" in content:
             self._refuse_beside_choices(content, path)
@@ -70,7 +70,7 @@ class _SpaceReader:
 
     def _refuse_beside_choices(self, content: dict[str, Any], path: Path) -> None:
         for key in content:
-            if key not in _OF_CHOICES:
+            if key not in OF_CHOICES:
                 problem = f"{path[-1]}: expected either choices or low and high, found both"
                 raise self._document.key_error(problem, (*path, key))
 
