@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,11 @@ from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import is_search, suggestions_of
 
 if TYPE_CHECKING:
+    from qdexp.api.composition import Workshop
     from qdexp.api.confirming import Confirmed
     from qdexp.backends.place import ExecutorName, Place
     from qdexp.execution.ports import Checked, Reported
-    from qdexp.execution.search import Searched
+    from qdexp.execution.search import Searched, Tools
     from qdexp.experiment.search_spec import SearchSpec
     from qdexp.results.suggestions import SuggestionRecord
 
@@ -73,19 +74,10 @@ def search(
 ) -> SearchResult:
     """Searches until the budget is spent, confirms the best if the spec says so, and reports.
 
-    Args:
-        spec: The path of a YAML file, or its content as a dict.
-        set: Fields to set in the baseline, over the spec's `set`.
-        seeds: Number of seeds of each configuration instead of the spec's.
+    Args are those of `run`, and:
         trials: The budget in trials instead of the spec's; a larger one continues the search.
-        executor: `ray`: in parallel; `inline`: in this process.
-        place: Where trials go, a running cluster for instance; over `executor`.
-        runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
-        report: Whether to write the report.
-        tracking: Whether MLflow mirrors it, or the URI where; a later run that does catches up.
         study_storage: Where Optuna's study is mirrored, as a URL of SQLAlchemy; ``optuna.sqlite``
             in the runs folder unless given.
-        keep_going: Whether to go on where the first three trials fail with the same error.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
@@ -94,19 +86,20 @@ def search(
     """
     from qdexp.backends.place import Place
 
-    request = Request(
-        spec=spec,
-        fields=set or {},
-        num_seeds=seeds,
-        runs=None if runs is None else Path(runs),
-        num_trials=trials,
-    )
-    asked, folder = request.read_search(), request.runs_folder
+    folder = None if runs is None else Path(runs)
+    request = Request(spec=spec, fields=set or {}, num_seeds=seeds, runs=folder, num_trials=trials)
     uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
     place = place or Place(executor=executor)
     options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    return _searched(request, options, study_storage, with_report=report)
+
+
+def _searched(
+    request: Request, options: RunOptions, study_storage: str | None, *, with_report: bool
+) -> SearchResult:
+    asked, folder = request.read_search(), request.runs_folder
     done, confirmed = carry_out_search(
-        asked, folder, options, study_storage=study_storage, with_report=report
+        asked, folder, options, study_storage=study_storage, with_report=with_report
     )
     with Ledger(folder) as ledger:
         suggestions = tuple(suggestions_of(ledger, asked.name))
@@ -141,23 +134,13 @@ def carry_out_search(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
-    from dataclasses import replace
-
     from qdexp.api.confirming import confirm
-    from qdexp.backends.optuna_suggester import OptunaStudyMirror, suggester_for
-    from qdexp.execution.search import Tools
     from qdexp.execution.search import search as search_all
 
     report = partial(refreshed, asked.name, runs) if with_report else None
-    mirror = OptunaStudyMirror(_url_of(runs, study_storage), asked.definition())
     lent = workshop(asked.spec, runs, options, listening=listening, interrupting=interrupting)
     with lent as shop:
-        tools = Tools(
-            executor=shop.executor,
-            suggester=suggester_for(asked),
-            mirror=mirror,
-            keep_going=options.keep_going,
-        )
+        tools = _tools(asked, _url_of(runs, study_storage), shop, options)
         done = search_all(asked, runs, shop.outside(report), tools)
     if asked.confirm is None or done.stopped:
         return done, None
@@ -170,6 +153,18 @@ def carry_out_search(
         interrupting=interrupting,
     )
     return replace(done, reported=report() if report and confirmed else done.reported), confirmed
+
+
+def _tools(asked: "SearchSpec", url: str, shop: "Workshop", options: RunOptions) -> "Tools":
+    from qdexp.backends.optuna_suggester import OptunaStudyMirror, suggester_for
+    from qdexp.execution.search import Tools
+
+    return Tools(
+        executor=shop.executor,
+        suggester=suggester_for(asked),
+        mirror=OptunaStudyMirror(url, asked.definition()),
+        keep_going=options.keep_going,
+    )
 
 
 def check_studies(runs: Path, study_storage: str | None) -> "Checked":
