@@ -63,13 +63,8 @@ def search(
     from qdexp.backends.place import Place
     from qdexp.cli import search_command
 
-    request = Request(
-        spec=spec,
-        settings=tuple(settings or ()),
-        num_seeds=seeds,
-        runs=runs,
-        num_trials=trials,
-    )
+    changes = tuple(settings or ())
+    request = Request(spec=spec, settings=changes, num_seeds=seeds, runs=runs, num_trials=trials)
     place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
     uri = NO_TRACKING if no_tracking else tracking_uri
     options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)

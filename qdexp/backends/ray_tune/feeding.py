@@ -101,6 +101,14 @@ class FeedScheduler(FIFOScheduler):
         self._relay.end(trial, outcome)
         return TrialScheduler.STOP
 
+    def choose_trial_to_run(self, tune_controller: Any) -> None:  # noqa: ANN401, ARG002
+        """Prefers no trial: a warm worker takes the one that was given last.
+
+        The first of those that wait has asked for a worker of its own, which Tune would start in
+        vain: where trials end sooner than processes start, one after another, for ever.
+        """
+        return
+
 
 def _close(trial: TuneTrial) -> None:
     """Has the worker close a trial at a safe point, before its outcome is heard.
