@@ -127,8 +127,9 @@ def _confirms() -> Schema:
 
 def _path() -> Schema:
     changes = {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1}}
-    a_round = mapping(
-        "Changes tried, and the one that was kept.", origin_reader.ROUND_KEYS, {"candidates": changes, "kept": {}})
+    of_a_round: dict[str, Schema] = {"candidates": changes, "kept": {}}
+    text = "Changes tried, and the one that was kept."
+    a_round = mapping(text, origin_reader.ROUND_KEYS, of_a_round)
     parts: dict[str, Schema] = {
         "search": {"type": "string"},
         "suggestion": whole(0),
