@@ -92,11 +92,7 @@ def _parts() -> dict[str, Schema]:
             "uniqueItems": True,
             "items": {"enum": list(controls.NAMES)},
         },
-        "budget": mapping(
-            "How long a trial, and a run of the experiment, may take: 30 min, 2 h.",
-            limits_reader.BUDGET_KEYS,
-            dict.fromkeys(limits_reader.BUDGET_KEYS, DURATION),
-        ),
+        "budget": _budget(),
         "confirms": _confirms(),
         "path": _path(),
     }
@@ -113,6 +109,12 @@ def _seeds() -> Schema:
         "description": "How many replicates, or which, or as many as the verdicts take.",
         "anyOf": [*seed_numbers(), {**added, "required": ["until_decided"]}],
     }
+
+
+def _budget() -> Schema:
+    keys = limits_reader.BUDGET_KEYS
+    text = "How long a trial, and a run of the experiment, may take: 30 min, 2 h."
+    return mapping(text, keys, dict.fromkeys(keys, DURATION))
 
 
 def _confirms() -> Schema:
