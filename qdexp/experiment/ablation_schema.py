@@ -92,11 +92,7 @@ def _parts() -> dict[str, Schema]:
             "uniqueItems": True,
             "items": {"enum": list(controls.NAMES)},
         },
-        "budget": mapping(
-            "How long a trial, and a run of the experiment, may take: 30 min, 2 h.",
-            limits_reader.BUDGET_KEYS,
-            dict.fromkeys(limits_reader.BUDGET_KEYS, DURATION),
-        ),
+        "budget": _budget(),
         "confirms": _confirms(),
         "path": _path(),
     }
@@ -115,6 +111,12 @@ def _seeds() -> Schema:
     }
 
 
+def _budget() -> Schema:
+    keys = limits_reader.BUDGET_KEYS
+    text = "How long a trial, and a run of the experiment, may take: 30 min, 2 h."
+    return mapping(text, keys, dict.fromkeys(keys, DURATION))
+
+
 def _confirms() -> Schema:
     parts: dict[str, Schema] = {
         "search": {"type": "string"},
@@ -127,8 +129,9 @@ def _confirms() -> Schema:
 
 def _path() -> Schema:
     changes = {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1}}
-    a_round = mapping(
-        "Changes tried, and the one that was kept.", origin_reader.ROUND_KEYS, {"candidates": changes, "kept": {}})
+    of_a_round: dict[str, Schema] = {"candidates": changes, "kept": {}}
+    text = "Changes tried, and the one that was kept."
+    a_round = mapping(text, origin_reader.ROUND_KEYS, of_a_round)
     parts: dict[str, Schema] = {
         "search": {"type": "string"},
         "suggestion": whole(0),

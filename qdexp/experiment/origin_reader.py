@@ -89,10 +89,10 @@ class _OriginReader:
             problem = f"racing: expected true or false, found {content.get('racing')!r}"
             self._fail(problem, ("path", "racing"))
         seeds: Any = content.get("seeds")
-        are_seeds = isinstance(seeds, list) and all(
-            type(each) is int and each >= 0 for each in seeds
-        )
-        if not are_seeds or len(set(seeds)) != len(seeds) or tuple(seeds[: len(self._seeds)]) != self._seeds:
+        listed: list[Any] = seeds if isinstance(seeds, list) else []
+        are_seeds = all(type(each) is int and each >= 0 for each in listed)
+        are_different = are_seeds and len(set(listed)) == len(listed)
+        if not are_different or tuple(listed[: len(self._seeds)]) != self._seeds:
             problem = "seeds: expected all seeds of the path, of which the spec's are the first"
             self._fail(f"{problem}, found {seeds!r}", ("path", "seeds"))
 
