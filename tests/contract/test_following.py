@@ -118,7 +118,7 @@ class FollowContract:
         self, executor: SearchExecutor, tmp_path: Path
     ) -> None:
         endless = assignment(tmp_path, "never_ends")
-        endless.workspace.folder.mkdir(parents=True)
+        endless.workspace.folder.mkdir(parents=True, exist_ok=True)
         feed = Given(
             [endless, assignment(tmp_path, "completes")], lambda trial_id: trial_id == ended
         )
@@ -140,7 +140,7 @@ class FollowContract:
         self, executor: SearchExecutor, tmp_path: Path, moment: str
     ) -> None:
         toy = assignment(tmp_path, "never_ends" if moment == "pruned" else "completes")
-        toy.workspace.folder.mkdir(parents=True)
+        toy.workspace.folder.mkdir(parents=True, exist_ok=True)
         feed = Given([toy])
 
         def refuse(*_arguments: object) -> None:
@@ -166,7 +166,7 @@ class FollowContract:
 
     def test_deadline_closes_running_trials(self, executor: SearchExecutor, tmp_path: Path) -> None:
         endless = assignment(tmp_path, "never_ends")
-        endless.workspace.folder.mkdir(parents=True)
+        endless.workspace.folder.mkdir(parents=True, exist_ok=True)
 
         class Late(Given):
             def pruned(self, trial_id: str) -> Outcome | None:
@@ -216,7 +216,7 @@ class TestRayTune(FollowContract):
         endless = assignment(tmp_path, "says_who_it_is")
         others = [assignment(tmp_path, "completes", seed=seed) for seed in range(2)]
         for each in (endless, *others):
-            each.workspace.folder.mkdir(parents=True)
+            each.workspace.folder.mkdir(parents=True, exist_ok=True)
         feed = Given([*others[:1], endless, *others[1:]], lambda each: each == ended)
         ended = endless.trial.trial_id
         executor.follow(feed, feed, workers=1)

@@ -45,7 +45,8 @@ class Heard:
         self.events.append((trial_id, progress))
 
     def on_outcome(self, outcome: Outcome) -> None:
-        assert outcome.trial_id not in self.outcomes, "an outcome is heard once"
+        ended = any(isinstance(event, Outcome) for event in self.of(outcome.trial_id)[-1:])
+        assert not ended, "an outcome is heard once for each attempt"
         self.events.append((outcome.trial_id, outcome))
 
     @property
