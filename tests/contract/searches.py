@@ -10,7 +10,7 @@ from qdexp.backends.inline import InlineExecutor
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.mirroring import NoTracker
-from qdexp.execution.ports import Assignment, Checked, Listener
+from qdexp.execution.ports import Assignment, Checked, Dataset, Listener
 from qdexp.execution.search import Searched, Tools, search
 from qdexp.execution.search_ports import Feed, SearchExecutor, Suggested
 from qdexp.execution.silence import SILENT
@@ -134,10 +134,11 @@ def searched(  # noqa: PLR0913
     keep_going: bool = False,
     clock: Callable[[], float] | None = None,
     pause: Callable[[float], None] = lambda _seconds: None,
+    dataset: Dataset | None = None,
 ) -> Searched:
     at = executor or InlineExecutor()
     outside = Collaborators(
-        dataset=NoDataset(),
+        dataset=dataset or NoDataset(),
         executor=at,
         tracker=NoTracker(),
         display=SILENT,
