@@ -26,7 +26,7 @@ set: {steps: 2}
 space:
   x: {low: 0.0, high: 1.0}
   y: {low: 0.0, high: 1.0}
-  spoilt: {choices: ['no', nan, diverges, raises]}
+  spoilt: {choices: ['no', nan, diverges, raises], when: x > 0.25 and x < 0.35}
 metrics: {primary: error}
 budget: {trials: TRIALS}
 pruning: {kind: asha, metric: error, steps: [1], reduction_factor: 2}
