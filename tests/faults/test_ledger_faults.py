@@ -160,11 +160,11 @@ def test_row_that_makes_no_sense_is_a_damaged_ledger(runs: Path, statement: str)
 @pytest.mark.parametrize("reads", [True, False])
 def test_newer_ledger_is_refused_and_left_as_it_is(runs: Path, *, reads: bool) -> None:
     with closing(sqlite3.connect(runs / schema.LEDGER_FILE)) as connection:
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     before = (runs / schema.LEDGER_FILE).read_bytes()
-    with pytest.raises(LedgerError, match="expected ledger version 2 or older, found 3"):
+    with pytest.raises(LedgerError, match="expected ledger version 3 or older, found 4"):
         (Ledger if reads else Recorder)(runs)
-    with pytest.raises(LedgerError, match="found 3"):
+    with pytest.raises(LedgerError, match="found 4"):
         Recorder(runs)  # the driver's own lock was let go of
     assert (runs / schema.LEDGER_FILE).read_bytes() == before
 
@@ -247,4 +247,4 @@ def test_columns_of_an_upgraded_ledger_are_those_of_a_new_one() -> None:
 
     first = Path("tests/unit/results/conftest.py").read_text()
     script = first.partition('VERSION_1 = """')[2].partition('"""')[0]
-    assert shape(script, 1) == shape(schema.TABLES, 2)
+    assert shape(script, 1) == shape(schema.TABLES, schema.SCHEMA_VERSION)

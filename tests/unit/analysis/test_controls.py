@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 from qdexp_analysis.contrasts import Scores
 from qdexp_analysis.controls import share_of_gap
 from qdexp_analysis.document import document
+from qdexp_analysis.experiment_report import ExperimentReport
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.loading import load_all
 from qdexp_analysis.look_words import red_flag
-from qdexp_analysis.report import Format, render
+from qdexp_analysis.report import render
 from qdexp_analysis.table import load
 
 from qdexp.config.presets import preset
@@ -82,7 +83,7 @@ def test_controls_stand_beside_the_family_and_are_accounted_for(
     text = " ".join(document(findings)["controls"])
     assert "Control none, the baseline without its quantizer" in text
     assert "not part of the family" in text
-    for form in get_args(Format):
+    for form in ExperimentReport.formats:
         assert render("codebook_size", runs, form)
     trials = json.loads(render("codebook_size", runs, "json"))["trials"]
     assert Counter(trial["control"] for trial in trials) == {None: 15, "twin": 5, "none": 5}

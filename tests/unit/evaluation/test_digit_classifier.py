@@ -22,10 +22,14 @@ def classifier() -> DigitClassifier:
     return digit_classifier(DATA)
 
 
+def held_out_clips(numbers: range) -> tuple[Tensor, Tensor]:
+    clips = make_clips(DATA, "held_out", numbers)
+    return torch.from_numpy(clips.frames).float() / 255, torch.from_numpy(clips.labels)
+
+
 @pytest.fixture(scope="module")
 def held_out() -> tuple[Tensor, Tensor]:
-    clips = make_clips(DATA, "held_out", range(HELD_OUT))
-    return torch.from_numpy(clips.frames).float() / 255, torch.from_numpy(clips.labels)
+    return held_out_clips(range(HELD_OUT))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,13 +48,17 @@ def share_right(p: Tensor, target: Tensor, *, of: int) -> float:
 
 
 @pytest.mark.slow
-def test_digits_that_were_never_seen_are_told(
-    classifier: DigitClassifier, held_out: tuple[Tensor, Tensor]
-) -> None:
-    frames, labels = held_out
-    p, target = classifier.probabilities(frames), shown(labels)
+def test_digits_that_were_never_seen_are_told(classifier: DigitClassifier) -> None:
+    # Of so many clips, since its weights depend on the processor: a share of 300 is 2 % vague.
+    told: list[Tensor] = []
+    shown_there: list[Tensor] = []
+    for first in range(0, 2400, HELD_OUT):
+        frames, labels = held_out_clips(range(first, first + HELD_OUT))
+        told.append(classifier.probabilities(frames))
+        shown_there.append(shown(labels))
+    p, target = torch.cat(told), torch.cat(shown_there)
 
-    assert p.shape == (HELD_OUT, 10)
+    assert p.shape == (2400, 10)
     assert share_right(p, target, of=1) > 0.97
     assert share_right(p, target, of=2) > 0.75
     assert inception_score(p) > 3.5
