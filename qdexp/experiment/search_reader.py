@@ -3,7 +3,7 @@
 # pyright: reportUnknownMemberType=false
 """From a YAML file to the spec of a search, with every error at its line and column."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from qdexp.experiment.document import Document
 from qdexp.experiment.enqueue_reader import read_enqueued
 from qdexp.experiment.fields import FieldReader
 from qdexp.experiment.grid import Grid
-from qdexp.experiment.heading import HeadingReader
+from qdexp.experiment.heading import HeadingReader, Subject
 from qdexp.experiment.limits_reader import read_budget, read_resources
 from qdexp.experiment.metrics_reader import MetricsReader
 from qdexp.experiment.objectives_reader import ObjectivesReader
@@ -27,7 +27,7 @@ from qdexp.experiment.seeds_reader import read_seeds
 from qdexp.experiment.space import Space
 from qdexp.experiment.space_reader import read_space
 from qdexp.experiment.space_samples import sample_space
-from qdexp.experiment.spec import Spec
+from qdexp.experiment.spec import Metrics, Spec
 
 _KEYS = (
     "name", "question", "preset", "set", "space", "where", "sampler", "enqueue", "seeds", "metrics",
@@ -68,8 +68,7 @@ class _Reader:
     def search(self) -> SearchSpec:
         self._refuse_ablation()
         self._document.mapping((), _KEYS)
-        heading = HeadingReader(self._document)
-        subject = heading.subject()
+        subject = HeadingReader(self._document).subject()
         named = subject.fields()
         fields = FieldReader(self._document, named)
         space = read_space(self._document, fields)
@@ -79,31 +78,41 @@ class _Reader:
         sampled = sample_space(self._document, space, baseline)
         metrics = MetricsReader(self._document, subject.metrics(), space.fields, sampled)
         objectives = ObjectivesReader(self._document, metrics, baseline)
-        seeds = self._seeds()
         wanted = objectives.objectives()
-        spec = Spec(
+        grid = _grid_of_baseline(self._content.get("preset"), changes, space, baseline)
+        judged = metrics.beside(wanted[0].metric)
+        shared = self._shared(subject, grid, judged, (baseline, *sampled))
+        return SearchSpec(
+            spec=shared,
+            space=space,
+            objectives=wanted,
+            sampler=read_sampler(self._document, space),
+            budget=read_search_budget(
+                self._document, self._overrides.num_trials, len(shared.seeds)
+            ),
+            enqueue=read_enqueued(self._document, fields, space, baseline),
+            pruning=objectives.pruning(),
+            confirm=read_confirm(self._document, shared.seeds),
+            workers=read_workers(self._document),
+        )
+
+    def _shared(
+        self, subject: Subject, grid: Grid, metrics: Metrics, configurations: Sequence[Settings]
+    ) -> Spec:
+        """Returns what all configurations share, with the baseline as the only condition."""
+        heading = HeadingReader(self._document)
+        return Spec(
             file=self._document.file,
             text=self._document.text,
             name=heading.name(),
             question=heading.question(),
-            grid=_grid_of_baseline(self._content.get("preset"), changes, space, baseline),
-            seeds=seeds,
-            metrics=metrics.beside(wanted[0].metric),
-            resources=read_resources(self._document, (baseline, *sampled), subject.trainable),
+            grid=grid,
+            seeds=self._seeds(),
+            metrics=metrics,
+            resources=read_resources(self._document, configurations, subject.trainable),
             trainable=subject.trainable,
             budget=read_budget(self._document, ("trials", "hours", "gpu_hours")),
             own=subject.own,
-        )
-        return SearchSpec(
-            spec=spec,
-            space=space,
-            objectives=wanted,
-            sampler=read_sampler(self._document, space),
-            budget=read_search_budget(self._document, self._overrides.num_trials, len(seeds)),
-            enqueue=read_enqueued(self._document, fields, space, baseline),
-            pruning=objectives.pruning(),
-            confirm=read_confirm(self._document, seeds),
-            workers=read_workers(self._document),
         )
 
     def _refuse_ablation(self) -> None:

@@ -23,7 +23,7 @@ Accepts = Callable[[Condition], bool]
 NUM_ASKED = 20
 """Questions to a sampler before values are drawn at random instead."""
 
-NUM_FITTED = 4
+NUM_FITTED = 2
 """Such questions to a Gaussian process, which is fitted anew for each: seconds."""
 
 NUM_DRAWN = 1_000

@@ -271,8 +271,10 @@ def test_definition_is_plain_json(search: SearchSpec) -> None:
     assert json.loads(json.dumps(definition)) == definition
 
 
-@pytest.mark.parametrize("name", ["search_quantizer", "search_two_objectives"])
-def test_searches_that_are_shipped_read(name: str) -> None:
-    search = read_search(Path(__file__).parents[3] / "experiments" / f"{name}.yaml")
-    assert search.name == name
+@pytest.mark.parametrize(
+    "path", sorted(Path("experiments").glob("search_*.yaml")), ids=lambda path: path.stem
+)
+def test_every_search_of_ours_is_valid(path: Path) -> None:
+    search = read_search(path)
+    assert search.name == path.stem
     assert search.space.contains(search.spec.baseline, search.baseline.fields())
