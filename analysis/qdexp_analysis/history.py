@@ -66,8 +66,9 @@ def looks_by_hand(experiment: Experiment) -> tuple[int, ...]:
     """Returns how many seeds had results each time when a spec asked for another number of them."""
     found: set[int] = set()
     for before, after in pairwise(experiment.specs):
-        if before.definition["seeds"] != after.definition["seeds"]:
-            number = _num_finished(experiment, before.definition["seeds"], after.recorded_at)
+        seeds = _seeds(before.definition)
+        if seeds != _seeds(after.definition):
+            number = _num_finished(experiment, seeds, after.recorded_at)
             if number >= LEAST_JUDGED:
                 found.add(number)
     return tuple(sorted(found))
@@ -121,9 +122,23 @@ def _metrics(definition: Definition) -> Mapping[str, Any]:
     return definition["metrics"]
 
 
+def _seeds(definition: Definition) -> Sequence[int]:
+    """Returns the seeds of what is judged in the end.
+
+    An ablation path asks for them, and for its conditions, round by round. That is its rule and
+    nobody's change of mind: whatever it ends with has all of them.
+    """
+    path: Mapping[str, Any] = definition.get("path") or definition
+    return path["seeds"]
+
+
+def _own_conditions(definition: Definition) -> Sequence[Any]:
+    return () if definition.get("path") else definition.get("conditions") or ()
+
+
 def _looks(definition: Definition) -> Any:  # noqa: ANN401
     planned = planned_schedule(definition)
-    return ("looks", *planned) if planned else ("seeds", *definition["seeds"])
+    return ("looks", *planned) if planned else ("seeds", *_seeds(definition))
 
 
 PARTS: dict[str, Callable[[Definition], Any]] = {
@@ -136,7 +151,7 @@ PARTS: dict[str, Callable[[Definition], Any]] = {
     "fraction": lambda of: of.get("fraction"),
     "zipped factors": lambda of: of.get("zip") or [],
     "condition on levels": lambda of: of.get("where"),
-    "own conditions": lambda of: of.get("conditions") or [],
+    "own conditions": _own_conditions,
     "preset": lambda of: of.get("preset"),
     "fields set for all conditions": lambda of: of["set"],
     "trainable": lambda of: of.get("trainable"),

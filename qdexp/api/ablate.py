@@ -30,28 +30,16 @@ def ablate(
 ) -> Ablated:
     """Runs what is missing of the path from a baseline to a winner, change by change, and reports.
 
-    Args:
-        subject: A search's name, or the path of a configuration's file.
-        baseline: A preset or a configuration's file, for a configuration's file.
-        metric: What changes are judged on, over the search's own.
-        set: Fields to set in the baseline and in the winner.
-        seeds: Seeds of what stays on the path.
-        racing: Whether candidates that are clearly worse are dropped before they have all seeds.
-        leave_one_out: Whether each change is also left out of the winner.
-        executor: `ray`: in parallel; `inline`: in this process.
-        place: Where trials go, a running cluster for instance; over `executor`.
-        runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
-        report: Whether to write the reports.
-        tracking: Whether MLflow mirrors it, or the URI where; a later run that does catches up.
-        keep_going: Whether to go on where the first three trials of a round fail alike.
+    What is explained is a search, by its name, or a configuration's file beside its `baseline`, a
+    preset or another file. `metric` is what changes are judged on, over the search's own; `set`
+    holds in the baseline and in the winner; `racing` drops candidates early that are clearly
+    worse, and `leave_one_out` also leaves each change out of the winner. The rest is as in
+    `qdexp.run`.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
         InterruptedRunError: A signal stopped it; the same call goes on from there.
-        LedgerError: The ledger cannot be written.
     """
-    from qdexp.backends.place import Place
-
     request = AblationRequest(
         subject=str(subject),
         baseline=None if baseline is None else str(baseline),
@@ -61,7 +49,15 @@ def ablate(
         is_raced=racing,
         runs=None if runs is None else Path(runs),
     )
+    options = _options(executor, place, tracking, keep_going=keep_going)
+    return ablated(request, options, leave_one_out=leave_one_out, with_report=report)
+
+
+def _options(
+    executor: "ExecutorName", place: "Place | None", tracking: bool | str, *, keep_going: bool
+) -> RunOptions:
+    from qdexp.backends.place import Place
+
     uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
     place = place or Place(executor=executor)
-    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
-    return ablated(request, options, leave_one_out=leave_one_out, with_report=report)
+    return RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)

@@ -1,5 +1,6 @@
 """`qdexp ablate`: which changes from a baseline to a winner carry the gain, as experiments."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -37,11 +38,13 @@ class Experimented:
         name: Its name.
         file: Its spec.
         conducted: What its last run did, and its report if one was wanted.
+        num_run: Outcomes that were recorded for it, over all rounds.
     """
 
     name: str
     file: Path
     conducted: "Conducted"
+    num_run: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,27 +96,19 @@ def ablated(
         LedgerError: The ledger cannot be written.
     """
     ablation, runs = request.read(), request.runs_folder
-    if leave_one_out and len(ablation.changes.fields) < 2:
-        only = ", ".join(ablation.changes.fields)
-        problem = "expected two changes or more, of which one is left out and others stay, found"
-        raise RequestError(f"--leave-one-out: {problem} {only} alone")
+    if leave_one_out:
+        _check_several(ablation.changes.fields)
     with at_work(
         ablation.shared, runs, options, listening=listening, interrupting=interrupting
     ) as conducted:
         walk = _Walk(ablation, runs, conducted)
-        beside = walk.left_out_text() if leave_one_out else None
-        rounds = walk.rounds()
-        path = walk.ended(rounds, with_report=with_report)
-        left_out = walk.beside(*beside, with_report=with_report) if beside else None
-    return Ablated(
-        winner=ablation.draft.winner.in_words,
-        rounds=rounds,
-        steps=tuple(walk.steps(rounds)),
-        is_whole=bool(rounds) and rounds[-1].kept is not None,
-        num_run=walk.num_run,
-        path=path,
-        left_out=left_out,
-    )
+        return walk.whole(leave_one_out=leave_one_out, with_report=with_report)
+
+
+def _check_several(changes: Sequence[str]) -> None:
+    if len(changes) < 2:
+        problem = "expected two changes or more, of which one is left out and others stay, found"
+        raise RequestError(f"--leave-one-out: {problem} {', '.join(changes)} alone")
 
 
 class _Walk:
@@ -125,7 +120,23 @@ class _Walk:
         self._runs = runs
         self._conducted = conducted
         self._dataset = dataset_of(runs)
-        self.num_run = 0
+        self.num_run: Counter[str] = Counter()
+
+    def whole(self, *, leave_one_out: bool, with_report: bool) -> Ablated:
+        """Runs what is missing of the path, and of what goes beside it."""
+        beside = self.left_out_text() if leave_one_out else None
+        rounds = self.rounds()
+        path = self.ended(rounds, with_report=with_report)
+        left_out = self._experimented(*beside, with_report=with_report) if beside else None
+        return Ablated(
+            winner=self._draft.winner.in_words,
+            rounds=rounds,
+            steps=tuple(self.steps(rounds)),
+            is_whole=bool(rounds) and rounds[-1].kept is not None,
+            num_run=sum(self.num_run.values()),
+            path=path,
+            left_out=left_out,
+        )
 
     def rounds(self) -> "tuple[Round, ...]":
         """Returns the path, running what is missing of it."""
@@ -148,10 +159,6 @@ class _Walk:
         draft = self._draft
         text = left_out_text(draft.source, draft.winner, self._ablation.changes, draft.seeds)
         return self._spec(text, derived_name(draft.source.name, "left_out")).name, text
-
-    def beside(self, name: str, text: str, *, with_report: bool) -> Experimented:
-        """Runs an experiment beside the path."""
-        return self._experimented(name, text, with_report=with_report)
 
     def steps(self, rounds: "Sequence[Round]") -> Iterator[str]:
         """Yields what each round kept, and what its mean is."""
@@ -215,14 +222,15 @@ class _Walk:
         spec = self._spec(text, name)
         report = partial(refreshed, name, self._runs) if with_report else None
         done = self._run(spec, text, report)
-        return Experimented(name=name, file=Path(spec.file), conducted=done)
+        number = self.num_run[name]
+        return Experimented(name=name, file=Path(spec.file), conducted=done, num_run=number)
 
     def _run(self, spec: "Spec", text: str, report: "Callable[[], Reported] | None") -> "Conducted":
         from qdexp.results.derived_files import keeping
 
         with keeping(Path(spec.file), text):
             done = self._conducted(spec, report)
-        self.num_run += done.num_run
+        self.num_run[spec.name] += done.num_run
         if done.stopped:
             raise SameErrorError(done.stopped)
         return done

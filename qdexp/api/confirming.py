@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.api.composition import Audience, RunOptions, carry_out, nobody, refreshed
+from qdexp.experiment.derived import Source
+from qdexp.experiment.reader import spec_of
+from qdexp.results.confirmation import Confirmation, confirmation
+from qdexp.results.derived_files import derived_file, keeping
 from qdexp.results.ledger import Ledger
+from qdexp.results.suggestions import suggestions_of
 
 if TYPE_CHECKING:
     from qdexp.execution.conduct import Conducted
@@ -43,8 +48,6 @@ def confirm(
 ) -> Confirmed | None:
     """Runs what is missing of the check of a search's best.
 
-    Which those are is read from the ledger: of fewer complete suggestions than asked for, all.
-
     Args:
         search: The search, which says how many are checked and on which seeds.
         runs: The runs folder, absolute.
@@ -54,29 +57,14 @@ def confirm(
         interrupting: Makes signals an interruption; `signals_interrupt` unless given.
 
     Returns:
-        What was done; None if the search asks for no check, or no suggestion is complete.
+        What was done; None if no check is asked for, or no suggestion is complete.
 
     Raises:
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         RequestError: The resources asked for do not exist, or the folder cannot be written.
-        LedgerError: The ledger cannot be written.
     """
-    from qdexp.experiment.derived import Source
-    from qdexp.experiment.reader import spec_of
-    from qdexp.results.confirmation import confirmation
-    from qdexp.results.derived_files import derived_file, keeping
-    from qdexp.results.suggestions import suggestions_of
-
-    if search.confirm is None:
-        return None
-    source = Source(
-        definition=search.definition(),
-        baseline=search.baseline.fields(),
-        folder=str(Path(search.spec.file).absolute().parent),
-    )
-    with Ledger(runs) as ledger:
-        made = confirmation(source, suggestions_of(ledger, search.name))
-    if made is None:
+    made = _confirmation_of(search, runs)
+    if not made:
         return None
     file = derived_file(runs, made.name)
     with keeping(file, made.text):
@@ -89,3 +77,15 @@ def confirm(
             interrupting=interrupting,
         )
     return Confirmed(experiment=made.name, file=file, numbers=made.numbers, conducted=done)
+
+
+def _confirmation_of(search: "SearchSpec", runs: Path) -> Confirmation | None:
+    if search.confirm is None:
+        return None
+    source = Source(
+        definition=search.definition(),
+        baseline=search.baseline.fields(),
+        folder=str(Path(search.spec.file).absolute().parent),
+    )
+    with Ledger(runs) as ledger:
+        return confirmation(source, suggestions_of(ledger, search.name))

@@ -14,7 +14,7 @@ from qdexp.cli.tables import wrapped
 
 
 def ablate(
-    request: AblationRequest, options: RunOptions, *, leave_one_out: bool, with_report: bool
+    request: AblationRequest, options: RunOptions, leave_one_out: bool, with_report: bool
 ) -> int:
     """Runs what is missing of a path and reports; returns the exit code.
 
@@ -41,13 +41,13 @@ def ablate(
     for step in done.steps:
         typer.echo(wrapped(step))
     for each in made:
-        _show(each, request, num_run=done.num_run, seconds=seconds)
+        _show(each, request, seconds=seconds)
     is_complete = done.is_whole and not any(each.conducted.num_incomplete for each in made)
     return 0 if is_complete else 1
 
 
-def _show(made: Experimented, request: AblationRequest, *, num_run: int, seconds: float) -> None:
-    for line in ending(made.name, request.runs_folder, num_run=num_run, seconds=seconds):
+def _show(made: Experimented, request: AblationRequest, *, seconds: float) -> None:
+    for line in ending(made.name, request.runs_folder, num_run=made.num_run, seconds=seconds):
         typer.echo(wrapped(line))
     typer.echo(f"spec: {made.file}")
     if reported := made.conducted.reported:

@@ -16,6 +16,24 @@ from qdexp.cli.run_arguments import (
     StudyStorage,
 )
 
+_Subject = Annotated[
+    str, typer.Argument(metavar="NAME_OR_CONFIG", help="A search, or a configuration's file.")
+]
+_Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="PRESET|FILE", help="What a configuration's file is compared with."),
+]
+_Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What changes are judged on.")]
+_Seeds = Annotated[
+    int | None, typer.Option(metavar="N", help="Seeds [default: the confirmation's, or 5].")
+]
+_Racing = Annotated[
+    bool, typer.Option("--racing", help="Drop candidates early that are clearly worse.")
+]
+_LeaveOneOut = Annotated[
+    bool, typer.Option("--leave-one-out", help="Also leave each change out of the winner.")
+]
+
 
 def search(
     spec: SpecFile,
@@ -56,28 +74,13 @@ def search(
 
 
 def ablate(
-    subject: Annotated[
-        str,
-        typer.Argument(metavar="NAME_OR_CONFIG", help="A search, or a configuration's file."),
-    ],
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="PRESET|FILE", help="What a configuration's file is compared with."),
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What changes are judged on.")
-    ] = None,
+    subject: _Subject,
+    baseline: _Baseline = None,
+    metric: _Metric = None,
     settings: Settings = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option("--seeds", metavar="N", help="Seeds [default: the confirmation's, or 5]."),
-    ] = None,
-    racing: Annotated[
-        bool, typer.Option("--racing", help="Drop candidates early that are clearly worse.")
-    ] = False,
-    leave_one_out: Annotated[
-        bool, typer.Option("--leave-one-out", help="Also leave each change out of the winner.")
-    ] = False,
+    seeds: _Seeds = None,
+    racing: _Racing = False,
+    leave_one_out: _LeaveOneOut = False,
     executor: Executor = "ray",
     runs: Runs = None,
     keep_going: KeepGoing = False,
@@ -106,7 +109,4 @@ def ablate(
     place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
     uri = NO_TRACKING if no_tracking else tracking_uri
     options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
-    code = ablate_command.ablate(
-        request, options, leave_one_out=leave_one_out, with_report=not no_report
-    )
-    raise typer.Exit(code)
+    raise typer.Exit(ablate_command.ablate(request, options, leave_one_out, not no_report))

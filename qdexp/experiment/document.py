@@ -117,11 +117,7 @@ def read_document(path: FilePath) -> Document:
 
 
 def document_of(text: str, file: str) -> Document:
-    """Reads the YAML text of a file whose top level is a mapping.
-
-    Raises:
-        SpecError: It is not YAML, or not a mapping, or repeats a key.
-    """
+    """Reads the text of a file, with the errors of `read_document`."""
     _refuse_tabs(text, file)
     content, plain = _read(text, file)
     if not isinstance(content, dict):

@@ -8,28 +8,29 @@ from typing import Any, NoReturn
 
 from qdexp.experiment.document import Document, Path
 from qdexp.experiment.factor import Factor
+from qdexp.experiment.grid import Grid
 
 ORIGIN_KEYS = ("confirms", "path")
 
 _PATH_KEYS = ("search", "suggestion", "racing", "seeds", "rounds")
 
 
-def read_origin(document: Document, design: str, factors: Mapping[str, Factor]) -> dict[str, Any]:
+def read_origin(document: Document, grid: Grid, seeds: tuple[int, ...]) -> dict[str, Any]:
     """Returns what the ledger keeps of a derived spec's origin: nothing for all other specs.
 
     Args:
         document: The spec.
-        design: Its design: conditions are listed in derived ones.
-        factors: Its factors by field.
+        grid: What it varies: conditions are listed in derived ones.
+        seeds: Its seeds.
 
     Raises:
         SpecError: Something in it is not as qdexp writes it.
     """
     origin = {key: document.content[key] for key in ORIGIN_KEYS if key in document.content}
-    reader = _OriginReader(document, factors)
+    reader = _OriginReader(document, {each.field: each for each in grid.factors}, seeds)
     for key in origin:
-        if design != "listed":
-            problem = f"{key}: expected it with `design: listed` only, found it with {design}"
+        if grid.design != "listed":
+            problem = f"{key}: expected it with `design: listed` only, found it with {grid.design}"
             raise document.key_error(problem, (key,))
         reader.check(key)
     return origin
@@ -38,8 +39,11 @@ def read_origin(document: Document, design: str, factors: Mapping[str, Factor]) 
 class _OriginReader:
     """Every method accepts a part or raises at its place."""
 
-    def __init__(self, document: Document, factors: Mapping[str, Factor]) -> None:
+    def __init__(
+        self, document: Document, factors: Mapping[str, Factor], seeds: tuple[int, ...]
+    ) -> None:
         self._document = document
+        self._seeds = seeds
         self._factors = factors
 
     def check(self, key: str) -> None:
@@ -51,6 +55,7 @@ class _OriginReader:
             content = self._document.mapping((key,), _PATH_KEYS)
             if "search" in content:
                 self._check_name(content, key)
+            self._check_rules(content)
             self._check_rounds(content)
 
     def _fail(self, problem: str, path: Path) -> NoReturn:
@@ -69,6 +74,16 @@ class _OriginReader:
         if not are_numbers or len(numbers) != num_conditions:
             problem = f"suggestions: expected the number of each of the {num_conditions} conditions"
             self._fail(f"{problem}, found {numbers!r}", path)
+
+    def _check_rules(self, content: Mapping[str, Any]) -> None:
+        if not isinstance(content.get("racing"), bool):
+            problem = f"racing: expected true or false, found {content.get('racing')!r}"
+            self._fail(problem, ("path", "racing"))
+        seeds: Any = content.get("seeds")
+        are_seeds = isinstance(seeds, list) and all(type(each) is int for each in seeds)
+        if not are_seeds or tuple(seeds[: len(self._seeds)]) != self._seeds:
+            problem = "seeds: expected all seeds of the path, of which the spec's are the first"
+            self._fail(f"{problem}, found {seeds!r}", ("path", "seeds"))
 
     def _check_rounds(self, content: Mapping[str, Any]) -> None:
         for field, factor in self._factors.items():

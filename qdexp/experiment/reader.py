@@ -138,9 +138,7 @@ class _Reader:
             budget=read_budget(self._document),
             trainable=subject.trainable,
             own=subject.own,
-            origin=read_origin(
-                self._document, grid.design, {factor.field: factor for factor in grid.factors}
-            ),
+            origin=read_origin(self._document, grid, seeds.all),
         )
 
     def _refuse_search(self) -> None:

@@ -78,10 +78,6 @@ def test_listed_compares_the_baseline_with_what_is_listed_and_nothing_else(tmp_p
     spec = read(tmp_path, SIZES + DECAY, f"design: listed\n{own}\n")
     assert levels(spec) == [(64, 0.9), (256, 0.95), (64, 0.8)]
     assert spec.baseline == spec.grid.conditions[0][0]
-    assert spec.size_in_words == (
-        "2 factors, listed beside the baseline: 1 combination + 2 of its own = "
-        "3 conditions x 3 seeds = 9 trials"
-    )
 
 
 def test_leave_one_out_tries_every_level_but_the_full_one(tmp_path: Path) -> None:

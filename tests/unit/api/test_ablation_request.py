@@ -1,0 +1,96 @@
+"""A configuration's file is compared with a preset or with another file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qdexp.api.ablation_request import AblationRequest
+from qdexp.config.presets import preset
+from qdexp.errors import RequestError, SpecError
+from qdexp.experiment.reader import spec_of
+
+EVERY = "training.checkpoint_every_steps"
+WINNER = {
+    "model.ema_decay": 0.9,
+    "model.num_embeddings": 128,
+    EVERY: 7,
+    "training.data_order": 0,
+}
+
+
+def written(path: Path, name: str, **changes: object) -> str:
+    fields = {field.replace("__", "."): value for field, value in changes.items()}
+    path.write_text(json.dumps(preset(name).replace(fields).plain()))
+    return str(path)
+
+
+def test_what_differs_in_effect_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "my best.json"
+    path.write_text(json.dumps(preset("tiny").replace(WINNER).plain()))
+    found = AblationRequest(subject=str(path), baseline="tiny", runs=tmp_path).read()
+    assert set(found.changes.fields) == {"model.ema_decay", "model.num_embeddings"}
+    assert (found.draft.name, found.draft.seeds) == ("my_best_path", (0, 1, 2, 3, 4))
+    (_, baseline), (_, winner) = found.shared.grid.conditions
+    assert baseline == preset("tiny")
+    assert winner == preset("tiny").replace({**WINNER, EVERY: preset("tiny").value(EVERY)})
+    assert not list(tmp_path.glob("searches"))
+
+
+def test_a_baseline_in_a_file_is_written_as_the_nearest_preset_and_what_differs(
+    tmp_path: Path,
+) -> None:
+    winner = written(tmp_path / "w.json", "small", diffusion__min_step=600, diffusion__max_step=900)
+    baseline = written(tmp_path / "b.json", "small", diffusion__max_step=400, model__dropout=0.3)
+    settings = ("training.max_steps=9",)
+    request = AblationRequest(subject=winner, baseline=baseline, settings=settings, num_seeds=2)
+    found = request.read()
+    fields = ("diffusion.min_step", "diffusion.max_step", "model.dropout")
+    assert sorted(found.changes.fields) == sorted(fields)
+    source = found.draft.source.definition
+    assert source["preset"] == "small"
+    assert source["set"]["training.max_steps"] == 9
+    content = found.shared.grid
+    assert content.set == {"training.max_steps": 9}
+    (_, first), (_, last) = content.conditions
+    assert (first.fields()["diffusion.max_step"], last.fields()["diffusion.min_step"]) == (400, 600)
+    assert first.num_steps == last.num_steps == 9
+
+
+def test_a_metric_that_the_changes_redefine_is_refused(tmp_path: Path) -> None:
+    winner = written(tmp_path / "w.json", "tiny", data__seed=5)
+    with pytest.raises(
+        SpecError, match="expected a primary metric that conditions can be compared"
+    ):
+        AblationRequest(subject=winner, baseline="tiny", runs=tmp_path).read()
+
+
+def test_alike_configurations_leave_nothing_to_explain(tmp_path: Path) -> None:
+    winner = written(tmp_path / "w.json", "tiny", training__checkpoint_every_steps=5)
+    with pytest.raises(RequestError, match="there is nothing to explain"):
+        AblationRequest(subject=winner, baseline="tiny", runs=tmp_path).read()
+
+
+def test_a_path_s_text_reads_as_the_request_meant_it(tmp_path: Path) -> None:
+    winner = written(tmp_path / "w.json", "tiny", model__ema_decay=0.9, model__dropout=0.2)
+    found = AblationRequest(subject=winner, baseline="tiny", is_raced=True, runs=tmp_path).read()
+    from qdexp.experiment.ablation_path import Candidate, Round
+
+    place = found.changes.condition([])
+    ways = found.changes.candidates([])
+    round_ = Round(
+        before=place,
+        candidates=tuple(
+            Candidate(change=way, condition=found.changes.condition(way)) for way in ways
+        ),
+        kept=None,
+    )
+    spec = spec_of(found.draft.text([round_], 3), tmp_path / "w_path.yaml")
+    assert spec.seeds == (0, 1, 2)
+    assert [configuration for _, configuration in spec.grid.conditions] == [
+        preset("tiny"),
+        *(preset("tiny").replace(found.changes.condition(way)) for way in ways),
+    ]
+    assert found.draft.is_of(spec.definition())
+    other = AblationRequest(subject=winner, baseline="tiny", runs=tmp_path).read()
+    assert not other.draft.is_of(spec.definition()), "it is not raced"
