@@ -103,7 +103,8 @@ class SearchFeed:
             return None
         trial_id = planned.trial.trial_id
         self._waiting.take(planned)
-        self._running[trial_id] = Watched(planned=planned, began=self._clock())
+        is_fresh = planned.known.step is None and trial_id not in self._attempts
+        self._running[trial_id] = Watched(planned=planned, began=self._clock(), is_fresh=is_fresh)
         return self._assigner.assignment(planned)
 
     def on_start(self, trial_id: str) -> None:
@@ -115,19 +116,25 @@ class SearchFeed:
     def on_progress(self, trial_id: str, progress: Progress) -> None:
         """A running trial reported: what it is compared by is in the ledger first."""
         watched = self._running[trial_id]
+        self._note_rung(trial_id, progress, watched)
         watched.hear(progress)
-        pruning = self._spec.pruning
-        if pruning and trial_id in self._study.number_of:
-            value = progress.measurements.get(pruning.metric)
-            step = rung_of(pruning, progress.step)
-            if value is not None and step is not None:
-                if math.isfinite(value):
-                    self._study.add_rung(trial_id, step, value)
-                else:
-                    watched.broken = reason_to_prune(pruning, value, (), progress.step)
         if self._meter.untaken().seconds > EVERY_SECONDS:
             self._study.add_time(self._meter.take())
         self._parts.scribe.on_progress(trial_id, progress)
+
+    def _note_rung(self, trial_id: str, progress: Progress, watched: Watched) -> None:
+        """Takes note of what a trial is compared by, if it reported that at a step of pruning."""
+        pruning = self._spec.pruning
+        value = progress.measurements.get(pruning.metric) if pruning else None
+        step = rung_of(pruning, progress.step) if pruning else None
+        if pruning is None or value is None or step is None:
+            return
+        if trial_id not in self._study.number_of:  # a teacher
+            return
+        if not math.isfinite(value):
+            watched.broken = reason_to_prune(pruning, value, (), progress.step)
+        elif watched.is_first_at(step, progress.step):
+            self._study.add_rung(trial_id, step, value)
 
     def pruned(self, trial_id: str) -> Outcome | None:
         """Returns the outcome of a running trial that is to end now."""

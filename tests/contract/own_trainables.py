@@ -125,8 +125,6 @@ def hill(trial: qdexp.OwnTrial[HillConfig], workspace: qdexp.Workspace) -> qdexp
     try:
         while step < config.steps:
             step += 1
-            if config.spoilt not in ("raises", "diverges"):  # which come at step 1, always
-                workspace.save_checkpoint(step, b"")
             yield qdexp.Progress(
                 step=step, num_steps=config.steps, measurements={"error": error + 1 / step}
             )
@@ -134,11 +132,15 @@ def hill(trial: qdexp.OwnTrial[HillConfig], workspace: qdexp.Workspace) -> qdexp
                 raise ValueError("the hill broke")
             if config.spoilt == "diverges":
                 raise qdexp.DivergedError(step=step, what="error is nan")
+            workspace.save_checkpoint(step, b"")  # now, so that what it is pruned by was heard
             if config.spoilt == "dies" and not found:
                 os.kill(os.getpid(), signal.SIGKILL)
             while config.spoilt == "hangs":
                 sum(range(100_000))
         error = float("nan") if config.spoilt == "nan" else error
         yield trial.completed(step=step, measurements={"error": error, "cost": config.x})
+    except GeneratorExit:
+        workspace.save_checkpoint(step, b"")
+        raise
     finally:
         (workspace.folder / "was_closed").touch()

@@ -1,0 +1,123 @@
+"""`qdexp search` as people use it: plan, search, look, lose the study, mend it, go on, confirm."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import qdexp
+from qdexp.api.request import Request
+from qdexp.cli.app import app
+from qdexp.cli.plan_command import show_plan
+from qdexp.errors import RequestError
+
+SPEC = """\
+name: hill
+question: Where is it lowest?
+trainable: own_trainables:hill
+space:
+  x: {low: 0.0, high: 1.0}
+  y: {low: 0.0, high: 1.0, step: 0.05}
+metrics: {primary: error}
+sampler: {name: tpe, n_startup_trials: 4}
+budget: {trials: 8}
+confirm: {top: 2, seeds: [11, 12, 13]}
+"""
+OPTIONS = ["--executor", "inline", "--no-tracking", "--no-report"]
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hill.yaml"
+    path.write_text(SPEC)
+    return path
+
+
+def told(*arguments: str, code: int = 0) -> str:
+    done = CliRunner().invoke(app, list(arguments))
+    assert done.exit_code == code, done.output
+    return " ".join(done.output.split())
+
+
+def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> None:
+    assert "0 trials that are open, and up to 8 more" in told("plan", str(spec))
+    assert not Path("runs").exists()
+    first = told("search", str(spec), *OPTIONS)
+    assert "8 trials: 8 completed (8 of them now" in first
+    assert "ended: 8 of 8 trials" in first
+    assert "baseline 0.08" in first
+    assert "confirmed by hill_confirm (9 trials run)" in first
+    plan = told("plan", str(spec))
+    assert "8 configurations so far: 8 complete" in plan
+    assert "nothing to run: 8 of 8 trials are spent" in plan
+    assert "hill: 8 trials: 8 completed; best error" in told("status")
+    facts = json.loads(told("plan", str(spec), "--json"))
+    assert [each["number"] for each in facts["suggestions"]] == list(range(8))
+    assert "12 trials: 12 completed (4 of them now" in told(
+        "search", str(spec), *OPTIONS, "--trials", "12"
+    )
+    again = qdexp.search(
+        spec, trials=12, executor="inline", runs="runs", tracking=False, report=False
+    )
+    assert (again.num_run, len(again.suggestions)) == (0, 12)
+    assert again.confirmed is not None
+    assert len(again.confirmed.numbers) == 2
+
+
+def test_study_that_was_lost_is_written_again_by_the_doctor(spec: Path, tmp_path: Path) -> None:
+    told("search", str(spec), *OPTIONS)
+    study = tmp_path / "runs" / "optuna.sqlite"
+    before = shown(study)
+    assert len(before) == 8
+    study.unlink()
+    told("doctor", "--tracking-uri", "none")
+    assert shown(study) == before
+    elsewhere = tmp_path / "elsewhere.sqlite"
+    told("doctor", "--tracking-uri", "none", "--study-storage", f"sqlite:///{elsewhere}")
+    assert shown(elsewhere) == before
+    study.write_text("no database")
+    said = told("doctor", "--tracking-uri", "none", code=1)
+    assert "not mended: the study hill could not be written" in said
+
+
+def test_what_is_no_search_or_no_url_is_refused_and_nothing_written(spec: Path) -> None:
+    told("run", str(spec), code=1)
+    with pytest.raises(RequestError, match="qdexp search"):
+        qdexp.run(spec)
+    with pytest.raises(RequestError, match="--study-storage: expected a URL"):
+        qdexp.search(spec, executor="inline", study_storage="optuna.sqlite")
+    with pytest.raises(RequestError, match="--probe"):
+        show_plan(Request(spec=spec), as_json=False, with_probe=True)
+    assert not Path("runs").exists()
+
+
+def test_ablation_of_a_searchs_name_is_refused(spec: Path) -> None:
+    told("search", str(spec), *OPTIONS)
+    ablation = {
+        "name": "hill",
+        "question": "?",
+        "trainable": "own_trainables:hill",
+        "factors": {"x": {"levels": [0.1, 0.5], "baseline": 0.5}},
+        "metrics": {"primary": "error"},
+    }
+    with pytest.raises(RequestError, match="expected a name that no search has"):
+        qdexp.run(ablation, executor="inline", tracking=False, report=False)
+    search = {**ablation, "name": "hill_confirm", "space": {"x": {"low": 0.0, "high": 1.0}}}
+    del search["factors"]
+    with pytest.raises(RequestError, match="expected a name that no ablation has"):
+        qdexp.search({**search, "budget": {"trials": 2}}, executor="inline", tracking=False)
+
+
+def shown(study: Path) -> list[tuple[int, dict[str, float], list[float]]]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{study}")
+    try:
+        trials = optuna.load_study(study_name="hill", storage=storage).trials
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+    return [(each.number, each.params, each.values) for each in trials]
