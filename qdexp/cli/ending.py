@@ -10,6 +10,7 @@ from qdexp.cli.durations import in_words
 from qdexp.experiment.trial import condition_label
 from qdexp.results.ledger import Ledger
 from qdexp.results.overview import Standing, standings
+from qdexp.results.suggestions import suggestions_of
 
 MOST_GROUPS = 10
 """Reasons that are told, the most frequent ones; all of them are in the report."""
@@ -20,6 +21,8 @@ _TO_DO = {
     "timeout": "raise its budget in the spec: the same command goes on from its last checkpoint",
     "worker_lost": "the same command tries again",
 }
+
+_OF_SEARCH = "the search was told, and does not run it again"
 
 
 @dataclass(kw_only=True)
@@ -55,11 +58,14 @@ def ending(name: str, runs: Path, *, num_run: int, seconds: float) -> Iterator[s
         ran = f"{num_run} of them now, in {in_words(seconds)}" if num_run else "nothing to run"
         yield f"{name}: {len(asked)} trials: {said} ({ran})"
         groups = _groups(found)
+        records = suggestions_of(ledger, name)
+        told = {each for record in records if record.told for each in record.trial_ids}
         for group in groups[:MOST_GROUPS]:
             first = group.trial_ids[0]
             record = ledger.find(first)
             seed = f", seed {record.trial.seed}" if record else ""
-            yield _told(group, f"{condition_label(asked[first])}{seed}")
+            to_do = _OF_SEARCH if first in told else _to_do(group.standing)
+            yield _told(group, f"{condition_label(asked[first])}{seed}", to_do)
         if len(groups) > MOST_GROUPS:
             yield f"and {len(groups) - MOST_GROUPS} other reasons: `qdexp status {name}` has them"
 
@@ -74,13 +80,14 @@ def _groups(found: dict[str, Standing]) -> list[_Group]:
     return sorted(groups.values(), key=lambda group: -len(group.trial_ids))
 
 
-def _told(group: _Group, label: str) -> str:
+def _told(group: _Group, label: str, to_do: str) -> str:
     standing, number = group.standing, len(group.trial_ids)
     which = label if number == 1 else f"{number} trials, the first {label}"
-    to_do = _TO_DO.get(standing.kind or "", "")
-    if standing.status == "diverged":
-        to_do = "a result: it is counted, and not run again"
-    elif not to_do:
-        to_do = "the same command tries again"
     show = f"`qdexp show {group.trial_ids[0][:8]}` has the whole story"
     return f"{standing.status}: {which}: {standing.reason} ({to_do}; {show})"
+
+
+def _to_do(standing: Standing) -> str:
+    if standing.status == "diverged":
+        return "a result: it is counted, and not run again"
+    return _TO_DO.get(standing.kind or "", "the same command tries again")

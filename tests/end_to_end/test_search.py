@@ -66,6 +66,17 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
     assert len(again.confirmed.numbers) == 2
 
 
+def test_what_did_not_complete_is_told_with_what_comes_of_it(spec: Path) -> None:
+    spec.write_text(SPEC.replace("space:", "set: {spoilt: raises}\nspace:"))
+    said = told("search", str(spec), *OPTIONS, code=1)
+    assert "the first 3 trials all failed with the same error" in said
+    assert "the same command" in said
+    assert "does not run it again" not in said
+    said = told("search", str(spec), *OPTIONS, "--keep-going", code=1)
+    assert "the search was told, and does not run it again" in said
+    assert "nothing found yet" in said
+
+
 def test_study_that_was_lost_is_written_again_by_the_doctor(spec: Path, tmp_path: Path) -> None:
     told("search", str(spec), *OPTIONS)
     study = tmp_path / "runs" / "optuna.sqlite"
