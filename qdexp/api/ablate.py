@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qdexp.api.ablating import Ablated, ablated
 from qdexp.api.ablation_request import AblationRequest
-from qdexp.api.composition import NO_TRACKING, RunOptions
+from qdexp.api.composition import run_options
 
 if TYPE_CHECKING:
     from qdexp.backends.place import ExecutorName, Place
@@ -49,15 +49,5 @@ def ablate(
         is_raced=racing,
         runs=None if runs is None else Path(runs),
     )
-    options = _options(executor, place, tracking, keep_going=keep_going)
+    options = run_options(executor, place, tracking, keep_going=keep_going)
     return ablated(request, options, leave_one_out=leave_one_out, with_report=report)
-
-
-def _options(
-    executor: "ExecutorName", place: "Place | None", tracking: bool | str, *, keep_going: bool
-) -> RunOptions:
-    from qdexp.backends.place import Place
-
-    uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
-    place = place or Place(executor=executor)
-    return RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)

@@ -15,7 +15,7 @@ from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
     from qdexp.api.request import Request
-    from qdexp.backends.place import Place
+    from qdexp.backends.place import ExecutorName, Place
     from qdexp.data.dataset import LatentDataset
     from qdexp.data.video_encoding import EncodingProgress
     from qdexp.execution.collaborators import Collaborators, Display
@@ -81,6 +81,29 @@ class RunOptions:
     place: "Place"
     tracking_uri: str | None = None
     keep_going: bool = False
+
+
+def run_options(
+    executor: "ExecutorName",
+    place: "Place | None",
+    tracking: bool | str,
+    *,
+    keep_going: bool,
+) -> RunOptions:
+    """Returns how an experiment is run.
+
+    Args:
+        executor: Where trials go, unless `place` says so.
+        place: Where trials go.
+        tracking: Whether MLflow mirrors it, or the URI where.
+        keep_going: Whether to go on where the first trials all fail with the same error.
+    """
+    from qdexp.backends.place import Place
+
+    uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
+    return RunOptions(
+        place=place or Place(executor=executor), tracking_uri=uri, keep_going=keep_going
+    )
 
 
 def carry_out(

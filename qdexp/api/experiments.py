@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from qdexp.api.composition import (
-    NO_TRACKING,
     RunOptions,
     carry_out,
     plan_request,
     refreshed,
+    run_options,
 )
 from qdexp.api.importance import importance
 from qdexp.api.request import Request, SpecSource
@@ -90,12 +90,8 @@ def run(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
-    from qdexp.backends.place import Place
-
     request = _request(spec, set, seeds, runs, max_trials)
-    place = place or Place(executor=executor)
-    uri = _tracking_uri(tracking)
-    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    options = run_options(executor, place, tracking, keep_going=keep_going)
     return _ran(request, options, with_report=report)
 
 
@@ -110,12 +106,6 @@ def _ran(request: Request, options: RunOptions, *, with_report: bool) -> RunResu
         notes=done.notes,
         report=done.reported,
     )
-
-
-def _tracking_uri(tracking: bool | str) -> str | None:
-    if isinstance(tracking, str):
-        return tracking
-    return None if tracking else NO_TRACKING
 
 
 def plan(

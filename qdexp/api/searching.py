@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdexp.api.composition import (
-    NO_TRACKING,
     Audience,
     RunOptions,
     nobody,
     refreshed,
+    run_options,
     workshop,
 )
 from qdexp.api.request import Request, SpecSource
@@ -95,22 +95,12 @@ def search(
     request = Request(
         spec=spec, fields=set or {}, num_seeds=seeds, runs=_path(runs), num_trials=trials
     )
-    options = _options(place, executor, tracking, keep_going=keep_going)
+    options = run_options(executor, place, tracking, keep_going=keep_going)
     return _searched(request, options, study_storage, with_report=report)
 
 
 def _path(given: Path | str | None) -> Path | None:
     return None if given is None else Path(given)
-
-
-def _options(
-    place: "Place | None", executor: "ExecutorName", tracking: bool | str, *, keep_going: bool
-) -> RunOptions:
-    from qdexp.backends.place import Place
-
-    uri = tracking if isinstance(tracking, str) else None if tracking else NO_TRACKING
-    place = place or Place(executor=executor)
-    return RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
 
 
 def _searched(

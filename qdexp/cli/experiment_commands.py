@@ -15,6 +15,8 @@ from qdexp.cli.run_arguments import (
     NoTracking,
     Storage,
     StudyStorage,
+    options_of,
+    place_of,
 )
 
 
@@ -37,8 +39,6 @@ def run(
 
     What is finished is never run again; what was interrupted goes on.
     """
-    from qdexp.api.composition import NO_TRACKING, RunOptions
-    from qdexp.backends.place import Place
     from qdexp.cli import run_command
 
     request = run_command.Request(
@@ -48,9 +48,8 @@ def run(
         runs=runs,
         max_trials=max_trials,
     )
-    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
-    uri = NO_TRACKING if no_tracking else tracking_uri
-    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    place = place_of(executor, address, storage, env)
+    options = options_of(place, tracking_uri, no_tracking=no_tracking, keep_going=keep_going)
     raise typer.Exit(run_command.run(request, options, with_report=not no_report))
 
 

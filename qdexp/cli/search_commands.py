@@ -14,6 +14,8 @@ from qdexp.cli.run_arguments import (
     NoTracking,
     Storage,
     StudyStorage,
+    options_of,
+    place_of,
 )
 
 _Trials = Annotated[
@@ -58,16 +60,13 @@ def search(
 
     What is finished is never run again; what was interrupted goes on.
     """
-    from qdexp.api.composition import NO_TRACKING, RunOptions
     from qdexp.api.request import Request
-    from qdexp.backends.place import Place
     from qdexp.cli import search_command
 
     changes = tuple(settings or ())
     request = Request(spec=spec, settings=changes, num_seeds=seeds, runs=runs, num_trials=trials)
-    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
-    uri = NO_TRACKING if no_tracking else tracking_uri
-    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    place = place_of(executor, address, storage, env)
+    options = options_of(place, tracking_uri, no_tracking=no_tracking, keep_going=keep_going)
     code = search_command.search(
         request, options, study_storage=study_storage, with_report=not no_report
     )
@@ -94,8 +93,6 @@ def ablate(
 ) -> None:
     """Explain a winner: which changes from the baseline carry its gain, one after another."""
     from qdexp.api.ablation_request import AblationRequest
-    from qdexp.api.composition import NO_TRACKING, RunOptions
-    from qdexp.backends.place import Place
     from qdexp.cli import ablate_command
 
     request = AblationRequest(
@@ -107,7 +104,6 @@ def ablate(
         is_raced=racing,
         runs=runs,
     )
-    place = Place(executor=executor, address=address, storage=storage, variables=tuple(env or ()))
-    uri = NO_TRACKING if no_tracking else tracking_uri
-    options = RunOptions(place=place, tracking_uri=uri, keep_going=keep_going)
+    place = place_of(executor, address, storage, env)
+    options = options_of(place, tracking_uri, no_tracking=no_tracking, keep_going=keep_going)
     raise typer.Exit(ablate_command.ablate(request, options, leave_one_out, not no_report))
