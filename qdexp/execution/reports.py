@@ -31,6 +31,7 @@ def plain_progress(report: Progress) -> Progress:
         gpu_memory_bytes=None
         if report.gpu_memory_bytes is None
         else _whole("gpu_memory_bytes", report.gpu_memory_bytes),
+        earlier={name: _points(name, each) for name, each in _items("earlier", report.earlier)},
     )
 
 
@@ -114,6 +115,16 @@ def _items(what: str, value: object) -> Sequence[tuple[str, Any]]:
 
 def _measurements(value: object) -> dict[str, float]:
     return {name: _number(name, each) for name, each in _items("measurements", value)}
+
+
+def _points(name: str, value: object) -> list[tuple[int, float]]:
+    pairs = [_sequence(f"an earlier value of {name}", each) for each in _sequence(name, value)]
+    if any(len(pair) != 2 for pair in pairs):
+        raise TypeError(f"expected earlier values of {name} as (step, value)")
+    return [
+        (_whole(f"a step of {name}", step), _number(f"a value of {name}", number))
+        for step, number in pairs
+    ]
 
 
 def _series(name: str, value: object) -> Series:

@@ -1,6 +1,5 @@
 """The heart of a search: what comes next, what ends early, and how each suggestion ended."""
 
-import math
 from dataclasses import dataclass
 
 from qdexp.execution.assigner import Assigner
@@ -10,8 +9,8 @@ from qdexp.execution.objectives import cause_of, ending_with, slim, told_of
 from qdexp.execution.planning import plan_of_trials, with_teachers
 from qdexp.execution.ports import Assignment
 from qdexp.execution.proposals import Proposals
-from qdexp.execution.pruning import reason_to_prune, rung_of
 from qdexp.execution.rounds import after_attempts, back_off_seconds, is_transient
+from qdexp.execution.rungs import Rungs
 from qdexp.execution.same_errors import SameErrors
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.spending import Meter
@@ -69,6 +68,7 @@ class SearchFeed:
         self._spec = spec
         self._study = parts.study
         self._parts = parts
+        self._rungs = Rungs(spec.pruning, parts.study)
         self._proposals = parts.proposals
         self._clock = parts.outside.clock
         self._same = SameErrors(keep_going=keep_going)
@@ -116,25 +116,11 @@ class SearchFeed:
     def on_progress(self, trial_id: str, progress: Progress) -> None:
         """A running trial reported: what it is compared by is in the ledger first."""
         watched = self._running[trial_id]
-        self._note_rung(trial_id, progress, watched)
+        self._rungs.hear(watched, progress)
         watched.hear(progress)
         if self._meter.untaken().seconds > EVERY_SECONDS:
             self._study.add_time(self._meter.take())
         self._parts.scribe.on_progress(trial_id, progress)
-
-    def _note_rung(self, trial_id: str, progress: Progress, watched: Watched) -> None:
-        """Takes note of what a trial is compared by, if it reported that at a step of pruning."""
-        pruning = self._spec.pruning
-        value = progress.measurements.get(pruning.metric) if pruning else None
-        step = rung_of(pruning, progress.step) if pruning else None
-        if pruning is None or value is None or step is None:
-            return
-        if trial_id not in self._study.number_of:  # a teacher
-            return
-        if not math.isfinite(value):
-            watched.broken = reason_to_prune(pruning, value, (), progress.step)
-        elif watched.is_first_at(step, progress.step):
-            self._study.add_rung(trial_id, step, value)
 
     def pruned(self, trial_id: str) -> Outcome | None:
         """Returns the outcome of a running trial that is to end now."""
@@ -145,7 +131,7 @@ class SearchFeed:
         if number in self._causes:
             status, reason = ending_with(self._causes[number])
             return watched.ended(status, reason, self._clock)
-        reason = watched.broken or self._judged(trial_id, watched.judged)
+        reason = watched.broken or self._rungs.judged(trial_id, watched.judged)
         return watched.ended("pruned", reason, self._clock) if reason else None
 
     def on_outcome(self, outcome: Outcome) -> None:
@@ -197,22 +183,13 @@ class SearchFeed:
         teacher = trial.teacher and self._outcomes.get(trial.teacher.trial_id)
         if teacher and teacher.status != "completed":
             return without_teacher(trial, teacher)
-        if reason := self._judged(trial.trial_id, set()):  # a kill came before this was written
+        if reason := self._rungs.judged(
+            trial.trial_id, set()
+        ):  # a kill came before this was written
             return Watched(planned=planned, began=self._clock()).ended(
                 "pruned", reason, self._clock
             )
         return None
-
-    def _judged(self, trial_id: str, judged: set[int]) -> str:
-        """Returns why a trial ends at the last step that it reached, if it was not judged there."""
-        pruning = self._spec.pruning
-        rungs = self._study.rungs(trial_id)
-        step = max(rungs, default=None)
-        if pruning is None or step is None or step in judged:
-            return ""
-        judged.add(step)
-        others = self._study.others_at(trial_id, step)
-        return reason_to_prune(pruning, rungs[step], others, step)
 
     def _suggest(self) -> bool:
         """Asks for a further suggestion; returns whether there was one."""

@@ -17,7 +17,7 @@ class Watched:
     Args:
         planned: The trial.
         began: When, in monotonic seconds.
-        is_fresh: Whether it begins at its first step.
+        is_fresh: Whether all that it measured is known: it begins at its first step, or told so.
         started_at: When, in seconds since 1970.
         step: Steps that it reported.
         has_reported: Whether it reported at all.

@@ -24,12 +24,18 @@ class Progress:
         num_steps: Optimizer steps in all.
         measurements: The metrics recorded at `step`, by name.
         gpu_memory_bytes: Peak memory on its GPU so far, or None without one. Shown, not recorded.
+        earlier: In the first report of a trial that goes on from a checkpoint: what it measured
+            before, by name, as (step, value) at rising steps. A search compares by it; without it
+            a kill between a checkpoint and its report loses what was measured there.
     """
 
     step: int
     num_steps: int
     measurements: dict[str, float] = field(default_factory=dict[str, float])
     gpu_memory_bytes: int | None = None
+    earlier: dict[str, list[tuple[int, float]]] = field(
+        default_factory=dict[str, list[tuple[int, float]]]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,14 @@ class Record:
         for name in [name for name in self.history if name.startswith("eval.")]:
             del self.history[name]
 
+    def latest_of_training(self) -> dict[str, float]:
+        """Returns the last value of each metric of training."""
+        return {
+            name: entries[-1][1]
+            for name, entries in self.history.items()
+            if name.startswith("train.")
+        }
+
     def series(self) -> dict[str, Series]:
         """Returns the history as an outcome holds it."""
         return {

@@ -7,7 +7,7 @@ functions of a state (`train_step`, `curve_point`, `final_measurement`).
 import contextlib
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,8 @@ def _resume(attempt: _Attempt, start_from: Path | None) -> bool:
 def _train(attempt: _Attempt) -> Iterator[Progress]:
     """Trains to the end; every yield is between two steps, where the state can be saved."""
     config = attempt.trial.ours
-    yield _progress(attempt, _measure_curve(attempt))
+    earlier = {name: list(entries) for name, entries in attempt.record.history.items()}
+    yield replace(_progress(attempt, _measure_curve(attempt)), earlier=earlier)
     while attempt.state.step < attempt.num_steps:
         began = time.perf_counter()
         measured = take_step(attempt.state, attempt.course, attempt.record)
@@ -216,7 +217,7 @@ def _completed(attempt: _Attempt) -> Outcome:
         trial_id=attempt.trial.trial_id,
         status="completed",
         step=attempt.state.step,
-        measurements=_latest_of_training(record) | final.scalars | _cost(attempt),
+        measurements=record.latest_of_training() | final.scalars | _cost(attempt),
         history=record.series(),
         arrays=final.arrays | measurement.curve_arrays(record.curve),
         warnings=(*record.warnings, *final.warnings, *([problem] if problem else [])),
@@ -230,21 +231,13 @@ def _diverged(attempt: _Attempt, error: DivergedError) -> Outcome:
         trial_id=attempt.trial.trial_id,
         status="diverged",
         step=attempt.state.step,
-        measurements=_latest_of_training(record) | _cost(attempt),
+        measurements=record.latest_of_training() | _cost(attempt),
         history=record.series(),
         arrays=measurement.curve_arrays(record.curve),
         warnings=tuple(record.warnings),
         failure=Failure(reason=str(error), step=error.step),
         provenance=_provenance(attempt),
     )
-
-
-def _latest_of_training(record: Record) -> dict[str, float]:
-    return {
-        name: entries[-1][1]
-        for name, entries in record.history.items()
-        if name.startswith("train.")
-    }
 
 
 def _cost(attempt: _Attempt) -> dict[str, float]:

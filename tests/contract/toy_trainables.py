@@ -92,7 +92,8 @@ def is_slow_and_fails_to_clean_up(
 def measures_with_numpy(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
     half: Any = np.float32(0.5)
     one: Any = np.int64(1)
-    yield Progress(step=one, num_steps=2, measurements={"train.toy": half})
+    earlier = {"train.toy": [(one, half)]}
+    yield Progress(step=one, num_steps=2, measurements={"train.toy": half}, earlier=earlier)
     yield _completed(trial, {"eval.toy": half})
 
 
@@ -108,6 +109,10 @@ def steps_beyond_64_bits(_trial: Trial, _workspace: Workspace) -> Iterator[Progr
 def measures_a_word(_trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
     word: Any = "low"
     yield Progress(step=0, num_steps=2, measurements={"train.toy": word})
+
+
+def measured_before_without_a_step(_trial: Trial, _workspace: Workspace) -> Iterator[Progress]:
+    yield Progress(step=1, num_steps=2, earlier={"train.toy": [(0.5,)]})  # pyright: ignore
 
 
 def warns_of_nothing(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:

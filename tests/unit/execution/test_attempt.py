@@ -46,6 +46,10 @@ def reports_of(toy: str) -> list[Progress | Outcome]:
         ("steps_by_halves", "TypeError: expected step as a whole number, found float"),
         ("steps_beyond_64_bits", "TypeError: expected step from 0 to below 2**53"),
         ("measures_a_word", "TypeError: expected train.toy as a number, found str"),
+        (
+            "measured_before_without_a_step",
+            "TypeError: expected earlier values of train.toy as (step, value)",
+        ),
         ("warns_of_nothing", "TypeError: expected a warning as text, found NoneType"),
         ("comes_from_an_object", "TypeError: expected provenance as JSON"),
         ("reports_none", "TypeError: expected Progress or an Outcome, found NoneType"),
@@ -68,4 +72,5 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
     assert isinstance(progress, Progress)
     assert isinstance(outcome, Outcome)
     assert {type(progress.step), type(progress.measurements["train.toy"])} == {int, float}
+    assert json.dumps(progress.earlier) == '{"train.toy": [[1, 0.5]]}'
     assert json.loads(outcome.to_json())["measurements"] == {"eval.toy": 0.5}

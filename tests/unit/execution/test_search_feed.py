@@ -1,20 +1,14 @@
 """What a search gives an executor: teachers first, another attempt later, nothing in vain."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from searches import ended, records_of, searched, spec_of
 
 from qdexp.config.data_config import DataConfig
-from qdexp.execution.ports import Assignment, Listener
-from qdexp.execution.search_ports import Feed
-from qdexp.results.folders import FINAL_CHECKPOINT
+from qdexp.execution.ports import Assignment
 from qdexp.results.ledger import Ledger
-from qdexp.results.outcome import Failure, FailureKind, Outcome, Progress
-from qdexp.results.sealed import seal
-
-End = Callable[[Assignment, int], Outcome]
+from qdexp.results.outcome import Outcome
+from tests.unit.execution.scripted import Scripted, completed, failed
 
 DISTILLED = {
     "preset": "tiny",
@@ -28,44 +22,6 @@ DISTILLED = {
     "metrics": {"primary": "eval.denoising_loss"},
     "budget": {"trials": 3},
 }
-
-
-@dataclass
-class Scripted:
-    """An executor in which a trial ends as a function says, `at_once` of them side by side."""
-
-    end: End
-    at_once: int = 1
-    given: list[str] = field(default_factory=list)
-
-    def check(self) -> None:
-        pass
-
-    def execute(
-        self, assignments: Sequence[Assignment], listener: Listener, deadline: float | None = None
-    ) -> None:
-        raise AssertionError(assignments, listener, deadline)
-
-    def follow(
-        self,
-        feed: Feed,
-        listener: Listener,
-        deadline: float | None = None,
-        workers: int | None = None,
-    ) -> None:
-        assert deadline is workers is None
-        running: list[Assignment] = []
-        while True:
-            while len(running) < self.at_once and (assignment := feed.take()):
-                running.append(assignment)
-                self.given.append(assignment.trial.trial_id)
-                listener.on_start(assignment.trial.trial_id)
-            if not running:
-                return
-            assignment = running.pop(0)
-            trial_id = assignment.trial.trial_id
-            listener.on_progress(trial_id, Progress(step=1, num_steps=2))
-            listener.on_outcome(self.end(assignment, self.given.count(trial_id)))
 
 
 class Watch:
@@ -89,19 +45,6 @@ class Digits:
 
     def prepare(self, config: DataConfig, cache: Path) -> Path:
         return cache / f"latents {config.seed}"
-
-
-def completed(assignment: Assignment, _attempt: int = 1) -> Outcome:
-    (assignment.workspace.folder / FINAL_CHECKPOINT).write_bytes(b"weights" + seal(b"weights"))
-    measured = {"error": 0.5, "eval.denoising_loss": 0.5}
-    return Outcome(
-        trial_id=assignment.trial.trial_id, status="completed", step=2, measurements=measured
-    )
-
-
-def failed(assignment: Assignment, kind: FailureKind) -> Outcome:
-    failure = Failure(reason=f"its {kind}", kind=kind)
-    return Outcome(trial_id=assignment.trial.trial_id, status="failed", step=1, failure=failure)
 
 
 def test_lost_worker_is_replaced_later_while_others_go_on(tmp_path: Path) -> None:

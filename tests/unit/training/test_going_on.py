@@ -10,13 +10,15 @@ from qdexp.errors import CheckpointError
 from qdexp.execution.ports import Workspace
 from qdexp.experiment.trial import Trial
 from qdexp.model.predictor import Prediction, QuantizedDiffusionPredictor
-from qdexp.results.outcome import Outcome
+from qdexp.results.outcome import Outcome, Progress
 from qdexp.training.run_trial import run_trial
 from tests.unit.training.measured_numbers import numbers
 
 MakeTrial = Callable[..., Trial]
 MakeWorkspace = Callable[..., Workspace]
 Finish = Callable[..., Outcome]
+
+CURVE = "eval.curve_denoising_loss"
 
 
 @pytest.mark.usefixtures("report_every_step")
@@ -38,6 +40,27 @@ def test_a_trial_closed_at_any_report_goes_on_bit_for_bit(
 
         assert outcome.provenance["resumed_from_step"] == seen[-1].step
         assert numbers(outcome) == expected
+
+
+@pytest.mark.usefixtures("report_every_step")
+def test_a_trial_that_goes_on_tells_first_what_it_had_measured(
+    make_trial: MakeTrial, make_workspace: MakeWorkspace
+) -> None:
+    stopped = run_trial(make_trial(), make_workspace("stopped"))
+    first = next(stopped)
+    assert isinstance(first, Progress)
+    assert first.earlier == {}
+    heard = [(first.step, first.measurements[CURVE])]
+    while (report := next(stopped)).step < 3:
+        heard += [(report.step, value) for value in [report.measurements.get(CURVE)] if value]
+    stopped.close()
+    again = run_trial(make_trial(), make_workspace("stopped"))
+    reports = [each for each in again if isinstance(each, Progress)]
+
+    assert reports[0].step >= 3
+    assert reports[0].earlier[CURVE] == heard
+    assert [step for step, _ in heard] == [0, 2]
+    assert {len(each.earlier) for each in reports[1:]} == {0}
 
 
 @pytest.mark.usefixtures("report_every_step")
