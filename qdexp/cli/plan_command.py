@@ -7,7 +7,7 @@ import typer
 
 from qdexp.api.planning import Outlook, outlook
 from qdexp.cli.design_display import design_json, design_text
-from qdexp.cli.durations import range_in_words
+from qdexp.cli.durations import range_as_json, range_in_words
 from qdexp.cli.run_command import Request, audience
 from qdexp.cli.sizes import size_in_words
 from qdexp.cli.status_command import one_line
@@ -18,7 +18,7 @@ from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 
 if TYPE_CHECKING:
-    from qdexp.execution.estimate import Estimate, Range
+    from qdexp.execution.estimate import Estimate
     from qdexp.experiment.plan import Plan, PlannedTrial
 
 
@@ -208,10 +208,3 @@ def _estimate_as_json(estimate: "Estimate") -> dict[str, Any]:
         "disk_bytes": estimate.disk_bytes,
         "sources": list(estimate.sources),
     }
-
-
-def range_as_json(found: "Range | None") -> dict[str, float] | None:
-    """Returns a number that is not known exactly as data of a stable form."""
-    if found is None:
-        return None
-    return {"low": found.low, "expected": found.expected, "high": found.high}

@@ -8,8 +8,7 @@ import typer
 
 from qdexp.api.request import Request
 from qdexp.api.search_planning import SearchOutlook, search_outlook
-from qdexp.cli.durations import range_in_words
-from qdexp.cli.plan_command import range_as_json
+from qdexp.cli.durations import range_as_json, range_in_words
 from qdexp.cli.run_command import audience
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned, wrapped
