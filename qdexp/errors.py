@@ -52,6 +52,7 @@ class SpecError(RequestError):
         self.problem = problem
         self.line = line
         self.column = column
+        self.keys = keys
 
 
 class ConfigurationError(RequestError):

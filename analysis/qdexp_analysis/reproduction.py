@@ -20,7 +20,7 @@ DEFAULT_SEEDS_OF_SEARCH = 1
 def run_command(spec: SpecRecord) -> str:
     """Returns ``qdexp run FILE`` with the ``--set`` and ``--seeds`` that its text lacks.
 
-    ``qdexp search FILE`` for a search.
+    ``qdexp search FILE`` for a search, with its ``--trials``, too.
     """
     written: dict[str, Any] = YAML(typ="safe", pure=True).load(spec.text)
     in_text: dict[str, Any] = written.get("set") or {}
@@ -32,6 +32,11 @@ def run_command(spec: SpecRecord) -> str:
     seeds = written.get("seeds", DEFAULT_SEEDS_OF_SEARCH if is_search else DEFAULT_SEEDS)
     if spec.definition["seeds"] != _seeds(seeds, spec.definition):
         words += ["--seeds", str(len(spec.definition["seeds"]))]
+    if is_search:
+        budget: dict[str, Any] = written.get("budget") or {}
+        trials: int = spec.definition["search"]["budget"]["trials"]
+        if budget.get("trials", trials) != trials:
+            words += ["--trials", str(trials)]
     return shlex.join(words)
 
 

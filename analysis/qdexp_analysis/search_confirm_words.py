@@ -2,7 +2,8 @@
 
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.language import say
-from qdexp_analysis.search_findings import Confirmed, SearchFindings
+from qdexp_analysis.quantities import NONE, Differences, p_text, sentence_case
+from qdexp_analysis.search_findings import Confirmed, OtherObjective, SearchFindings
 from qdexp_analysis.verdict_words import verdict_sentence
 
 
@@ -17,7 +18,8 @@ def confirm_sentences(found: SearchFindings) -> list[str]:
     contrast = confirmed.contrast_of(best.suggestion.number)
     if contrast is None:
         return _not_the_best(found, confirmed)
-    return [_held(confirmed, contrast), *_others(confirmed, best.suggestion.number)]
+    held = [_held(confirmed, contrast), *_others(confirmed, best.suggestion.number)]
+    return held + [_of_other(confirmed, each) for each in confirmed.others(found.objectives)]
 
 
 def hint(found: SearchFindings) -> str:
@@ -58,6 +60,48 @@ def _held(confirmed: Confirmed, contrast: Contrast) -> str:
         "The confirmation on {seeds} fresh seeds does not hold it up: {sentence}",
         seeds=seeds,
         sentence=sentence,
+    )
+
+
+def _of_other(confirmed: Confirmed, other: OtherObjective) -> str:
+    """Returns how those that were checked differ from the baseline in another objective."""
+    experiment = confirmed.findings.experiment
+    texts: list[str] = []
+    for condition in range(len(experiment.conditions)):
+        difference, interval, q = difference_cells(confirmed, other, condition)
+        known = {"name": experiment.labels.text(condition), "difference": difference}
+        if interval != NONE:
+            text = say(
+                "{name}: {difference} (95 % interval {interval}, q {q})",
+                **known,
+                interval=interval,
+                q=q,
+            )
+            texts.append(text)
+        elif difference != NONE:
+            texts.append(say("{name}: {difference}", **known))
+    metric = sentence_case(other.objective.metric.in_words)
+    if not texts:
+        return say("{metric} of those that were checked: no pair is complete.", metric=metric)
+    return say(
+        "{metric} of those that were checked, against the baseline, without a verdict: {each}.",
+        metric=metric,
+        each=say("; ").join(texts),
+    )
+
+
+def difference_cells(
+    confirmed: Confirmed, other: OtherObjective, condition: int
+) -> tuple[str, str, str]:
+    """Returns the difference from the baseline in another objective, its interval and its q."""
+    contrast = other.contrast_at(condition, confirmed.findings.experiment.baseline)
+    if contrast is None or contrast.estimate is None:
+        return NONE, NONE, NONE
+    write, q = Differences(contrast), other.measured.q[condition]
+    return (
+        write.text(contrast.estimate.mean),
+        write.interval(contrast.estimate.interval),
+        p_text(q),
     )
 
 

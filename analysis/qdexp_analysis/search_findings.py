@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 
 from qdexp.experiment.space import Parameter
 from qdexp.results.suggestions import SuggestionRecord
-from qdexp_analysis.contrasts import Contrast
+from qdexp_analysis.contrasts import Contrast, paired
+from qdexp_analysis.exploratory import SecondaryMetric
 from qdexp_analysis.findings import Findings, find
 from qdexp_analysis.language import say
 from qdexp_analysis.pareto import hypervolume, is_on_front, reference_point
@@ -66,6 +67,36 @@ class Confirmed:
         """Returns a suggestion's contrast with the baseline, or None if it was not checked."""
         positions = [k for k, each in enumerate(self.numbers) if each == number]
         return next((c for c in self.findings.contrasts if c.condition in positions), None)
+
+    def others(self, objectives: Sequence[Objective]) -> tuple["OtherObjective", ...]:
+        """Returns what the check measured of the objectives after the first, where it can say."""
+        known = {each.name: each for each in self.findings.secondary}
+        return tuple(
+            OtherObjective(position=k, objective=each, measured=known[each.metric.name])
+            for k, each in enumerate(objectives)
+            if k and each.metric.name in known
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherObjective:
+    """An objective after the first, as the check of the best measured it: without verdicts.
+
+    Args:
+        position: Its place among the search's objectives.
+        objective: The objective.
+        measured: Its differences from the baseline, with their false discovery rates.
+    """
+
+    position: int
+    objective: Objective
+    measured: SecondaryMetric
+
+    def contrast_at(self, condition: int, baseline: int | None) -> Contrast | None:
+        """Returns a condition's paired difference from the baseline, or None without pairs."""
+        if baseline is None or self.measured.estimates[condition] is None:
+            return None
+        return paired(self.measured.scores, condition, baseline)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from qdexp_analysis.report_json import (
     trials_content,
 )
 from qdexp_analysis.search_confirm_words import sentence_of
-from qdexp_analysis.search_findings import Confirmed, SearchFindings
+from qdexp_analysis.search_findings import Confirmed, OtherObjective, SearchFindings
 from qdexp_analysis.search_path import SearchPath
 from qdexp_analysis.search_words import answer, ending_of, reason_of, unfinished
 
@@ -71,7 +71,7 @@ def _search(found: SearchFindings) -> dict[str, Any]:
         if has_box
         else None,
         "importances": plain(found.importances),
-        "confirmed": found.confirmed and _confirmed(found.confirmed),
+        "confirmed": found.confirmed and _confirmed(found, found.confirmed),
         "path": found.path and _path(found.path),
         "left_out": found.left_out and _left_out(found.left_out),
     }
@@ -99,7 +99,7 @@ def _suggestions(found: SearchFindings) -> list[dict[str, Any]]:
     return rows
 
 
-def _confirmed(confirmed: Confirmed) -> dict[str, Any]:
+def _confirmed(found: SearchFindings, confirmed: Confirmed) -> dict[str, Any]:
     findings = confirmed.findings
     return {
         "experiment": findings.experiment.name,
@@ -112,6 +112,22 @@ def _confirmed(confirmed: Confirmed) -> dict[str, Any]:
                 "sentence": sentence_of(confirmed, each),
             }
             for each in findings.contrasts
+        ],
+        "other_objectives": [
+            _other_objective(confirmed, each) for each in confirmed.others(found.objectives)
+        ],
+    }
+
+
+def _other_objective(confirmed: Confirmed, other: OtherObjective) -> dict[str, Any]:
+    experiment = confirmed.findings.experiment
+    return {
+        "metric": other.objective.metric.name,
+        "differences": [
+            _difference(other.contrast_at(k, experiment.baseline))
+            | {"number": confirmed.numbers[k], "q": other.measured.q[k]}
+            for k in range(len(experiment.conditions))
+            if k != experiment.baseline
         ],
     }
 

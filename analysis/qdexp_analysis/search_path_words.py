@@ -42,8 +42,9 @@ def _path(path: SearchPath) -> Section:
         texts.append(say("Unfinished: the path does not reach its end yet."))
     notes = say(
         "Intervals are of one step alone, paired by seed, of the experiment {name}. A step was "
-        "kept for being the best of its round, so where several were near to each other it looks "
-        "a little better than it is.",
+        "kept for being the best of its round on the same seeds, so where several were near to "
+        "each other it looks a little better than it is. The end of the path against the baseline, "
+        "in the report of {name}, is free of that.",
         name=name,
     )
     return Section(
@@ -52,6 +53,17 @@ def _path(path: SearchPath) -> Section:
         sentences=texts,
         tables=[_table(path), _all_tried(path)],
         notes=[notes],
+    )
+
+
+def path_note(findings: Findings) -> str:
+    """Returns what the steps of an ablation path were chosen by; nothing for other experiments."""
+    if "path" not in findings.experiment.spec.definition:
+        return ""
+    return say(
+        "The steps of this path, and their order, were chosen on the same seeds that judge them "
+        "here: where several were near to each other, those between the baseline and the end look "
+        "a little better than they are. The verdict on the end is free of that."
     )
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdexp.config.presets import PRESETS, preset
-from qdexp.errors import ConfigurationError, RequestError, nearest
+from qdexp.errors import ConfigurationError, RequestError, SpecError, nearest
+from qdexp.experiment.base_reader import first_named, of_set
 from qdexp.experiment.configuration_file import read_configuration
 from qdexp.experiment.derived import Source, derived_name
+from qdexp.experiment.document import keys_in_words
 from qdexp.experiment.identity import WITHOUT_EFFECT
 from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.experiment.spec import Budget, Resources
@@ -85,7 +87,22 @@ class AblationRequest:
         overrides = parse_overrides(self.settings, self.num_seeds, self.fields).fields
         source = self._adjusted(source, overrides)
         winner = replace(winner, values={**winner.values, **overrides})
-        return _ablation(source, winner, self._seeds(source), is_raced=self.is_raced)
+        try:
+            return _ablation(source, winner, self._seeds(source), is_raced=self.is_raced)
+        except SpecError as error:
+            raise self._at_its_option(error, source, overrides) from None
+
+    def _at_its_option(
+        self, error: SpecError, source: Source, overrides: Mapping[str, Any]
+    ) -> RequestError:
+        """Returns the error of a spec that nobody wrote where it comes from: from which option."""
+        problem = error.problem
+        if error.keys == keys_in_words(("metrics", "primary")):
+            others = "" if self.metric is None else f" ({_metrics_in_words(source)})"
+            return RequestError(f"--metric: {problem.removeprefix('metrics: ')}{others}")
+        if (field := first_named(problem, overrides)) is not None:
+            return of_set(field, problem)
+        return RequestError(f"{self.subject}: {problem}")
 
     @cached_property
     def _is_file(self) -> bool:
@@ -102,7 +119,14 @@ class AblationRequest:
             raise RequestError(f"--baseline: {problem}")
         with Ledger(self.runs_folder) as ledger:
             source = source_of(ledger, self.subject)
-            return source, winner_of(ledger, source)
+            winner = winner_of(ledger, source)
+        if winner.no_gain and self.metric is None:
+            raise RequestError(
+                "expected a winner that is better than its baseline, found "
+                f"{winner.no_gain}: there is no gain to explain; `qdexp search` with more --trials "
+                "looks further"
+            )
+        return source, winner
 
     def _of_file(self) -> "tuple[Source, Winner]":
         from qdexp.experiment.path_text import Winner
@@ -112,9 +136,7 @@ class AblationRequest:
             presets = ", ".join(PRESETS)
             problem = f"expected a preset ({presets}) or a configuration's file beside {path}"
             raise RequestError(f"--baseline: {problem}, found none")
-        winner = read_configuration(path)
-        is_preset = self.baseline in PRESETS
-        baseline = preset(self.baseline) if is_preset else read_configuration(Path(self.baseline))
+        winner, baseline = read_configuration(path), _baseline(self.baseline)
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_-") or "configuration"
         source = Source(definition=_definition(name, baseline), baseline=baseline.fields())
         values = {f: v for f, v in winner.fields().items() if f not in WITHOUT_EFFECT}
@@ -129,7 +151,9 @@ class AblationRequest:
         for each in overrides:
             if each not in source.baseline:
                 hint = nearest(each, source.baseline)
-                raise ConfigurationError(f"--set: expected a field of it, found '{each}'{hint}")
+                raise ConfigurationError(
+                    f"--set: expected a field of its configuration, found '{each}'{hint}"
+                )
         definition = dict(source.definition)
         definition["set"] = {**definition["set"], **overrides}
         if self.metric is not None:
@@ -147,6 +171,27 @@ class AblationRequest:
         others = (each for each in range(number + len(used) + len(fresh)) if each not in used)
         fresh += [each for each in others if each not in fresh]
         return tuple(fresh[:number])
+
+
+def _baseline(name: str) -> "Configuration":
+    if name in PRESETS:
+        return preset(name)
+    if not Path(name).exists():
+        problem = f"expected a preset ({', '.join(PRESETS)}) or a configuration's file, found "
+        raise RequestError(
+            f"--baseline: {problem}'{name}', which is neither{nearest(name, PRESETS)}"
+        )
+    return read_configuration(Path(name))
+
+
+def _metrics_in_words(source: Source) -> str:
+    """Returns what may be judged instead of a metric that cannot be."""
+    search: Mapping[str, Any] | None = source.definition.get("search")
+    if search is None:
+        return f"without it changes are judged on {METRIC}"
+    names = [each["metric"] for each in search["objectives"]]
+    names = dict.fromkeys([*names, *source.definition["metrics"]["secondary"]])
+    return f"the search {source.name} has {', '.join(names)}"
 
 
 def _definition(name: str, baseline: "Configuration") -> dict[str, Any]:

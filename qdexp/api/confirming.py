@@ -63,7 +63,7 @@ def confirm(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         RequestError: The resources asked for do not exist, or the folder cannot be written.
     """
-    made = _confirmation_of(search, runs)
+    made = confirmation_of(search, runs)
     if not made:
         return None
     file = derived_file(runs, made.name)
@@ -79,7 +79,8 @@ def confirm(
     return Confirmed(experiment=made.name, file=file, numbers=made.numbers, conducted=done)
 
 
-def _confirmation_of(search: "SearchSpec", runs: Path) -> Confirmation | None:
+def confirmation_of(search: "SearchSpec", runs: Path) -> Confirmation | None:
+    """Returns the check of a search's best, or None if none is asked for or nothing is complete."""
     if search.confirm is None:
         return None
     source = Source(

@@ -16,7 +16,6 @@ from qdexp.api.composition import (
     workshop,
 )
 from qdexp.api.request import Request, SpecSource
-from qdexp.errors import RequestError
 from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import is_search, suggestions_of
 
@@ -208,9 +207,7 @@ def _url_of(runs: Path, study_storage: str | None) -> str:
     """
     if study_storage is None:
         return f"sqlite:///{runs / STUDIES}"
-    if "://" not in study_storage:
-        raise RequestError(
-            "--study-storage: expected a URL such as sqlite:///FILE or postgresql://HOST/NAME, "
-            f"found '{study_storage}'"
-        )
+    from qdexp.backends.optuna_suggester import check_url
+
+    check_url(study_storage)
     return study_storage

@@ -24,3 +24,10 @@ def range_in_words(seconds: "Range") -> str:
     return f"about {expected}" + (
         f" ({low} to {high})" if (low, high) != (expected, expected) else ""
     )
+
+
+def range_as_json(found: "Range | None") -> dict[str, float] | None:
+    """Returns a number that is not known exactly as data of a stable form."""
+    if found is None:
+        return None
+    return {"low": found.low, "expected": found.expected, "high": found.high}

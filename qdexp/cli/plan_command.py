@@ -7,7 +7,7 @@ import typer
 
 from qdexp.api.planning import Outlook, outlook
 from qdexp.cli.design_display import design_json, design_text
-from qdexp.cli.durations import range_in_words
+from qdexp.cli.durations import range_as_json, range_in_words
 from qdexp.cli.run_command import Request, audience
 from qdexp.cli.sizes import size_in_words
 from qdexp.cli.status_command import one_line
@@ -18,7 +18,7 @@ from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 
 if TYPE_CHECKING:
-    from qdexp.execution.estimate import Estimate, Range
+    from qdexp.execution.estimate import Estimate
     from qdexp.experiment.plan import Plan, PlannedTrial
 
 
@@ -167,7 +167,7 @@ def _as_json(found: Outlook) -> dict[str, Any]:
                 "seed": planned.trial.seed,
                 "from_step": planned.known.step,
                 "num_steps": planned.trial.configuration.num_steps,
-                "seconds": _range(
+                "seconds": range_as_json(
                     cost.seconds if (cost := estimate.costs.get(planned.trial.trial_id)) else None
                 ),
             }
@@ -192,7 +192,7 @@ def _looks_as_json(found: Outlook) -> dict[str, Any] | None:
         "schedule": list(ahead.schedule),
         "num_seeds": ahead.num_seeds,
         "num_more": ahead.num_more,
-        "most_wall_seconds": _range(found.at_most.wall_seconds if found.at_most else None),
+        "most_wall_seconds": range_as_json(found.at_most.wall_seconds if found.at_most else None),
     }
 
 
@@ -201,16 +201,10 @@ def _estimate_as_json(estimate: "Estimate") -> dict[str, Any]:
         "num_estimated": len(estimate.costs),
         "num_unknown": len(estimate.unknown),
         "side_by_side": estimate.capacity.side_by_side,
-        "wall_seconds": _range(estimate.wall_seconds),
-        "worker_seconds": _range(estimate.worker_seconds),
-        "gpu_hours": _range(estimate.gpu_hours),
+        "wall_seconds": range_as_json(estimate.wall_seconds),
+        "worker_seconds": range_as_json(estimate.worker_seconds),
+        "gpu_hours": range_as_json(estimate.gpu_hours),
         "peak_memory_bytes": estimate.peak_memory_bytes,
         "disk_bytes": estimate.disk_bytes,
         "sources": list(estimate.sources),
     }
-
-
-def _range(found: "Range | None") -> dict[str, float] | None:
-    if found is None:
-        return None
-    return {"low": found.low, "expected": found.expected, "high": found.high}

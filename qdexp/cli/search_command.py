@@ -56,7 +56,7 @@ def search(
     if confirmed:
         _show_confirmed(confirmed)
     _show_report(done)
-    has_found = any(each.told and each.told.ending == "complete" for each in records)
+    has_found = any(each.objectives for each in records)
     return 0 if has_found and not done.stopped else 1
 
 

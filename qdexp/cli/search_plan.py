@@ -6,8 +6,9 @@ from typing import Any
 
 import typer
 
-from qdexp.api.planning import SearchOutlook, search_outlook
 from qdexp.api.request import Request
+from qdexp.api.search_planning import SearchOutlook, search_outlook
+from qdexp.cli.durations import range_as_json, range_in_words
 from qdexp.cli.run_command import audience
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned, wrapped
@@ -53,35 +54,57 @@ def _row(record: SuggestionRecord) -> tuple[object, ...]:
 
 def _lines(found: SearchOutlook) -> Iterator[str]:
     spec, records = found.spec, found.records
-    parameters = len(spec.space.parameters)
-    yield (
-        f"a search by {spec.sampler.name} of {parameters} parameters, budget: {_budget(found)}, "
-        f"{len(spec.spec.seeds)} seed(s) of each configuration"
-    )
+    yield f"{spec.size_in_words}{_hours(found)}"
     if records:
         counts = Counter(each.told.ending if each.told else "open" for each in records)
         said = ", ".join(f"{number} {ending}" for ending, number in counts.items())
         yield f"{len(records)} configurations so far: {said}"
         yield best_in_words(records, spec.directions)
     if found.num_found:
-        yield f"{found.num_found} other configurations of its space are in the ledger: told first"
-    if found.why_spent and not found.num_open:
-        yield f"nothing to run: {found.why_spent} are spent; --trials says how many more"
+        others = "configuration" if found.num_found == 1 else "configurations"
+        yield f"in the ledger, told first: {found.num_found} other {others} of its space"
+    if found.is_over:
+        yield (
+            f"nothing to run: {found.why_spent} are spent; `qdexp search --trials N` or a larger "
+            "budget in the file goes on"
+        )
     else:
         yield f"to run: {found.num_open} trials that are open, and up to {found.num_ahead} more"
-    if spec.confirm:
-        number = (spec.confirm.top + 1) * len(spec.confirm.seeds)
-        yield f"then the best {spec.confirm.top} on fresh seeds: at most {number} trials"
+    if spec.confirm and not found.is_over:
+        which = f"the best {spec.confirm.top}"
+        yield f"then {which} on fresh seeds: at most {found.num_to_confirm} trials"
+    elif found.num_to_confirm:
+        yield f"to run on fresh seeds, to check the best: {found.num_to_confirm} trials"
+    yield from _time(found)
 
 
-def _budget(found: SearchOutlook) -> str:
+def _time(found: SearchOutlook) -> Iterator[str]:
+    """Yields what is left will take, and what that is from; or that nothing is known of it."""
+    of = found.estimate
+    if found.is_over and not found.num_to_confirm:
+        return
+    if of is None:
+        yield "no estimate of the time: no trial of its baseline's shape has completed"
+        return
+    parts: list[str] = []
+    if not found.is_over:
+        whole = range_in_words(of.search_seconds)
+        unless = " if nothing is pruned" if found.spec.pruning else ""
+        parts.append(f"{whole}{unless} with {of.side_by_side} side by side")
+    if found.num_to_confirm:
+        parts.append(f"{range_in_words(of.confirm_seconds)} to check the best")
+    yield f"time: {', then '.join(parts)}"
+    yield from (f"estimate: {sentence}" for sentence in of.sources)
+
+
+def _hours(found: SearchOutlook) -> str:
     budget, spent = found.spec.budget, found.spent
-    parts = [f"{budget.trials} trials"]
+    parts: list[str] = []
     if budget.hours is not None:
-        parts.append(f"{budget.hours:g} hours ({spent.seconds / 3600:.3g} spent)")
+        parts.append(f", {budget.hours:g} h ({spent.seconds / 3600:.3g} spent)")
     if budget.gpu_hours is not None:
-        parts.append(f"{budget.gpu_hours:g} GPU-hours ({spent.gpu_seconds / 3600:.3g} spent)")
-    return ", ".join(parts)
+        parts.append(f", {budget.gpu_hours:g} GPU-h ({spent.gpu_seconds / 3600:.3g} spent)")
+    return "".join(parts)
 
 
 def _as_json(found: SearchOutlook) -> dict[str, Any]:
@@ -94,6 +117,15 @@ def _as_json(found: SearchOutlook) -> dict[str, Any]:
         "num_found": found.num_found,
         "num_open": found.num_open,
         "num_ahead": found.num_ahead,
+        "num_to_confirm": found.num_to_confirm,
+        "estimate": found.estimate
+        and {
+            "trial_seconds": range_as_json(found.estimate.trial_seconds),
+            "search_seconds": range_as_json(found.estimate.search_seconds),
+            "confirm_seconds": range_as_json(found.estimate.confirm_seconds),
+            "side_by_side": found.estimate.side_by_side,
+            "sources": list(found.estimate.sources),
+        },
         "suggestions": [
             {
                 "number": each.suggestion.number,

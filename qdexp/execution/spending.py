@@ -1,6 +1,7 @@
 """What a search has spent of its budget, and how long its trials run."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.results.suggestions import SuggestionRecord, TimeSpent
@@ -17,7 +18,10 @@ def why_spent(spec: SearchSpec, records: Sequence[SuggestionRecord], spent: Time
     """Returns which part of the budget is spent, in words, or nothing while all have some left."""
     budget, seeds = spec.budget, len(spec.spec.seeds)
     if num_paid(records) >= spec.most_configurations:
-        return f"{num_paid(records) * seeds} of {budget.trials} trials"
+        number = num_paid(records) * seeds
+        if number > budget.trials:  # it was larger in another call
+            return f"{number} trials (of a budget of {budget.trials})"
+        return f"{number} of {budget.trials} trials"
     for limit, seconds, unit in (
         (budget.hours, spent.seconds, "hours"),
         (budget.gpu_hours, spent.gpu_seconds, "GPU-hours"),
@@ -25,6 +29,26 @@ def why_spent(spec: SearchSpec, records: Sequence[SuggestionRecord], spent: Time
         if limit is not None and seconds >= limit * HOUR:
             return f"{seconds / HOUR:.3g} of {limit:g} {unit}"
     return ""
+
+
+def seconds_left(
+    spec: SearchSpec, spent: TimeSpent, *, num_gpus: float, side_by_side: int
+) -> float:
+    """Returns how long a search may go on by its budget of hours; infinite without one.
+
+    Args:
+        spec: The search.
+        spent: What it has spent.
+        num_gpus: GPUs of each trial.
+        side_by_side: Trials at one time.
+    """
+    limits: list[float] = []
+    if spec.budget.hours is not None:
+        limits.append(spec.budget.hours * HOUR - spent.seconds)
+    if spec.budget.gpu_hours is not None and num_gpus:
+        left = spec.budget.gpu_hours * HOUR - spent.gpu_seconds
+        limits.append(left / (num_gpus * side_by_side))
+    return max(0.0, min(limits, default=inf))
 
 
 class Meter:

@@ -3,10 +3,12 @@
 # pyright: reportUnknownMemberType=false
 """From the `preset:` and `set:` of a spec to the configuration that all others start from."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from qdexp.config.configuration import Value
 from qdexp.config.presets import preset
 from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError
@@ -17,6 +19,19 @@ from qdexp.experiment.own_fields import OwnFields
 from qdexp.experiment.trial import Condition
 
 NO_FACTORS: Condition = {}
+
+
+def of_set(field: str, problem: str) -> ConfigurationError:
+    """Returns an error of a field that the command set."""
+    return ConfigurationError(f"--set {field}: {problem.removeprefix(f'{field}: ')}")
+
+
+def first_named(problem: str, fields: Iterable[str]) -> str | None:
+    """Returns which of the fields a message names first, or None if it names none of them."""
+    patterns = {field: rf"(?<![\w.]){re.escape(field)}(?![\w.])" for field in fields}
+    found = {field: re.search(pattern, problem) for field, pattern in patterns.items()}
+    places = {field: match.start() for field, match in found.items() if match}
+    return min(places, key=lambda field: places[field], default=None)
 
 
 class BaseReader:
@@ -65,8 +80,13 @@ class BaseReader:
                     f"--set: expected a field that is no factor, found '{field}', which "
                     f"{self._document.file} varies"
                 )
-        overrides = self._overrides.items()
-        return changes | {field: self._named.checked(field, value) for field, value in overrides}
+        return changes | {field: self._checked(field) for field in self._overrides}
+
+    def _checked(self, field: str) -> Value:
+        try:
+            return self._named.checked(field, self._overrides[field])
+        except ConfigurationError as error:
+            raise of_set(field, str(error)) from None
 
     def configuration(self, changes: Mapping[str, Any]) -> Settings:
         """Returns the configuration before a condition's levels."""
@@ -81,6 +101,8 @@ class BaseReader:
             with suppress(ConfigurationError):
                 return start.replace({**changes, **self._baseline})
             problem = str(error)  # at the field that it begins with, if that is written under `set`
+            if (field := first_named(problem, self._overrides)) is not None:
+                raise of_set(field, problem) from None
             self._fail(problem, "set", problem.partition(":")[0])
 
     def _fail(self, problem: str, *path: str | int) -> NoReturn:

@@ -10,6 +10,7 @@ from typing import Any
 from qdexp.config.configuration import Configuration, Value, check_value, field_names
 from qdexp.config.presets import PRESETS
 from qdexp.errors import ConfigurationError, RequestError, nearest
+from qdexp.experiment.base_reader import first_named, of_set
 from qdexp.experiment.document import Document, read_document
 from qdexp.experiment.reader import parse_overrides
 
@@ -82,9 +83,8 @@ def _value(document: Document, section: str, name: str, value: Value) -> Value:
 def _at_its_place(problem: str, document: Document, changes: Mapping[str, Any]) -> RequestError:
     """Returns the error of fields that do not fit together, where the first of them was set."""
     named = re.findall(r"[a-z_]+\.[a-z_]+", problem)
-    for field in named:
-        if field in changes:
-            return ConfigurationError(f"--set {field}: {problem.removeprefix(f'{field}: ')}")
+    if (field := first_named(problem, changes)) is not None:
+        return of_set(field, problem)
     written = (tuple(field.split(".")) for field in named)
     place = next((path for path in written if path in document.positions), ())
     return document.error(problem, place)

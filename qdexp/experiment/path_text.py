@@ -20,12 +20,14 @@ class Winner:
         in_words: What it is: ``suggestion 17 of the search search_quantizer``.
         search: The search that it is from, or None.
         suggestion: Its number there, or None.
+        no_gain: By which values it is no better than the baseline, in words, or nothing.
     """
 
     values: Mapping[str, Any]
     in_words: str
     search: str | None = None
     suggestion: int | None = None
+    no_gain: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

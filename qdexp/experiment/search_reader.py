@@ -139,7 +139,6 @@ def _grid_of_baseline(
     """Returns what all configurations share, with the baseline as the only condition."""
     fixed = baseline.fields()
     condition = space.acting(fixed, fixed)
-    number = len(space.parameters)
     return Grid(
         preset=preset,
         set=changes,
@@ -151,5 +150,5 @@ def _grid_of_baseline(
         baseline=condition,
         full=None,
         own=(),
-        size=DesignSize(num_factors=number, design="a search", num_combinations=1),
+        size=DesignSize(num_factors=len(space.parameters), design="a search", num_combinations=1),
     )

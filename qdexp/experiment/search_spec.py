@@ -142,6 +142,17 @@ class SearchSpec:
         """How many configurations its budget of trials is for."""
         return self.budget.trials // len(self.spec.seeds)
 
+    @property
+    def size_in_words(self) -> str:
+        """``a search of 4 fields by tpe, 10 configurations x 2 seeds = 20 trials``."""
+        number, seeds = len(self.space.parameters), len(self.spec.seeds)
+        fields = f"{number} field{'' if number == 1 else 's'}"
+        of_several = f"{self.most_configurations} configurations x {seeds} seeds = "
+        trials = self.most_configurations * seeds
+        plural = "" if trials == 1 else "s"
+        size = f"{of_several if seeds > 1 else ''}{trials:,} trial{plural}"
+        return f"a search of {fields} by {self.sampler.name}, {size}"
+
     def allows(self, values: Condition) -> bool:
         """Tells whether these satisfy the space's `where` and go together as a configuration."""
         if not self.space.holds({**self.baseline.fields(), **values}):
@@ -170,6 +181,7 @@ class SearchSpec:
     def definition(self) -> dict[str, Any]:
         """Returns what the ledger keeps beside the text: an experiment's, and `search`."""
         return self.spec.definition() | {
+            "size": {"in_words": self.size_in_words},
             "search": {
                 "space": self.space.definition(),
                 "objectives": [asdict(each) for each in self.objectives],
@@ -180,5 +192,5 @@ class SearchSpec:
                 and asdict(self.pruning) | {"steps": list(self.pruning.steps)},
                 "confirm": self.confirm
                 and asdict(self.confirm) | {"seeds": list(self.confirm.seeds)},
-            }
+            },
         }

@@ -1,12 +1,42 @@
-"""The best that a search found so far, in words."""
+"""Which suggestions of a search are the best, and the same in words."""
 
+import math
 from collections.abc import Sequence
 
 from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.trial import condition_label
-from qdexp.results.confirmation import best_of
 from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import SuggestionRecord, is_search, suggestions_of
+
+
+def best_of(
+    records: Sequence[SuggestionRecord], directions: Sequence[Direction], count: int | None = None
+) -> list[SuggestionRecord]:
+    """Returns the best complete suggestions by the first objective, ties by number.
+
+    With several objectives they are those of the Pareto front, so there may be fewer than `count`.
+    The baseline is none of them, nor is what has the baseline's trials or those of a better one.
+
+    Args:
+        records: All suggestions.
+        directions: Which values are better, for each objective.
+        count: How many at most; all unless given.
+    """
+    taken = {each.trial_ids for each in records if each.suggestion.number == 0}
+    ranked: list[tuple[list[float], SuggestionRecord]] = []
+    for each in records:
+        values = each.objectives
+        if values and all(map(math.isfinite, values)) and each.trial_ids not in taken:
+            taken.add(each.trial_ids)
+            ranked.append((_costs(values, directions), each))
+    front = [
+        (costs, each)
+        for costs, each in ranked
+        if not any(_dominates(other, costs) for other, _ in ranked)
+    ]
+    of = front if len(directions) > 1 else ranked
+    of.sort(key=lambda each: (each[0][0], each[1].suggestion.number))
+    return [each for _, each in of][:count]
 
 
 def best_in_words(
@@ -22,7 +52,7 @@ def best_in_words(
     best = best_of(records, [direction for _, direction in objectives])
     parts = [f"{_value(each)} (suggestion {_label(each)})" for each in best[:1]]
     parts = [f"best {metric} {part}" for part in parts] or ["nothing found yet"]
-    parts += [f"baseline {_value(each)}" for each in records[:1] if _is_complete(each)]
+    parts += [f"baseline {_value(each)}" for each in records[:1] if each.objectives]
     if len(objectives) > 1:
         parts.append(f"{len(best)} that none beats in all {len(objectives)} objectives")
     return "; ".join(parts)
@@ -37,14 +67,21 @@ def best_of_search(ledger: Ledger, name: str) -> str:
     return best_in_words(suggestions_of(ledger, name), pairs)
 
 
-def _is_complete(record: SuggestionRecord) -> bool:
-    return record.told is not None and record.told.ending == "complete"
-
-
 def _value(record: SuggestionRecord) -> str:
-    assert record.told is not None
-    return f"{record.told.values[0]:.6g}"
+    return f"{record.objectives[0]:.6g}"
 
 
 def _label(record: SuggestionRecord) -> str:
     return f"{record.suggestion.number}: {condition_label(record.suggestion.values)}"
+
+
+def _costs(values: Sequence[float], directions: Sequence[Direction]) -> list[float]:
+    """Returns the objectives so that lower is better."""
+    return [
+        value if direction == "lower" else -value
+        for value, direction in zip(values, directions, strict=True)
+    ]
+
+
+def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))

@@ -1,14 +1,16 @@
 """The best of a search as an ordinary experiment on fresh seeds, against the baseline."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qdexp.experiment.derived import Source, derived_name
-from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.spec_text import spec_text
+from qdexp.results.best import best_of
 from qdexp.results.suggestions import SuggestionRecord
+
+if TYPE_CHECKING:
+    from qdexp.experiment.search_spec import Direction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,36 +26,6 @@ class Confirmation:
     name: str
     text: str
     numbers: tuple[int, ...]
-
-
-def best_of(
-    records: Sequence[SuggestionRecord], directions: Sequence[Direction], count: int | None = None
-) -> list[SuggestionRecord]:
-    """Returns the best complete suggestions by the first objective, ties by number.
-
-    With several objectives they are those of the Pareto front, so there may be fewer than `count`.
-    The baseline is none of them, nor is what has the baseline's trials or those of a better one.
-
-    Args:
-        records: All suggestions.
-        directions: Which values are better, for each objective.
-        count: How many at most; all unless given.
-    """
-    taken = {each.trial_ids for each in records if each.suggestion.number == 0}
-    ranked: list[tuple[list[float], SuggestionRecord]] = []
-    for each in records:
-        values = each.told.values if each.told and each.told.ending == "complete" else ()
-        if values and all(map(math.isfinite, values)) and each.trial_ids not in taken:
-            taken.add(each.trial_ids)
-            ranked.append((_costs(values, directions), each))
-    front = [
-        (costs, each)
-        for costs, each in ranked
-        if not any(_dominates(other, costs) for other, _ in ranked)
-    ]
-    of = front if len(directions) > 1 else ranked
-    of.sort(key=lambda each: (each[0][0], each[1].suggestion.number))
-    return [each for _, each in of][:count]
 
 
 def confirmation(source: Source, records: Sequence[SuggestionRecord]) -> Confirmation | None:
@@ -116,15 +88,3 @@ def _comment(source: Source, numbers: Sequence[int], num_complete: int) -> list[
             f"{objectives[0]} comes first."
         )
     return lines
-
-
-def _costs(values: Sequence[float], directions: Sequence[Direction]) -> list[float]:
-    """Returns the objectives so that lower is better."""
-    return [
-        value if direction == "lower" else -value
-        for value, direction in zip(values, directions, strict=True)
-    ]
-
-
-def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))

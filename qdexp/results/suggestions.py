@@ -72,6 +72,11 @@ class SuggestionRecord:
     told: Told | None
     rungs: Mapping[str, Mapping[int, float]]
 
+    @property
+    def objectives(self) -> tuple[float, ...]:
+        """What it measured, or nothing unless it is complete."""
+        return self.told.values if self.told and self.told.ending == "complete" else ()
+
 
 def add_suggestion(
     write: sqlite3.Connection, search: str, suggestion: Suggestion, trials: Sequence[Trial]

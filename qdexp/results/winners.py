@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qdexp.errors import NotFoundError, RequestError
 from qdexp.experiment.derived import Source, derived_name
 from qdexp.experiment.path_text import Winner
-from qdexp.results.confirmation import best_of
+from qdexp.results.best import best_of
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.suggestions import SuggestionRecord, suggestions_of
 
@@ -51,15 +51,17 @@ def _baseline(ledger: Ledger, name: str) -> TrialRecord:
 
 
 def _suggested(ledger: Ledger, source: Source) -> Winner:
-    objectives: Sequence[Mapping[str, Any]] = source.definition["search"]["objectives"]
-    directions: list[Direction] = [each["direction"] for each in objectives]
-    best = best_of(suggestions_of(ledger, source.name), directions, 1)
+    records, objectives = suggestions_of(ledger, source.name), _objectives(source)
+    best = best_of(records, [direction for _, direction in objectives], 1)
     if not best:
         raise RequestError(
             f"expected a complete suggestion of {source.name} beside the baseline, found none: "
             "`qdexp search` goes on with it"
         )
-    return _winner(best[0], source, "the best of")
+    baseline = records[0].objectives[0] if records[0].objectives else math.nan
+    so_far = " so far" if any(each.told is None for each in records) else ""
+    what = f"the best{so_far} of"
+    return _winner(best[0], source, what, (best[0].objectives[0], baseline))
 
 
 def _confirmed(ledger: Ledger, source: Source) -> Winner | None:
@@ -77,16 +79,26 @@ def _confirmed(ledger: Ledger, source: Source) -> Winner | None:
     )
     if not is_of_it or not of_baseline:
         return None  # made of the search before its baseline was changed
-    sign = 1 if source.definition["search"]["objectives"][0]["direction"] == "lower" else -1
-    means: list[tuple[float, int]] = []
+    metric, direction = _objectives(source)[0]
+    means: dict[int, float] = {}
     for condition, number in zip(definition["conditions"], origin["suggestions"], strict=True):
-        own = [each for each in members if each.condition == condition]
-        values = [_value(each, definition["metrics"]["primary"]) for each in own]
-        if values and all(map(math.isfinite, values)):
-            means.append((sign * math.fsum(values) / len(values), number))
-    by_number = {each.suggestion.number: each for each in suggestions_of(ledger, source.name)}
-    best = next((by_number[each] for _, each in sorted(means) if each in by_number), None)
-    return _winner(best, source, "the best on fresh seeds of") if best else None
+        mean = _mean([each for each in members if each.condition == condition], metric)
+        if math.isfinite(mean):
+            means[number] = mean
+    found = [
+        each for each in suggestions_of(ledger, source.name) if each.suggestion.number in means
+    ]
+    if not found:
+        return None
+    signed = 1 if direction == "lower" else -1
+    best = min(found, key=lambda each: signed * means[each.suggestion.number])
+    values = (means[best.suggestion.number], _mean(of_baseline, metric))
+    return _winner(best, source, "the best on fresh seeds of", values)
+
+
+def _mean(records: Sequence[TrialRecord], metric: str) -> float:
+    values = [_value(each, metric) for each in records]
+    return math.fsum(values) / len(values) if values else math.nan
 
 
 def _value(record: TrialRecord, metric: str) -> float:
@@ -96,11 +108,31 @@ def _value(record: TrialRecord, metric: str) -> float:
     return counted.measurements.get(metric, math.nan)
 
 
-def _winner(record: SuggestionRecord, source: Source, what: str) -> Winner:
+def _winner(
+    record: SuggestionRecord, source: Source, what: str, values: tuple[float, float]
+) -> Winner:
+    """Returns a suggestion as a winner.
+
+    Args:
+        record: The suggestion.
+        source: The search.
+        what: What it is of the search.
+        values: Its first objective and the baseline's, which may be nan.
+    """
     number = record.suggestion.number
+    in_words = f"suggestion {number}, {what} the search {source.name}"
+    (metric, direction), (own, baseline) = _objectives(source)[0], values
+    is_no_gain = own >= baseline if direction == "lower" else own <= baseline
+    no_gain = f"{in_words}: {metric} {own:.6g}, the baseline's is {baseline:.6g}"
     return Winner(
         values=record.suggestion.values,
-        in_words=f"suggestion {number}, {what} the search {source.name}",
+        in_words=in_words,
         search=source.name,
         suggestion=number,
+        no_gain=no_gain if is_no_gain else "",
     )
+
+
+def _objectives(source: Source) -> "list[tuple[str, Direction]]":
+    objectives: Sequence[Mapping[str, Any]] = source.definition["search"]["objectives"]
+    return [(each["metric"], each["direction"]) for each in objectives]

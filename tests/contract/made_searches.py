@@ -124,11 +124,26 @@ def write_check(
     name: str,
     conditions: Sequence[Values],
     loss: Callable[[Values, int], float],
+    **definition: Any,  # noqa: ANN401
+) -> Path:
+    """Writes an ordinary experiment whose first condition is the baseline; see `write_measured`."""
+
+    def measure(values: Values, seed: int) -> dict[str, float]:
+        return {LOSS: loss(values, seed)}
+
+    return write_measured(runs, name, conditions, measure, **definition)
+
+
+def write_measured(
+    runs: Path,
+    name: str,
+    conditions: Sequence[Values],
+    measure: Callable[[Values, int], Mapping[str, float]],
     *,
     seeds: Sequence[int] = (100, 101, 102, 103, 104),
     **definition: Any,  # noqa: ANN401
 ) -> Path:
-    """Writes an ordinary experiment whose first condition is the baseline."""
+    """Writes an ordinary experiment whose trials measure several things."""
     fields = dict.fromkeys(name for each in conditions for name in each)
     factors = [
         {
@@ -149,7 +164,7 @@ def write_check(
         text = f"name: {name}\nfactors: ...\n"
         recorder.record_plan((f"experiments/{name}.yaml", text, written), trials)
         for trial, values in trials:
-            _record(recorder, trial, "cpu", {LOSS: loss(values, trial.seed)})
+            _record(recorder, trial, "cpu", measure(values, trial.seed))
     return runs
 
 

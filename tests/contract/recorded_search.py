@@ -56,6 +56,8 @@ def recorded(
             told = Told(ending=ending, values=tuple(means) if ending == "complete" else ())
             with recorder.transaction() as write:
                 add_suggestion(write, of.name, suggestion, trials)
+                if ending == "open":
+                    continue
                 add_telling(write, of.name, number, told)
             for trial, result in zip(trials, results, strict=True):
                 recorder.record_start(trial.trial_id, 1.0e9)

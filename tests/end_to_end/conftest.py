@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chromium import Chromium
+from page_contract import BINARY
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,6 +43,13 @@ def qdexp() -> Run:
         return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    assert BINARY is not None
+    with Chromium.started(BINARY) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -6,25 +6,16 @@ training whose levels are made of markup and whose trials end in every way.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from chromium import Chromium, Page, chromium_binary
-from page_scripts import CONTRASTS, FIGURES, RUN_AXE, WIDER_THAN_PAGE
+from chromium import Chromium, Page
+from page_contract import IN_A_BROWSER, SCHEMES, SIZES, PageContract, Scheme
+from page_scripts import CONTRASTS, FIGURES
 
-BINARY = chromium_binary()
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
-SIZES = pytest.mark.parametrize("width", [1200, 400])
-SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
-Scheme = Literal["light", "dark"]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(BINARY is None, reason="no Chromium on this machine"),
-]
+pytestmark = IN_A_BROWSER
 
 HOSTILE = (
     '<img src=x onerror=alert(1)> <script>alert(2)</script> =1+1 \\textbf{50 %} {{ 7*7 }} & "q"'
@@ -58,13 +49,6 @@ def hostile(trial, _workspace):
         yield qdexp.Progress(step=step, num_steps=3, measurements={"error": error / step})
     yield trial.completed(step=3, measurements={"error": error})
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    assert BINARY is not None
-    with Chromium.started(BINARY) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -108,27 +92,8 @@ def url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue(f"{request.param}_page")
 
 
-@SIZES
-@SCHEMES
-def test_page_is_quiet_loads_nothing_and_never_scrolls_sideways(
-    browser: Chromium, url: str, width: int, scheme: Scheme
-) -> None:
-    page = Page.opened(browser, url, width, scheme)
-    assert page.complaints() == []
-    loaded = [address for address in page.requests() if not address.startswith("data:")]
-    assert loaded == [url]
-    assert page.value_of("document.documentElement.scrollWidth") == width
-    assert page.value_of(WIDER_THAN_PAGE) == []
-
-
-@SIZES
-@SCHEMES
-def test_axe_finds_no_violation(browser: Chromium, url: str, width: int, scheme: Scheme) -> None:
-    page = Page.opened(browser, url, width, scheme)
-    page.value_of(AXE.read_text() + "; 0")
-    found = page.value_of(RUN_AXE)
-    assert found["passes"] > 10
-    assert found["violations"] == []
+class TestPage(PageContract):
+    """The page of either run."""
 
 
 @SIZES
@@ -219,13 +184,6 @@ def test_diverged_and_failed_trials_stand_with_their_reasons(
     assert len(rows) == 8
     assert sum("diverged" in row and "loss is <b>nan</b>" in row for row in rows) == 4
     assert sum("failed" in row and "ValueError: <script>" in row for row in rows) == 4
-
-
-def test_contents_lead_to_every_section(browser: Chromium, url: str) -> None:
-    page = Page.opened(browser, url, 1200)
-    targets = page.value_of("[...document.querySelectorAll('nav a')].map(e => e.hash)")
-    sections = page.value_of("[...document.querySelectorAll('section[id]')].map(e => '#' + e.id)")
-    assert targets == sections
 
 
 def test_clips_move_and_stand_still_for_those_who_ask(browser: Chromium, own_page: str) -> None:

@@ -42,7 +42,10 @@ def told(*arguments: str, code: int = 0) -> str:
 
 
 def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> None:
-    assert "0 trials that are open, and up to 8 more" in told("plan", str(spec))
+    before = told("plan", str(spec))
+    assert "a search of 2 fields by tpe, 8 trials" in before
+    assert "0 trials that are open, and up to 8 more" in before
+    assert "no estimate of the time: no trial of its baseline's shape has completed" in before
     assert not Path("runs").exists()
     first = told("search", str(spec), *OPTIONS)
     assert "8 trials: 8 completed (8 of them now" in first
@@ -52,12 +55,26 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
     plan = told("plan", str(spec))
     assert "8 configurations so far: 8 complete" in plan
     assert "nothing to run: 8 of 8 trials are spent" in plan
+    assert "time:" not in plan
+    spec.write_text(SPEC.replace("trials: 8", "trials: 10"))
+    plan = told("plan", str(spec))
+    assert "to run: 0 trials that are open, and up to 2 more" in plan
+    assert "then the best 2 on fresh seeds: at most 9 trials" in plan
+    assert "to check the best" in plan[plan.index("time: about ") :]
+    assert " past trials of the shapes that it tried, the range from the fastest to" in plan
+    estimate = json.loads(told("plan", str(spec), "--json"))["estimate"]
+    assert estimate["search_seconds"]["expected"] > 0
+    assert estimate["confirm_seconds"]["high"] >= estimate["trial_seconds"]["high"]
+    spec.write_text(SPEC.replace("trials: 8", "trials: 3"))
+    assert "nothing to run: 8 trials (of a budget of 3) are spent" in told("plan", str(spec))
+    spec.write_text(SPEC)
     assert "hill: 8 trials: 8 completed; best error" in told("status")
     facts = json.loads(told("plan", str(spec), "--json"))
     assert [each["number"] for each in facts["suggestions"]] == list(range(8))
     assert "12 trials: 12 completed (4 of them now" in told(
         "search", str(spec), *OPTIONS, "--trials", "12"
     )
+    assert "qdexp search hill.yaml --trials 12`" in told("report", "hill", "--format", "md")
     again = qdexp.search(
         spec, trials=12, executor="inline", runs="runs", tracking=False, report=False
     )
@@ -99,6 +116,8 @@ def test_what_is_no_search_or_no_url_is_refused_and_nothing_written(spec: Path) 
         qdexp.run(spec)
     with pytest.raises(RequestError, match="--study-storage: expected a URL"):
         qdexp.search(spec, executor="inline", study_storage="optuna.sqlite")
+    with pytest.raises(RequestError, match="found 'sqllite:///x'"):
+        qdexp.search(spec, executor="inline", study_storage="sqllite:///x")
     with pytest.raises(RequestError, match="--probe"):
         show_plan(Request(spec=spec), as_json=False, with_probe=True)
     assert not Path("runs").exists()

@@ -1,37 +1,19 @@
 """The page of a search's report in a real browser: quiet, readable, and whole at every width."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from chromium import Chromium, Page, chromium_binary
+from chromium import Chromium, Page
 from made_searches import BASELINE, LOSS, MadeSearch, loss_of, write_check, write_search
-from page_scripts import FIGURES, RUN_AXE, WIDER_THAN_PAGE
+from page_contract import IN_A_BROWSER, SIZES, PageContract
+from page_scripts import FIGURES
 
 from qdexp.api.experiments import report
 
-BINARY = chromium_binary()
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
-SIZES = pytest.mark.parametrize("width", [1200, 400])
-SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
-Scheme = Literal["light", "dark"]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.browser,
-    pytest.mark.skipif(BINARY is None, reason="no Chromium on this machine"),
-]
+pytestmark = IN_A_BROWSER
 
 HOSTILE = "<img src=x onerror=alert(1)> **bold** {{ 7*7 }}"
 TWO = ((LOSS, "lower"), ("eval.codebook_usage", "higher"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    assert BINARY is not None
-    with Chromium.started(BINARY) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -53,26 +35,8 @@ def url(request: pytest.FixtureRequest, runs: Path) -> str:
     return report(request.param, runs=runs).html.as_uri()
 
 
-@SIZES
-@SCHEMES
-def test_page_is_quiet_loads_nothing_and_never_scrolls_sideways(
-    browser: Chromium, url: str, width: int, scheme: Scheme
-) -> None:
-    page = Page.opened(browser, url, width, scheme)
-    assert page.complaints() == []
-    assert [address for address in page.requests() if not address.startswith("data:")] == [url]
-    assert page.value_of("document.documentElement.scrollWidth") == width
-    assert page.value_of(WIDER_THAN_PAGE) == []
-
-
-@SIZES
-@SCHEMES
-def test_axe_finds_no_violation(browser: Chromium, url: str, width: int, scheme: Scheme) -> None:
-    page = Page.opened(browser, url, width, scheme)
-    page.value_of(AXE.read_text() + "; 0")
-    found = page.value_of(RUN_AXE)
-    assert found["passes"] > 10
-    assert found["violations"] == []
+class TestPage(PageContract):
+    """The page of either search."""
 
 
 @SIZES
@@ -85,13 +49,6 @@ def test_every_figure_is_seen_and_said(browser: Chromium, url: str, width: int) 
         assert figure["right"] <= width, figure
         assert len(figure["text"]) > 20, figure
         assert figure["strokes"] > 3, figure
-
-
-def test_contents_lead_to_every_section(browser: Chromium, url: str) -> None:
-    page = Page.opened(browser, url, 1200)
-    targets = page.value_of("[...document.querySelectorAll('nav a')].map(e => e.hash)")
-    sections = page.value_of("[...document.querySelectorAll('section[id]')].map(e => '#' + e.id)")
-    assert targets == sections
 
 
 def test_every_configuration_is_there_and_its_reasons_are_text(

@@ -5,7 +5,7 @@ from measures import Figure, share
 from qdexp_analysis.contrasts import Contrast, Margin, judge
 from qdexp_analysis.scores import Scores
 
-from qdexp.results.confirmation import best_of
+from qdexp.results.best import best_of
 from qdexp.results.suggestions import Suggestion, SuggestionRecord, Told
 
 NUM_SUGGESTIONS = 30

@@ -14,11 +14,13 @@ from optuna.distributions import (
 from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from qdexp.backends.optuna_suggester.distributions import distribution_of, shown
 from qdexp.backends.optuna_suggester.quiet import quiet
 from qdexp.backends.optuna_suggester.study import directions_of, mean_rungs, state_of
+from qdexp.errors import RequestError
 from qdexp.execution.ports import Checked
 from qdexp.experiment.search_spec import Objective
 from qdexp.experiment.space import Parameter
@@ -26,6 +28,19 @@ from qdexp.results.suggestions import SuggestionRecord
 
 _DATABASE_ERRORS = (SQLAlchemyError, OptunaError, ImportError, OSError)
 """What goes wrong with a database: it is away, locked, full, of another version, has no driver."""
+
+
+def check_url(url: str) -> None:
+    """Accepts where a database of studies may be; whether it answers is not asked.
+
+    Raises:
+        RequestError: It is no URL, or of a kind of database that SQLAlchemy does not know.
+    """
+    try:
+        make_url(url).get_dialect()
+    except (SQLAlchemyError, ValueError) as error:
+        problem = "expected a URL such as sqlite:///FILE or postgresql://HOST/NAME, found "
+        raise RequestError(f"--study-storage: {problem}'{url}' ({error})") from None
 
 
 class OptunaStudyMirror:

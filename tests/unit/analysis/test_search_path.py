@@ -83,3 +83,12 @@ def test_data_have_every_change_that_was_tried(runs: Path) -> None:
     assert len(content["search"]["left_out"]["contrasts"]) == 3
     rows = render("planted", runs, "contrasts").splitlines()
     assert {row.split(",")[0] for row in rows[1:]} == {"planted_path", "planted_left_out"}
+
+
+def test_reports_say_what_the_steps_were_chosen_by(runs: Path) -> None:
+    chosen = "The steps of this path, and their order, were chosen on the same seeds that judge"
+    for form in ("html", "md", "latex"):
+        assert render("planted_path", runs, form).count(chosen) == 1
+        assert chosen not in render("planted_left_out", runs, form)
+    of_search = render("planted", runs, "md")
+    assert "A step was kept for being the best of its round on the same seeds" in of_search

@@ -5,14 +5,22 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
-from made_searches import BASELINE, LOSS, MadeSearch, loss_of, write_check, write_search
+from made_searches import (
+    BASELINE,
+    LOSS,
+    MadeSearch,
+    loss_of,
+    write_check,
+    write_measured,
+    write_search,
+)
 from qdexp_analysis import load, render, write_report
 from qdexp_analysis.experiment_report import ExperimentReport
 from qdexp_analysis.report_json import schema
@@ -208,3 +216,45 @@ def test_search_is_served_with_its_suggestions(tmp_path: Path) -> None:
     with ReportsServer(runs, 0, shares) as server:
         assert f"/reports/{NAME}/suggestions" in server.index()
         assert server.files(NAME).by_format["suggestions"].is_file()
+
+
+def checked_in_two(runs: Path, names: Sequence[str]) -> Path:
+    """Writes a search of two objectives whose best two were run again, and measured these."""
+    of = MadeSearch(objectives=TWO, confirm={"top": 2, "seeds": [100]})
+    write_search(runs, of)
+    one, two = of.configurations()[15], of.configurations()[4]
+
+    def measure(values: Mapping[str, Any], seed: int) -> dict[str, float]:
+        noise = np.random.default_rng([seed, round(1e6 * loss_of(values))]).normal()
+        usage = 0.5 * (1 + (0.2 if values == one else 0) + 0.01 * noise)
+        measured = {LOSS: loss_of(values), TWO[1][0]: usage}
+        return {name: measured[name] for name in names}
+
+    return write_measured(runs, f"{NAME}_confirm", [BASELINE, one, two], measure)
+
+
+def test_every_objective_of_several_is_confirmed(tmp_path: Path) -> None:
+    whole = report(checked_in_two(tmp_path, [LOSS, TWO[1][0]]))
+    (said,) = (each for each in whole.summary() if each.startswith("Codebook usage of those"))
+    assert "checked, against the baseline, without a verdict: number 15: +19.6 %" in said
+    assert "; number 4: " in said
+    page = whole.text("md", ())
+    at = page.index("| configuration | codebook usage, the search's | codebook usage, confirmed |")
+    rows = page[at:].splitlines()[2:5]
+    assert [row.split("|")[1].strip() for row in rows] == ["the baseline", "number 15", "number 4"]
+    assert all(row.split("|")[3].strip().endswith("%") for row in rows)
+    assert "Verdicts are on the first objective" in page
+    content = json.loads(whole.text("json", ()))
+    jsonschema.Draft202012Validator(schema()).validate(content)
+    (other,) = content["search"]["confirmed"]["other_objectives"]
+    first, second = other["differences"]
+    assert (other["metric"], first["number"], second["number"]) == (TWO[1][0], 15, 4)
+    assert first["difference"] == pytest.approx(0.1, abs=0.02)
+    assert first["q"] < second["q"]
+
+
+def test_an_objective_that_the_check_did_not_measure_is_left_out(tmp_path: Path) -> None:
+    whole = report(checked_in_two(tmp_path, [LOSS]))
+    assert "codebook usage, confirmed" not in whole.text("md", ())
+    content = json.loads(whole.text("json", ()))
+    assert content["search"]["confirmed"]["other_objectives"] == []

@@ -2,12 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from recorded_search import recorded, search
 
 from qdexp.api.ablation_request import AblationRequest
+from qdexp.api.composition import NO_TRACKING, RunOptions
+from qdexp.api.confirming import confirm
+from qdexp.backends.place import Place
 from qdexp.config.presets import preset
-from qdexp.errors import RequestError, SpecError
+from qdexp.errors import RequestError
 from qdexp.experiment.reader import spec_of
 
 EVERY = "training.checkpoint_every_steps"
@@ -59,9 +64,8 @@ def test_a_baseline_in_a_file_is_written_as_the_nearest_preset_and_what_differs(
 
 def test_a_metric_that_the_changes_redefine_is_refused(tmp_path: Path) -> None:
     winner = written(tmp_path / "w.json", "tiny", data__seed=5)
-    with pytest.raises(
-        SpecError, match="expected a primary metric that conditions can be compared"
-    ):
+    problem = "^--metric: expected a primary metric that conditions can be compared on, found 'eval"
+    with pytest.raises(RequestError, match=problem):
         AblationRequest(subject=winner, baseline="tiny", runs=tmp_path).read()
 
 
@@ -94,3 +98,45 @@ def test_a_path_s_text_reads_as_the_request_meant_it(tmp_path: Path) -> None:
     assert found.draft.is_of(spec.definition())
     other = AblationRequest(subject=winner, baseline="tiny", runs=tmp_path).read()
     assert not other.draft.is_of(spec.definition()), "it is not raced"
+
+
+SPACE = {name: {"low": 0.0, "high": 1.0} for name in ("big", "small", "key")}
+
+
+def winner_of(runs: Path, metric: str | None = None) -> str:
+    return AblationRequest(subject="planted", runs=runs, metric=metric).read().draft.winner.in_words
+
+
+def test_a_search_whose_best_is_its_baseline_has_no_gain_to_explain(tmp_path: Path) -> None:
+    def worse(fields: dict[str, Any], _seed: int) -> dict[str, float]:
+        return {"error": 10 + 2 * fields["big"] + fields["small"]}
+
+    recorded(tmp_path, search(SPACE), [{"big": 1.0}, {"small": 1.0}], worse)
+    problem = (
+        "^expected a winner that is better than its baseline, found suggestion 2, the best of the "
+        "search planted: error 11, the baseline's is 10: there is no gain to explain; `qdexp "
+    )
+    with pytest.raises(RequestError, match=problem):
+        winner_of(tmp_path)
+    assert winner_of(tmp_path, metric="cost") == "suggestion 2, the best of the search planted"
+
+
+def test_what_did_not_hold_up_on_fresh_seeds_has_no_gain_to_explain(tmp_path: Path) -> None:
+    of = search(SPACE)
+    recorded(tmp_path, of, [{"key": 0.5}], lambda fields, _: {"error": -fields["key"]})
+    options = RunOptions(place=Place(executor="inline"), tracking_uri=NO_TRACKING)
+    assert winner_of(tmp_path) == "suggestion 1, the best of the search planted"
+    confirm(of, tmp_path, options, with_report=False)
+    with pytest.raises(RequestError, match="found suggestion 1, the best on fresh seeds of the "):
+        winner_of(tmp_path)
+
+
+def test_a_search_that_goes_on_has_a_best_so_far(tmp_path: Path) -> None:
+    recorded(tmp_path, search(SPACE), [{"big": 0.5}, {"big": 1.0}], endings={2: "open"})
+    assert winner_of(tmp_path) == "suggestion 1, the best so far of the search planted"
+
+
+def test_a_search_without_any_complete_suggestion_says_how_to_go_on(tmp_path: Path) -> None:
+    recorded(tmp_path, search(SPACE), [{"big": 0.5}], endings={1: "failed"})
+    with pytest.raises(RequestError, match="found none: `qdexp search` goes on with it"):
+        winner_of(tmp_path)

@@ -18,6 +18,7 @@ from qdexp.api.composition import NO_TRACKING, RunOptions
 from qdexp.api.confirming import Confirmed, confirm
 from qdexp.backends.place import Place
 from qdexp.cli.app import app
+from qdexp.config.presets import preset
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.results.ledger import Ledger
 
@@ -125,10 +126,38 @@ WRONG = {
     "a baseline of one's own": (["planted", "--baseline", "tiny"], "--baseline: expected none "),
     "a file alone": (["there.json"], "--baseline: expected a preset (tiny, small, medium, large, "),
     "no file": (["there.json", "--baseline", "tiny"], "there.json: expected a configuration as "),
-    "a field that is none": (["planted", "--set", "bigg=1"], "--set: expected a field of it, "),
+    "a field that is none": (
+        ["planted", "--set", "bigg=1"],
+        "--set: expected a field of its configuration, found 'bigg'; did you mean 'big'?",
+    ),
+    "a value that is none": (["planted", "--set", "small=x"], "--set small: "),
+    "no preset": (
+        ["config.json", "--baseline", "tny"],
+        "--baseline: expected a preset (tiny, small, medium, large, dmd_optimized) or a "
+        "configuration's file, found 'tny', which is neither; did you mean 'tiny'?",
+    ),
+    "no JSON": (["broken.json", "--baseline", "tiny"], "broken.json:1:12: expected YAML 1.2, "),
+    "an unknown field": (
+        ["typo.json", "--baseline", "tiny"],
+        "typo.json:1:12: expected a configuration field, found 'model.num_layer'; did you mean ",
+    ),
+    "the baseline itself": (["config.json", "--baseline", "tiny"], "expected what differs from "),
+    "no metric at all": (
+        ["config.json", "--baseline", "small", "--metric", "nothing"],
+        "--metric: expected a metric, found 'nothing' (without it changes are judged on "
+        "eval.denoising_loss)",
+    ),
+    "a value that fits nothing else": (
+        ["config.json", "--baseline", "small", "--set", "model.hidden_dim=33"],
+        "--set model.hidden_dim: model.num_heads: expected a divisor of model.hidden_dim, found ",
+    ),
     "what was changed": (["planted", "--set", "big=0.25"], "expected what differs from its "),
     "one change": (["planted", "--leave-one-out"], "--leave-one-out: expected two changes or more"),
-    "no such metric": (["planted", "--metric", "cots"], "<dict>:['metrics']['primary']: metrics: "),
+    "no such metric": (
+        ["planted", "--metric", "cots"],
+        "--metric: expected a metric that the trainable declares (error, cost), found 'cots'; did "
+        "you mean 'cost'? (the search planted has error)",
+    ),
     "no seeds": (["planted", "--seeds", "0"], "--seeds: expected a number from 1 "),
 }  # fmt: skip
 
@@ -138,13 +167,23 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("confirming")
     recorded(runs, search(SPACE), [{"big": 1.0}])
     qdexp.ablate("planted", runs=runs, executor="inline", report=False, tracking=False)
+    files = {
+        "config": preset("tiny").plain(),
+        "typo": {"model": {"num_layer": 3}},
+    }
+    for name, content in files.items():
+        (runs / f"{name}.json").write_text(json.dumps(content))
+    (runs / "broken.json").write_text('{"model": {')
     return runs
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_request_is_explained_and_writes_nothing(runs: Path, case: str) -> None:
+def test_a_wrong_request_is_explained_and_writes_nothing(
+    runs: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words, begins = WRONG[case]
     before = sorted((path, path.stat().st_mtime_ns) for path in runs.rglob("*"))
+    monkeypatch.chdir(runs)
     result = CliRunner().invoke(
         app, ["ablate", *words, "--executor", "inline", "--runs", str(runs)]
     )

@@ -49,6 +49,8 @@ def test_each_part_of_a_budget_ends_a_search_and_says_so(tmp_path: Path) -> None
     assert why_spent(spec_of(seeds=2, budget={"trials": 5}), records, TimeSpent()) == (
         "4 of 5 trials"
     )
+    fewer = spec_of(budget={"trials": 1})
+    assert why_spent(fewer, records, TimeSpent()) == "2 trials (of a budget of 1)"
 
 
 @pytest.mark.parametrize("is_cut", [False, True])

@@ -19,7 +19,8 @@ from qdexp.experiment.search_reader import read_search
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.experiment.spec_text import share_text, spec_text
 from qdexp.experiment.trial import Condition, Trial
-from qdexp.results.confirmation import Confirmation, best_of, confirmation
+from qdexp.results.best import best_of
+from qdexp.results.confirmation import Confirmation, confirmation
 from qdexp.results.suggestions import Ending, Suggestion, SuggestionRecord, Told
 from tests.contract.recorded_search import search
 
