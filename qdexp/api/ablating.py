@@ -199,11 +199,11 @@ class _Walk:
     def _measure(self, rounds: "Sequence[Round]", num_seeds: int) -> "Measured":
         from qdexp.execution.planning import plan_of
 
-        spec = self._spec(text := self._draft.text(rounds, num_seeds))
+        spec = self._spec(self._draft.text(rounds, num_seeds))
         with Ledger(self._runs) as ledger:
             is_missing = bool(plan_of(spec, ledger, self._dataset).to_run)
         if is_missing:
-            self._run(spec, text, None)
+            self._run(spec, None)
         return self._known(spec)
 
     def _known(self, spec: "Spec") -> "Measured":
@@ -221,15 +221,12 @@ class _Walk:
     def _experimented(self, name: str, text: str, *, with_report: bool) -> Experimented:
         spec = self._spec(text, name)
         report = partial(refreshed, name, self._runs) if with_report else None
-        done = self._run(spec, text, report)
+        done = self._run(spec, report)
         number = self.num_run[name]
         return Experimented(name=name, file=Path(spec.file), conducted=done, num_run=number)
 
-    def _run(self, spec: "Spec", text: str, report: "Callable[[], Reported] | None") -> "Conducted":
-        from qdexp.results.derived_files import keeping
-
-        with keeping(Path(spec.file), text):
-            done = self._conducted(spec, report)
+    def _run(self, spec: "Spec", report: "Callable[[], Reported] | None") -> "Conducted":
+        done = self._conducted(spec, report)
         self.num_run[spec.name] += done.num_run
         if done.stopped:
             raise SameErrorError(done.stopped)

@@ -11,7 +11,7 @@ from qdexp.api.composition import Audience, RunOptions, carry_out, nobody, refre
 from qdexp.experiment.derived import Source
 from qdexp.experiment.reader import spec_of
 from qdexp.results.confirmation import Confirmation, confirmation
-from qdexp.results.derived_files import derived_file, keeping
+from qdexp.results.derived_files import derived_file
 from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import suggestions_of
 
@@ -67,15 +67,14 @@ def confirm(
     if not made:
         return None
     file = derived_file(runs, made.name)
-    with keeping(file, made.text):
-        done = carry_out(
-            spec_of(made.text, file),
-            runs,
-            options,
-            report=partial(refreshed, made.name, runs) if with_report else None,
-            listening=listening,
-            interrupting=interrupting,
-        )
+    done = carry_out(
+        spec_of(made.text, file),
+        runs,
+        options,
+        report=partial(refreshed, made.name, runs) if with_report else None,
+        listening=listening,
+        interrupting=interrupting,
+    )
     return Confirmed(experiment=made.name, file=file, numbers=made.numbers, conducted=done)
 
 

@@ -16,6 +16,7 @@ from qdexp.execution.scribe import Scribe
 from qdexp.execution.stages import stages, without_teacher
 from qdexp.experiment.plan import Plan, PlannedTrial
 from qdexp.experiment.spec import Spec
+from qdexp.results.derived_files import keep
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.overview import standings
 from qdexp.results.recorder import Recorder
@@ -58,6 +59,7 @@ def conduct(
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
         plan = plan_of(spec, ledger, outside.dataset, outside.judge)
         outside = _asking(spec, plan, recorder, outside)
+        keep(runs, Path(spec.file), spec.text)
         outside.display.on_plan(plan)
         scribe = Scribe(plan, recorder, ledger, outside)
         stopped, reported = "", None

@@ -1,8 +1,6 @@
 """Where the specs of experiments lie that follow from a search."""
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 from qdexp.errors import RequestError
@@ -15,21 +13,14 @@ def derived_file(runs: Path, name: str) -> Path:
     return runs / FOLDER / f"{name}.yaml"
 
 
-@contextmanager
-def keeping(file: Path, text: str) -> Generator[None]:
-    """Writes a derived spec once what it asks for has begun: a refused request writes nothing.
+def keep(runs: Path, file: Path, text: str) -> None:
+    """Writes a derived experiment's spec; any other is its author's file.
 
     Raises:
         RequestError: The folder cannot be written.
     """
-    try:
-        yield
-    except RequestError:
-        raise
-    except BaseException:
+    if file == derived_file(runs, file.stem):
         _write(file, text)
-        raise
-    _write(file, text)
 
 
 def _write(file: Path, text: str) -> None:

@@ -9,8 +9,10 @@ from recorded_search import recorded, search
 
 import qdexp
 from qdexp.api.ablating import Ablated
+from qdexp.errors import LedgerInUseError
 from qdexp.experiment.ablation_path import Round, path_of
 from qdexp.results.ledger import Ledger
+from qdexp.results.recorder import Recorder
 
 UNIT = {"low": 0.0, "high": 1.0}
 SPACE = {name: UNIT for name in ("big", "small", "nothing", "key", "lock", "broken")}
@@ -184,3 +186,15 @@ def test_other_seeds_decide_anew_and_run_only_what_is_missing(tmp_path: Path) ->
     more = explained(tmp_path)
     assert (first.num_run, more.num_run) == (2 * 7, 2 * 7)
     assert order(more.rounds)[:2] == [("big",), ("small",)]
+
+
+def test_what_another_driver_prevents_leaves_the_path_as_it_was(tmp_path: Path) -> None:
+    recorded(tmp_path, search(SPACE), [ALL])
+    explained(tmp_path)
+    file = tmp_path / "searches" / "planted_path.yaml"
+    before = file.read_text()
+    with Recorder(tmp_path), pytest.raises(LedgerInUseError):
+        explained(tmp_path, seeds=6)
+    assert file.read_text() == before
+    assert explained(tmp_path, seeds=6).num_run
+    assert file.read_text() != before
