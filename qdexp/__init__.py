@@ -1,8 +1,8 @@
 """Ablations of a quantized video diffusion model whose verdicts carry their uncertainty.
 
 `run`, `search`, `ablate`, `plan`, `status`, `show` and `report` do what the commands of these names
-do; `trainable` declares a training of your own. What is imported here is loaded when it is first
-used.
+do, `plan_search` what `plan` does of a search; `trainable` declares a training of your own. What is
+imported here is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qdexp.api.ablate import ablate
     from qdexp.api.experiments import plan, report, run
     from qdexp.api.known import show, status
+    from qdexp.api.search_planning import plan_search
     from qdexp.api.searching import search
     from qdexp.backends.place import Place
     from qdexp.config.metric import Metric
@@ -34,6 +35,7 @@ __all__ = [
     "Workspace",
     "ablate",
     "plan",
+    "plan_search",
     "report",
     "run",
     "search",
@@ -46,6 +48,7 @@ _HOMES = {
     "qdexp.api.ablate": ("ablate",),
     "qdexp.api.experiments": ("plan", "report", "run"),
     "qdexp.api.known": ("show", "status"),
+    "qdexp.api.search_planning": ("plan_search",),
     "qdexp.api.searching": ("search",),
     "qdexp.backends.place": ("Place",),
     "qdexp.config.metric": ("Metric",),

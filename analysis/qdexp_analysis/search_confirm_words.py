@@ -56,6 +56,12 @@ def _held(confirmed: Confirmed, contrast: Contrast) -> str:
         return say("The confirmation has not ended: {sentence}", sentence=sentence)
     if contrast.verdict == "better":
         return say("Confirmed on {seeds} fresh seeds: {sentence}", seeds=seeds, sentence=sentence)
+    if contrast.verdict == "undecided":
+        return say(
+            "The confirmation on {seeds} fresh seeds leaves it open: {sentence}",
+            seeds=seeds,
+            sentence=sentence,
+        )
     return say(
         "The confirmation on {seeds} fresh seeds does not hold it up: {sentence}",
         seeds=seeds,

@@ -1,15 +1,17 @@
 """`qdexp plan` of a search: what it would do, and what it would take."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qdexp.api.composition import NOBODY, Audience, dataset_of
 from qdexp.api.confirming import confirmation_of
+from qdexp.api.request import Request, SpecSource
 from qdexp.results.derived_files import derived_file
 from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
-    from qdexp.api.request import Request
     from qdexp.execution.search_estimate import SearchEstimate
     from qdexp.execution.study import Candidates
     from qdexp.experiment.search_spec import SearchSpec
@@ -49,7 +51,34 @@ class SearchOutlook:
         return self.num_open + self.num_ahead == 0
 
 
-def search_outlook(request: "Request", audience: Audience = NOBODY) -> SearchOutlook:
+def plan_search(
+    spec: SpecSource,
+    *,
+    set: Mapping[str, Any] | None = None,
+    seeds: int | None = None,
+    trials: int | None = None,
+    runs: Path | str | None = None,
+) -> SearchOutlook:
+    """Returns what `search` would do, and what that would take; touches nothing.
+
+    Args:
+        spec: The path of a YAML file, or its content as a dict.
+        set: Fields to set in the baseline, over the spec's `set`.
+        seeds: Number of seeds of each configuration instead of the spec's.
+        trials: The budget in trials instead of the spec's.
+        runs: The runs folder; ``$QDEXP_RUNS`` or ``runs`` unless given.
+
+    Raises:
+        RequestError: The request was wrong.
+        LedgerError: The ledger cannot be read.
+    """
+    folder = None if runs is None else Path(runs)
+    return search_outlook(
+        Request(spec=spec, fields=set or {}, num_seeds=seeds, runs=folder, num_trials=trials)
+    )
+
+
+def search_outlook(request: Request, audience: Audience = NOBODY) -> SearchOutlook:
     """Returns what a search would do and take; touches nothing.
 
     Raises:

@@ -128,7 +128,7 @@ def report(
         str | None, typer.Argument(metavar="NAME", help="The experiment; all of them in --serve.")
     ] = None,
     format: Annotated[
-        Literal["html", "md", "latex", "csv", "contrasts", "json"] | None,
+        Literal["html", "md", "latex", "csv", "contrasts", "json", "suggestions"] | None,
         typer.Option("--format", help="Print one format to stdout, or write it to --out."),
     ] = None,
     out: Annotated[

@@ -1,8 +1,9 @@
 """A search's suggestions as the ledger has them: whatever is added here is there first."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from qdexp.errors import RequestError
 from qdexp.execution.planning import fingerprint_of, with_teachers
@@ -25,9 +26,6 @@ from qdexp.results.suggestions import (
     suggestions_of,
     time_spent,
 )
-
-UNCHANGEABLE = ("space", "objectives")
-"""What makes two searches different ones, beside what is in their trials' ids."""
 
 
 class Candidates:
@@ -176,17 +174,38 @@ def check_goes_on(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> N
             f"{spec.spec.file}: expected a name that no ablation has, found '{spec.name}', which "
             "is one in this ledger: give the search another name"
         )
-    now = spec.definition()["search"]
-    changed = [
-        part for part in UNCHANGEABLE if former["search"][part] != json.loads(json.dumps(now[part]))
-    ]
-    first = suggestions_of(ledger, spec.name)[:1]
-    wanted = tuple(trial.trial_id for trial in candidates.trials(spec.spec.baseline))
-    if first and first[0].trial_ids != wanted:
-        changed.append("configuration, seeds, data or code")
-    if changed:
+    if changed := [*_changes_of_spec(spec, former), *_changes_of_trials(spec, candidates, ledger)]:
         raise RequestError(
-            f"{spec.spec.file}: expected the search '{spec.name}' as it was begun, found that its "
-            f"{' and its '.join(changed)} changed: give it another name, and it begins with what "
-            "this one measured where that still counts"
+            f"{spec.spec.file}: expected the search '{spec.name}' as it was begun, found that "
+            f"{'; '.join(changed)}: give it another name, and it begins with what this one "
+            "measured where that still counts"
         )
+
+
+def _changes_of_spec(spec: SearchSpec, former: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what distinguishes two searches, beside what is in their trials' ids."""
+    now = json.loads(json.dumps(spec.definition()["search"]))
+    for part in ("space", "objectives"):
+        if former["search"][part] != now[part]:
+            yield f"its {part} changed"
+
+
+def _changes_of_trials(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> Iterator[str]:
+    """Yields how a search's baseline differs from the trials that it was begun with."""
+    first = suggestions_of(ledger, spec.name)[:1]
+    wanted = candidates.trials(spec.spec.baseline)
+    if not first or first[0].trial_ids == tuple(trial.trial_id for trial in wanted):
+        return
+    begun = [ledger.trial(each).trial for each in first[0].trial_ids]
+    seeds = [each.seed for each in begun]
+    if seeds != list(spec.spec.seeds):
+        yield f"its seeds were {_listed(seeds)} and are {_listed(spec.spec.seeds)}"
+    was, now = begun[0].configuration.fields(), wanted[0].configuration.fields()
+    different = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    yield from (f"{name} was {was.get(name)} and is {now.get(name)}" for name in different)
+    if not different and seeds == list(spec.spec.seeds):
+        yield "its data or code changed"
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

@@ -79,6 +79,9 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
         spec, trials=12, executor="inline", runs="runs", tracking=False, report=False
     )
     assert (again.num_run, len(again.suggestions)) == (0, 12)
+    outlook = qdexp.plan_search(spec, trials=20, runs="runs")
+    assert (len(outlook.records), outlook.num_ahead, outlook.is_over) == (12, 8, False)
+    assert len(told("report", "hill", "--format", "suggestions").splitlines()) == 1 + 12
     assert again.confirmed is not None
     assert len(again.confirmed.numbers) == 2
 

@@ -151,6 +151,12 @@ def test_gain_that_was_luck_does_not_hold_up(tmp_path: Path) -> None:
     assert "is the search's optimistic value" in text
 
 
+def test_gain_that_is_not_settled_is_left_open(tmp_path: Path) -> None:
+    text = checked(tmp_path, gain=0.0031)
+    assert "The confirmation on 5 fresh seeds leaves it open: number 15" in text
+    assert "undecided" in text
+
+
 def test_confirmation_shows_both_values(tmp_path: Path) -> None:
     checked(tmp_path, gain=0.0)
     page = report(tmp_path).text("md", ())

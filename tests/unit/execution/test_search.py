@@ -163,8 +163,8 @@ def test_changed_search_is_refused_and_nothing_is_written(tmp_path: Path) -> Non
     for changes, words in [
         ({"space": {"x": {"low": 0.0, "high": 2.0}}}, "its space changed"),
         ({"objectives": ["error", "cost"]}, "its objectives changed"),
-        ({"seeds": 2}, "configuration, seeds, data or code changed"),
-        ({"set": {"steps": 9}}, "configuration, seeds, data or code changed"),
+        ({"seeds": 2}, "its seeds were 0 and are 0, 1: give it"),
+        ({"set": {"steps": 9}}, "steps was 4 and is 9: give it"),
     ]:
         with pytest.raises(RequestError, match=words):
             searched(spec_of(**changes), tmp_path)
