@@ -22,12 +22,10 @@ from qdexp.results.suggestions import (
     add_teacher,
     add_telling,
     add_time_spent,
+    changed_between,
     suggestions_of,
     time_spent,
 )
-
-UNCHANGEABLE = ("space", "objectives")
-"""What makes two searches different ones, beside what is in their trials' ids."""
 
 
 class Candidates:
@@ -176,10 +174,7 @@ def check_goes_on(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> N
             f"{spec.spec.file}: expected a name that no ablation has, found '{spec.name}', which "
             "is one in this ledger: give the search another name"
         )
-    now = spec.definition()["search"]
-    changed = [
-        part for part in UNCHANGEABLE if former["search"][part] != json.loads(json.dumps(now[part]))
-    ]
+    changed = changed_between(former, json.loads(json.dumps(spec.definition())))
     first = suggestions_of(ledger, spec.name)[:1]
     wanted = tuple(trial.trial_id for trial in candidates.trials(spec.spec.baseline))
     if first and first[0].trial_ids != wanted:
