@@ -120,7 +120,8 @@ class _Race:
         """Returns the round with what it kept, and with who is asked for no more."""
         able = [each.change for each in candidates]
         values: dict[Change, list[float]] = {}
-        while able and not values:
+        failed = set(able)
+        while able and failed:
             # Who fails late may have led: those that it beat race again without it.
             values, failed = self._raced(place, candidates, able)
             able = [each for each in able if each not in failed]
