@@ -232,21 +232,19 @@ def _course(found: SearchFindings) -> Course:
 
 def _best_so_far(found: SearchFindings, at: Sequence[int | None]) -> Float[np.ndarray, " n"]:
     best = np.full(len(at), np.nan)
-    seen: list[int] = []
+    front: list[int] = []  # what is beaten once tells nothing any more
     for row, position in enumerate(at):
-        if position is None:
-            best[row] = best[row - 1] if row else np.nan
+        best[row] = best[row - 1] if row else np.nan
+        if position is None or (found.losses[front] <= found.losses[position]).all(axis=1).any():
             continue
-        seen.append(position)
-        if found.is_single:
-            best[row] = found.values[seen][found.losses[seen, 0].argmin(), 0]
-        else:
-            best[row] = _share_dominated(found, seen)
+        stays = (found.losses[front] < found.losses[position]).any(axis=1)
+        front = [*np.array(front, dtype=int)[stays], position]
+        is_single = found.is_single
+        best[row] = found.values[position, 0] if is_single else _share_dominated(found, front)
     return best
 
 
-def _share_dominated(found: SearchFindings, seen: Sequence[int]) -> float:
+def _share_dominated(found: SearchFindings, front: Sequence[int]) -> float:
     box = float(np.prod(found.reference - found.losses.min(axis=0)))
-    front = found.losses[list(seen)]
-    dominated = hypervolume(front[is_on_front(front)], found.reference)
+    dominated = hypervolume(found.losses[list(front)], found.reference)
     return dominated / box if box > 0 else 0.0
