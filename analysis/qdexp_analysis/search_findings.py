@@ -24,6 +24,9 @@ variance alone, by field, for those that act in all of them."""
 FEWEST = 4
 """Complete configurations from which a share of the variance is computed at all."""
 
+MOST = 500
+"""Complete configurations that a forest is fitted to: its time grows with their square."""
+
 PER_PARAMETER = 10
 """Complete configurations of a parameter below which its importance is called uncertain."""
 
@@ -200,13 +203,22 @@ def _is_complete(record: SuggestionRecord, num_objectives: int) -> bool:
     return bool(np.isfinite(told.values).all())
 
 
+def spread(complete: Sequence[SuggestionRecord]) -> Sequence[SuggestionRecord]:
+    """Returns `MOST` of them at most, evenly over the search."""
+    if len(complete) <= MOST:
+        return complete
+    places = np.linspace(0, len(complete) - 1, MOST).round().astype(int)
+    return [complete[k] for k in places]
+
+
 def _importances(
     searched: Searched, complete: tuple[SuggestionRecord, ...], importance: Importance | None
 ) -> tuple[Mapping[str, float], ...] | None:
     if importance is None or len(complete) < FEWEST:
         return None
+    fitted = spread(complete)
     return tuple(
-        importance(searched.parameters, complete, position)
+        importance(searched.parameters, fitted, position)
         for position in range(len(searched.objectives))
     )
 
