@@ -67,6 +67,9 @@ class Scripted:
             listener.on_progress(trial_id, Progress(step=1, num_steps=2))
             listener.on_outcome(self.end(assignment, self.given.count(trial_id)))
 
+    def gpus_of_trial(self) -> float:
+        return 0.0
+
 
 class Watch:
     """A clock that goes on where somebody waits."""
