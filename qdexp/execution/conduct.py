@@ -56,6 +56,7 @@ def conduct(
         if plan_of(spec, ledger, outside.dataset, outside.judge).to_run:
             outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
+        _refuse_search(spec, ledger)  # another driver may have been here meanwhile
         plan = plan_of(spec, ledger, outside.dataset, outside.judge)
         outside = _asking(spec, plan, recorder, outside)
         outside.display.on_plan(plan)

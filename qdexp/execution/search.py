@@ -67,6 +67,7 @@ def search(spec: SearchSpec, runs: Path, outside: Collaborators, tools: Tools) -
         if _may_run(spec, ledger):
             tools.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
+        check_goes_on(spec, candidates, ledger)  # another driver may have been here meanwhile
         asked_by = recorder.record_spec((spec.spec.file, spec.spec.text, spec.definition()))
         facts = recorder.record_facts(outside.provenance)
         outside = replace(outside, provenance={**facts, **asked_by})
