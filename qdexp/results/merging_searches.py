@@ -34,9 +34,9 @@ def _is_merged(write: sqlite3.Connection, name: str, theirs: ForeignLedger) -> b
     for table in ("suggestions", "tellings", "rungs"):
         for row in rows[table]:
             _add(write, table, row, "OR IGNORE ")
+    known = set(write.execute("SELECT recorded_at FROM spent WHERE search = ?", (name,)))
     for row in rows["spent"]:
-        known = "SELECT 1 FROM spent WHERE search = ? AND recorded_at = ?"
-        if write.execute(known, row[:2]).fetchone() is None:
+        if (row[1],) not in known:
             _add(write, "spent", row)
     write.execute(
         "UPDATE members SET asked_for = 1 WHERE experiment = ?1 AND trial_id IN (SELECT t.value"
