@@ -52,29 +52,20 @@ def _obstacle(found: SearchFindings) -> str:
 def _warnings(found: SearchFindings) -> list[str]:
     shown = found.importances[0] if found.importances else {}
     parameters = found.searched.parameters
-    num_fitted = len(spread(found.complete))
     texts = [
         say(
             "fANOVA (Hutter, Hoos and Leyton-Brown, 2014): a random forest is fitted to {number} "
             "complete configurations, and the variance of what it predicts over the whole space is "
             "split into what each parameter does alone; the rest belongs to parameters together. "
             "It describes that forest: it is no test, and has no interval.",
-            number=num_fitted,
+            number=len(spread(found.complete)),
         ),
         say(
             "It cannot see what the sampler left out: where it stopped looking the forest guesses, "
             "and a parameter that it soon fixed looks unimportant."
         ),
     ]
-    if num_fitted < len(found.complete):
-        texts.append(
-            say(
-                "Of {total} complete configurations it has {number}, spread evenly over the "
-                "search: with all of them it would take too long.",
-                total=len(found.complete),
-                number=num_fitted,
-            )
-        )
+    texts += _left_out(found)
     hidden = [each.field for each in parameters if each.field not in shown]
     if hidden:
         texts.append(
@@ -95,6 +86,17 @@ def _warnings(found: SearchFindings) -> list[str]:
             )
         )
     return texts
+
+
+def _left_out(found: SearchFindings) -> list[str]:
+    total, number = len(found.complete), len(spread(found.complete))
+    text = say(
+        "Of {total} complete configurations it has {number}, spread evenly over the search: with "
+        "all of them it would take too long.",
+        total=total,
+        number=number,
+    )
+    return [text] if number < total else []
 
 
 def _table(found: SearchFindings) -> Table:
