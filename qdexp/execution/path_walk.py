@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from qdexp.execution.looking import FIRST_LOOK
 from qdexp.execution.planning import asked_trials
 from qdexp.execution.ports import Dataset
-from qdexp.execution.racing import FIRST_SEEDS, Direction, best_of, num_looks, still_racing
+from qdexp.execution.racing import FIRST_SEEDS, best_of, num_looks, still_racing
 from qdexp.experiment.ablation_path import Candidate, Change, Round
 from qdexp.experiment.changes import Changes
 from qdexp.experiment.identity import canonical_json
+from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, TrialRecord
