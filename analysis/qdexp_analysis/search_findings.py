@@ -25,6 +25,9 @@ variance alone, by field, for those that act in all of them."""
 FEWEST = 4
 """Complete configurations from which a share of the variance is computed at all."""
 
+MOST = 500
+"""Complete configurations that a forest is fitted to: its time grows with their square."""
+
 PER_PARAMETER = 10
 """Complete configurations of a parameter below which its importance is called uncertain."""
 
@@ -231,13 +234,22 @@ def _is_complete(record: SuggestionRecord, num_objectives: int) -> bool:
     return bool(np.isfinite(told.values).all())
 
 
+def spread(complete: Sequence[SuggestionRecord]) -> Sequence[SuggestionRecord]:
+    """Returns `MOST` of them at most, evenly over the search."""
+    if len(complete) <= MOST:
+        return complete
+    places = np.linspace(0, len(complete) - 1, MOST).round().astype(int)
+    return [complete[k] for k in places]
+
+
 def _importances(
     searched: Searched, complete: tuple[SuggestionRecord, ...], importance: Importance | None
 ) -> tuple[Mapping[str, float], ...] | None:
     if importance is None or len(complete) < FEWEST:
         return None
+    fitted = spread(complete)
     return tuple(
-        importance(searched.parameters, complete, position)
+        importance(searched.parameters, fitted, position)
         for position in range(len(searched.objectives))
     )
 
@@ -263,21 +275,19 @@ def _course(found: SearchFindings) -> Course:
 
 def _best_so_far(found: SearchFindings, at: Sequence[int | None]) -> Float[np.ndarray, " n"]:
     best = np.full(len(at), np.nan)
-    seen: list[int] = []
+    front: list[int] = []  # what is beaten once tells nothing any more
     for row, position in enumerate(at):
-        if position is None:
-            best[row] = best[row - 1] if row else np.nan
+        best[row] = best[row - 1] if row else np.nan
+        if position is None or (found.losses[front] <= found.losses[position]).all(axis=1).any():
             continue
-        seen.append(position)
-        if found.is_single:
-            best[row] = found.values[seen][found.losses[seen, 0].argmin(), 0]
-        else:
-            best[row] = _share_dominated(found, seen)
+        stays = (found.losses[front] < found.losses[position]).any(axis=1)
+        front = [*np.array(front, dtype=int)[stays], position]
+        is_single = found.is_single
+        best[row] = found.values[position, 0] if is_single else _share_dominated(found, front)
     return best
 
 
-def _share_dominated(found: SearchFindings, seen: Sequence[int]) -> float:
+def _share_dominated(found: SearchFindings, front: Sequence[int]) -> float:
     box = float(np.prod(found.reference - found.losses.min(axis=0)))
-    front = found.losses[list(seen)]
-    dominated = hypervolume(front[is_on_front(front)], found.reference)
+    dominated = hypervolume(found.losses[list(front)], found.reference)
     return dominated / box if box > 0 else 0.0

@@ -3,7 +3,7 @@
 from qdexp_analysis.language import say
 from qdexp_analysis.paragraphs import Column, Section, Table
 from qdexp_analysis.quantities import NONE, number
-from qdexp_analysis.search_findings import FEWEST, PER_PARAMETER, SearchFindings
+from qdexp_analysis.search_findings import FEWEST, PER_PARAMETER, SearchFindings, spread
 from qdexp_analysis.search_words import is_flat
 
 
@@ -58,13 +58,14 @@ def _warnings(found: SearchFindings) -> list[str]:
             "complete configurations, and the variance of what it predicts over the whole space is "
             "split into what each parameter does alone; the rest belongs to parameters together. "
             "It describes that forest: it is no test, and has no interval.",
-            number=len(found.complete),
+            number=len(spread(found.complete)),
         ),
         say(
             "It cannot see what the sampler left out: where it stopped looking the forest guesses, "
             "and a parameter that it soon fixed looks unimportant."
         ),
     ]
+    texts += _left_out(found)
     hidden = [each.field for each in parameters if each.field not in shown]
     if hidden:
         texts.append(
@@ -85,6 +86,17 @@ def _warnings(found: SearchFindings) -> list[str]:
             )
         )
     return texts
+
+
+def _left_out(found: SearchFindings) -> list[str]:
+    total, number = len(found.complete), len(spread(found.complete))
+    text = say(
+        "Of {total} complete configurations it has {number}, spread evenly over the search: with "
+        "all of them it would take too long.",
+        total=total,
+        number=number,
+    )
+    return [text] if number < total else []
 
 
 def _table(found: SearchFindings) -> Table:

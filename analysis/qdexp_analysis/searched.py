@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from qdexp.config.metric import Metric
 from qdexp.experiment.derived import derived_name
+from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.space import Parameter
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.provenance import duration
@@ -21,7 +22,7 @@ class Objective:
     """What a search makes small or large: a metric, and which of its values are better."""
 
     metric: Metric
-    direction: Literal["lower", "higher"]
+    direction: Direction
 
     @property
     def sign(self) -> float:

@@ -11,6 +11,7 @@ from qdexp.backends.stop_signal import StopSignal
 from qdexp.errors import RequestError, TrialTimeoutError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.limits import CLOSING_SECONDS, check_deadline, grace_seconds
+from qdexp.execution.machine import num_gpus
 from qdexp.execution.ports import Assignment, Listener
 from qdexp.execution.search_ports import Feed
 from qdexp.experiment.spec import Resources
@@ -74,6 +75,11 @@ class InlineExecutor:
                 stop.check()
                 check_deadline(deadline)
                 _run(assignment, listener, stop, deadline, feed.pruned)
+
+    def gpus_of_trial(self) -> float:
+        """Returns how many GPUs each trial of a feed holds: one if there is one, unless asked."""
+        gpus = self._resources.gpus
+        return float(min(1, num_gpus())) if gpus is None else gpus
 
 
 def _never(_trial_id: str) -> None:

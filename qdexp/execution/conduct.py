@@ -53,11 +53,10 @@ def conduct(
         LedgerError: The ledger cannot be written.
     """
     with Ledger(runs) as ledger:  # what is wrong is refused before anything is written
-        _refuse_search(spec, ledger)
-        if plan_of(spec, ledger, outside.dataset, outside.judge).to_run:
+        if _planned(spec, ledger, outside).to_run:
             outside.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
-        plan = plan_of(spec, ledger, outside.dataset, outside.judge)
+        plan = _planned(spec, ledger, outside)  # another driver may have been here meanwhile
         outside = _asking(spec, plan, recorder, outside)
         keep(runs, Path(spec.file), spec.text)
         outside.display.on_plan(plan)
@@ -85,12 +84,14 @@ def conduct(
         )
 
 
-def _refuse_search(spec: Spec, ledger: Ledger) -> None:
+def _planned(spec: Spec, ledger: Ledger, outside: Collaborators) -> Plan:
+    """Returns the plan of an experiment, which no search has the name of."""
     if is_search(ledger, spec.name):
         raise RequestError(
             f"{spec.file}: expected a name that no search has, found '{spec.name}', which is one "
             "in this ledger: give the experiment another name"
         )
+    return plan_of(spec, ledger, outside.dataset, outside.judge)
 
 
 def _behind(spec: Spec, ledger: Ledger, outside: Collaborators) -> list[TrialRecord]:

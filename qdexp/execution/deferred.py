@@ -51,6 +51,10 @@ class DeferredExecutor:
         """
         self._executor.follow(feed, listener, deadline, workers)
 
+    def gpus_of_trial(self) -> float:
+        """Returns how many GPUs each trial of a feed holds."""
+        return self._executor.gpus_of_trial()
+
     @cached_property
     def _executor(self) -> SearchExecutor:
         return self._make()

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from qdexp.execution.looking import FIRST_LOOK
 from qdexp.execution.planning import asked_trials
 from qdexp.execution.ports import Dataset
-from qdexp.execution.racing import FIRST_SEEDS, Direction, best_of, num_looks, still_racing
+from qdexp.execution.racing import FIRST_SEEDS, best_of, num_looks, still_racing
 from qdexp.experiment.ablation_path import Candidate, Change, Round
 from qdexp.experiment.changes import Changes
 from qdexp.experiment.identity import canonical_json
+from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition
 from qdexp.results.ledger import Ledger, TrialRecord
@@ -120,7 +121,8 @@ class _Race:
         """Returns the round with what it kept, and with who is asked for no more."""
         able = [each.change for each in candidates]
         values: dict[Change, list[float]] = {}
-        while able and not values:
+        failed = set(able)
+        while able and failed:
             # Who fails late may have led: those that it beat race again without it.
             values, failed = self._raced(place, candidates, able)
             able = [each for each in able if each not in failed]

@@ -4,13 +4,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from scipy import special
 
+from qdexp.experiment.search_spec import Direction
+
 Key = TypeVar("Key")
 Values = Sequence[float]
-Direction = Literal["lower", "higher"]
 
 FIRST_SEEDS = 3
 """Seeds that every candidate gets before any is dropped."""

@@ -4,17 +4,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from qdexp.errors import SameErrorError
-from qdexp.execution import machine
 from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.conduct import Conducted
-from qdexp.execution.estimate import capacity_of
 from qdexp.execution.limits import check_deadline
 from qdexp.execution.mirroring import entry_of
 from qdexp.execution.proposals import Proposals
 from qdexp.execution.scribe import Scribe
 from qdexp.execution.search_feed import Parts, SearchFeed
 from qdexp.execution.search_ports import SearchExecutor, StudyMirror, Suggester
-from qdexp.execution.spending import why_spent
+from qdexp.execution.spending import Meter, why_spent
 from qdexp.execution.study import Candidates, Study, check_goes_on
 from qdexp.execution.study_mirroring import StudyMirroring
 from qdexp.execution.warm_start import found_in
@@ -69,6 +67,7 @@ def search(spec: SearchSpec, runs: Path, outside: Collaborators, tools: Tools) -
         if _may_run(spec, ledger):
             tools.executor.check()
     with Recorder(runs) as recorder, Ledger(runs) as ledger:
+        check_goes_on(spec, candidates, ledger)  # another driver may have been here meanwhile
         asked_by = recorder.record_spec((spec.spec.file, spec.spec.text, spec.definition()))
         facts = recorder.record_facts(outside.provenance)
         outside = replace(outside, provenance={**facts, **asked_by})
@@ -105,7 +104,7 @@ class _Search:
         scribe = Scribe(nothing, recorder, self._ledger, outside)
         mirroring = StudyMirroring(tools.mirror)
         proposals = Proposals(spec, study, self._candidates, tools.suggester)
-        parts = self._parts(scribe, proposals, mirroring)
+        parts = self._parts(scribe, proposals, mirroring, tools.executor)
         feed = SearchFeed(spec, parts, keep_going=tools.keep_going)
         place = outside.tracker.place
         behind = [] if place is None else self._ledger.unmirrored(spec.name, place)
@@ -133,9 +132,13 @@ class _Search:
             num_found=num_found,
         )
 
-    def _parts(self, scribe: Scribe, proposals: Proposals, mirroring: StudyMirroring) -> Parts:
-        resources = self._spec.spec.resources
-        capacity = capacity_of(resources, cpus=machine.num_cpus(), gpus=machine.num_gpus())
+    def _parts(
+        self,
+        scribe: Scribe,
+        proposals: Proposals,
+        mirroring: StudyMirroring,
+        executor: SearchExecutor,
+    ) -> Parts:
         return Parts(
             study=self._study,
             candidates=self._candidates,
@@ -144,7 +147,7 @@ class _Search:
             outside=self._outside,
             proposals=proposals,
             mirroring=mirroring,
-            num_gpus=capacity.gpus_per_trial * resources.processes,
+            meter=Meter(executor.gpus_of_trial, self._outside.clock),
         )
 
     def _begin(self, proposals: Proposals) -> int:

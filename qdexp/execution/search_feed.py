@@ -42,7 +42,7 @@ class Parts:
         outside: The display, the clock, the dataset.
         proposals: Makes its suggestions.
         mirroring: Shows it.
-        num_gpus: GPUs of each trial.
+        meter: Measures how long trials run.
     """
 
     study: Study
@@ -52,7 +52,7 @@ class Parts:
     outside: Collaborators
     proposals: Proposals
     mirroring: StudyMirroring
-    num_gpus: float
+    meter: Meter
 
 
 class SearchFeed:
@@ -73,7 +73,7 @@ class SearchFeed:
         self._clock = parts.outside.clock
         self._same = SameErrors(keep_going=keep_going)
         self._waiting = Waiting(self._clock)
-        self._meter = Meter(parts.num_gpus, self._clock)
+        self._meter = parts.meter
         self._latents = Latents(parts.ledger.runs, parts.outside)
         self._assigner = Assigner(spec.spec, parts.ledger, self._latents.folders)
         self._running: dict[str, Watched] = {}

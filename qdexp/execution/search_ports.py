@@ -90,3 +90,7 @@ class SearchExecutor(Executor, Protocol):
             BudgetSpentError: The deadline did.
         """
         ...
+
+    def gpus_of_trial(self) -> float:
+        """Returns how many GPUs each trial of a feed holds; asked when the first one has begun."""
+        ...

@@ -55,11 +55,11 @@ class Meter:
     """Measures how long trials run.
 
     Args:
-        num_gpus: GPUs of each.
+        num_gpus: Tells the GPUs of each, once one has begun.
         clock: Monotonic seconds.
     """
 
-    def __init__(self, num_gpus: float, clock: Callable[[], float]) -> None:
+    def __init__(self, num_gpus: Callable[[], float], clock: Callable[[], float]) -> None:
         self._num_gpus = num_gpus
         self._clock = clock
         self._running: set[str] = set()
@@ -90,5 +90,5 @@ class Meter:
         now = self._clock()
         seconds, self._since = now - self._since, now
         if self._running:
-            gpu_seconds = seconds * len(self._running) * self._num_gpus
+            gpu_seconds = seconds * len(self._running) * self._num_gpus()
             self._untaken += TimeSpent(seconds=seconds, gpu_seconds=gpu_seconds)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from qdexp.errors import RequestError
 from qdexp.execution.planning import fingerprint_of, with_teachers
@@ -23,6 +22,7 @@ from qdexp.results.suggestions import (
     add_teacher,
     add_telling,
     add_time_spent,
+    changed_between,
     suggestions_of,
     time_spent,
 )
@@ -174,20 +174,15 @@ def check_goes_on(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> N
             f"{spec.spec.file}: expected a name that no ablation has, found '{spec.name}', which "
             "is one in this ledger: give the search another name"
         )
-    if changed := [*_changes_of_spec(spec, former), *_changes_of_trials(spec, candidates, ledger)]:
+    parts = changed_between(former, json.loads(json.dumps(spec.definition())))
+    changed = [f"its {part} changed" for part in parts]
+    changed += _changes_of_trials(spec, candidates, ledger)
+    if changed:
         raise RequestError(
             f"{spec.spec.file}: expected the search '{spec.name}' as it was begun, found that "
             f"{'; '.join(changed)}: give it another name, and it begins with what this one "
             "measured where that still counts"
         )
-
-
-def _changes_of_spec(spec: SearchSpec, former: Mapping[str, Any]) -> Iterator[str]:
-    """Yields what distinguishes two searches, beside what is in their trials' ids."""
-    now = json.loads(json.dumps(spec.definition()["search"]))
-    for part in ("space", "objectives"):
-        if former["search"][part] != now[part]:
-            yield f"its {part} changed"
 
 
 def _changes_of_trials(spec: SearchSpec, candidates: Candidates, ledger: Ledger) -> Iterator[str]:

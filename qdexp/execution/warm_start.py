@@ -102,6 +102,4 @@ def _values_in(
     if any(fields[name] != value for name, value in baseline.items() if name not in varied):
         return None
     values = spec.space.acting(fields, baseline)
-    parameters = {each.field: each for each in spec.space.parameters}
-    is_inside = all(parameters[field].contains(value) for field, value in values.items())
-    return values if is_inside and spec.space.holds(fields) else None
+    return values if spec.space.contains(values, baseline) else None

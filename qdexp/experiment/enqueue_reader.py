@@ -70,7 +70,7 @@ class _EnqueueReader:
             raise self._document.key_error(problem, path)
         value = self._fields.value(field, written, path)
         if not parameter.contains(value):
-            problem = f"enqueue: expected {field} {in_words(parameter)}, found {value!r}"
+            problem = f"enqueue: expected {field} {in_words(parameter, value)}, found {value!r}"
             self._fail(problem, index, field)
         return value
 
@@ -86,7 +86,7 @@ class _EnqueueReader:
         for field, value in values.items():
             if not self._parameters[field].contains(value):
                 problem = f"enqueue: expected a value for {field}, since the baseline's, {value!r},"
-                self._fail(f"{problem} is not {in_words(self._parameters[field])}", index)
+                self._fail(f"{problem} is not {in_words(self._parameters[field], value)}", index)
         if not self._space.holds({**self._fixed, **values}):
             problem = f"expected what `where` allows, {self._space.where}, found "
             self._fail(f"enqueue: {problem}{condition_label(values)}", index)
@@ -96,10 +96,12 @@ class _EnqueueReader:
             self._fail(f"enqueue: {error}", index)
 
 
-def in_words(parameter: Parameter) -> str:
-    """Returns which values a parameter has: ``between 0.05 and 1``."""
+def in_words(parameter: Parameter, value: Value) -> str:
+    """Returns which values a parameter has that this is none of: ``between 0.05 and 1``."""
     if parameter.kind == "categorical":
         return f"among {list(parameter.choices)}"
     low, high = parameter.bounds
     step = f" in steps of {parameter.step:g}" if parameter.step is not None else ""
+    if not step and isinstance(value, float) and low <= value <= high:
+        return f"rounded as a search does, {parameter.nearest(value)!r}"
     return f"between {low:g} and {high:g}{step}"

@@ -53,6 +53,7 @@ class _OriginReader:
             content = self._document.mapping((key,), CONFIRMS_KEYS)
             self._check_name(content, key)
             self._check_numbers(content)
+            self._check_fresh()
         else:
             content = self._document.mapping((key,), PATH_KEYS)
             if "search" in content:
@@ -77,6 +78,14 @@ class _OriginReader:
         if not are_numbers or len(numbers) != num_conditions:
             problem = f"suggestions: expected the number of each of the {num_conditions} conditions"
             self._fail(f"{problem}, found {numbers!r}", path)
+
+    def _check_fresh(self) -> None:
+        """Refuses another number of seeds, which would begin with those that the search had."""
+        written: Any = self._document.content.get("seeds")
+        if isinstance(written, list) and tuple(written) != self._seeds:
+            problem = f"seeds: expected those that the search has not seen, {written}, found "
+            problem += f"{list(self._seeds)} by --seeds: `confirm` in the search's spec says how "
+            self._fail(f"{problem}many there are", ("seeds",))
 
     def _check_suggestion(self, content: Mapping[str, Any]) -> None:
         number = content.get("suggestion", 0)

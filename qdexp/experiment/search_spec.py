@@ -1,7 +1,7 @@
 """The spec of a search: a space instead of factors, and how it is looked through."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from qdexp.config.settings import Settings
@@ -170,13 +170,6 @@ class SearchSpec:
             ConfigurationError: Its values do not go together.
         """
         return self.baseline.replace(dict(values))
-
-    def asking_for(self, suggested: Sequence[Condition]) -> Spec:
-        """Returns the spec of an experiment that asks for these configurations, in this order."""
-        grid = self.spec.grid
-        conditions = tuple((values, self.configuration(values)) for values in suggested)
-        size = replace(grid.size, num_combinations=len(conditions))
-        return replace(self.spec, grid=replace(grid, conditions=conditions, size=size))
 
     def definition(self) -> dict[str, Any]:
         """Returns what the ledger keeps beside the text: an experiment's, and `search`."""

@@ -8,9 +8,9 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qdexp.errors import LedgerError
 from qdexp.experiment.trial import Trial
@@ -19,7 +19,7 @@ from qdexp.results.ledger import Ledger
 from qdexp.results.outcome import FINAL, Failure, Outcome
 from qdexp.results.packed import outcome_from_packed
 from qdexp.results.records import Row, SpecRecord
-from qdexp.results.suggestions import OF_SEARCHES, suggestions_of
+from qdexp.results.suggestions import OF_SEARCHES, changed_between, suggestions_of
 
 _ID = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -157,6 +157,18 @@ class ForeignLedger:
         for name in names:
             self._check_experiment(name)
         return sorted(names)
+
+    def is_of_search(self, name: str, definition: Mapping[str, Any]) -> bool:
+        """Tells whether the present spec of a name is of the same search as one of ours."""
+        query = "SELECT definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC LIMIT 1"
+        rows = self.ledger.rows(query, name)
+
+        def is_same() -> bool:
+            present = [definition, *(json.loads(text) for (text,) in rows)]
+            are_searches = len(present) == 2 and all("search" in each for each in present)
+            return are_searches and not changed_between(*present)
+
+        return self._read(f"the spec of the search {name}", is_same)
 
     def search_rows(self, search: str) -> dict[str, list[Row]]:
         """Returns what a search has in each of its tables, as it is stored."""

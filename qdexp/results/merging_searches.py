@@ -1,6 +1,7 @@
 """Merging the suggestions of searches: a history that continues ours is taken, another one is not.
 
-Numbers of suggestions are their order, so that two histories cannot be mixed.
+Numbers of suggestions are their order, so that two histories cannot be mixed; nor can those of two
+searches that have one name and look through different spaces, or for different objectives.
 """
 
 import json
@@ -17,6 +18,8 @@ def merge_searches(write: sqlite3.Connection, theirs: ForeignLedger) -> list[str
 
 
 def _is_merged(write: sqlite3.Connection, name: str, theirs: ForeignLedger) -> bool:
+    if not _is_same_search(write, name, theirs):
+        return False  # of another spec: its trials came as no longer asked for
     rows = theirs.search_rows(name)
     here = _contents(write, "suggestions", name)
     there = {number: content for _, number, _, content in rows["suggestions"]}
@@ -31,9 +34,9 @@ def _is_merged(write: sqlite3.Connection, name: str, theirs: ForeignLedger) -> b
     for table in ("suggestions", "tellings", "rungs"):
         for row in rows[table]:
             _add(write, table, row, "OR IGNORE ")
+    known = set(write.execute("SELECT recorded_at FROM spent WHERE search = ?", (name,)))
     for row in rows["spent"]:
-        known = "SELECT 1 FROM spent WHERE search = ? AND recorded_at = ?"
-        if write.execute(known, row[:2]).fetchone() is None:
+        if (row[1],) not in known:
             _add(write, "spent", row)
     write.execute(
         "UPDATE members SET asked_for = 1 WHERE experiment = ?1 AND trial_id IN (SELECT t.value"
@@ -41,6 +44,13 @@ def _is_merged(write: sqlite3.Connection, name: str, theirs: ForeignLedger) -> b
         (name,),
     )
     return True
+
+
+def _is_same_search(write: sqlite3.Connection, name: str, theirs: ForeignLedger) -> bool:
+    """Tells whether the present specs of a name ask for one search here and there."""
+    query = "SELECT definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC LIMIT 1"
+    here = write.execute(query, (name,)).fetchone()
+    return here is not None and theirs.is_of_search(name, json.loads(here[0]))
 
 
 def _contents(write: sqlite3.Connection, table: str, name: str) -> dict[int, str]:

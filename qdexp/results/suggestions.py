@@ -19,6 +19,9 @@ Origin = Literal["baseline", "enqueued", "sampler", "ledger"]
 OF_SEARCHES = ("suggestions", "tellings", "rungs", "spent")
 """The tables that belong to searches, each with the search in its first column."""
 
+UNCHANGEABLE = ("space", "objectives")
+"""What makes two searches different ones, beside what is in their trials' ids."""
+
 Ending = Literal["complete", "pruned", "failed"]
 
 
@@ -178,6 +181,11 @@ def is_search(ledger: Ledger, name: str) -> bool:
     query = "SELECT definition FROM specs WHERE experiment = ? ORDER BY spec_id DESC LIMIT 1"
     rows = ledger.rows(query, name)
     return bool(rows) and "search" in json.loads(rows[0][0])
+
+
+def changed_between(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Returns what makes the searches of two specs' definitions different ones, or nothing."""
+    return [part for part in UNCHANGEABLE if one["search"][part] != other["search"][part]]
 
 
 def suggestions_of(ledger: Ledger, search: str) -> list[SuggestionRecord]:

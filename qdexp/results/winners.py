@@ -38,7 +38,7 @@ def winner_of(ledger: Ledger, source: Source) -> Winner:
     """Returns the configuration that a search ends with.
 
     Raises:
-        RequestError: Nothing but the baseline is complete.
+        RequestError: Nothing but the baseline is complete, or the check of the best is not over.
     """
     return _confirmed(ledger, source) or _suggested(ledger, source)
 
@@ -79,6 +79,11 @@ def _confirmed(ledger: Ledger, source: Source) -> Winner | None:
     )
     if not is_of_it or not of_baseline:
         return None  # made of the search before its baseline was changed
+    if any(each.counted is None for each in members):
+        raise RequestError(
+            f"expected the check of the best of {source.name} to be over, found trials of {name} "
+            "that have not ended: `qdexp search` goes on with it"
+        )
     metric, direction = _objectives(source)[0]
     means: dict[int, float] = {}
     for condition, number in zip(definition["conditions"], origin["suggestions"], strict=True):

@@ -102,6 +102,9 @@ class Cut:
     ) -> None:
         self.inside.follow(feed, _Cutting(self, listener), deadline, workers)
 
+    def gpus_of_trial(self) -> float:
+        return self.inside.gpus_of_trial()
+
 
 @dataclass
 class _Cutting:

@@ -26,6 +26,8 @@ def fresh_sampler(name: SamplerName, options: Mapping[str, Any], seed: int) -> B
         seed: Of its random numbers, below 2**32.
     """
     given = dict(options)
+    if given.get("group"):  # Optuna has it so by itself, and warns of it at each question
+        given["multivariate"] = True
     if name == "gp":  # that a conditional parameter is sampled by itself is as documented
         given["warn_independent_sampling"] = False
     return OF_OPTUNA[name](**given, seed=seed)

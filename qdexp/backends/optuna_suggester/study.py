@@ -1,12 +1,14 @@
 """What the ledger knows of a search, as the study that Optuna's samplers learn from."""
 
+import copy
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from statistics import fmean
 from typing import Any
 
 import optuna
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from qdexp.backends.optuna_suggester.distributions import distribution_of, shown
 from qdexp.backends.optuna_suggester.samplers import GENERATION
@@ -30,6 +32,16 @@ def directions_of(objectives: Sequence[Objective]) -> list[StudyDirection]:
     """Returns the objectives' directions as Optuna has them."""
     names = {"lower": StudyDirection.MINIMIZE, "higher": StudyDirection.MAXIMIZE}
     return [names[objective.direction] for objective in objectives]
+
+
+class _Shared(FrozenTrial):
+    """A trial that nobody changes: a study takes it as it is, where Optuna would copy all of it.
+
+    Of 5,000 trials that copying takes four times as long as what the sampler does.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Shared":
+        return copy.copy(self)
 
 
 class StudyOfHistory:
@@ -64,11 +76,18 @@ class StudyOfHistory:
 
     def _trial(self, record: SuggestionRecord) -> FrozenTrial:
         told, values = record.told, record.suggestion.values
-        return create_trial(
+        at = datetime.fromtimestamp(record.suggested_at)
+        return _Shared(
+            number=record.suggestion.number,
+            trial_id=record.suggestion.number,
             state=state_of(told),
+            value=None,
             values=list(told.values) if told and told.ending == "complete" else None,
+            datetime_start=at,
+            datetime_complete=at if told else None,
             params={field: shown(value) for field, value in values.items()},
             distributions={field: self._distributions[field] for field in values},
+            user_attrs={},
             # What no sampler suggested is of NSGA-II's first generation: else it had no children.
             system_attrs={GENERATION: 0} | dict(record.suggestion.attributes),
             intermediate_values=self._intermediate(record),

@@ -57,6 +57,7 @@ class RayTuneExecutor:
         self._dispatch = dispatch
         self._kept: ExitStack | None = None
         self._is_open = False
+        self._gpus_of_trial = 0.0
 
     def __enter__(self) -> Self:
         """Begins to keep the cluster that a call opens."""
@@ -117,12 +118,17 @@ class RayTuneExecutor:
         """
         with self._listening(listener, deadline) as (send, relay):
             placement = placement_of(self._resources, [])
+            self._gpus_of_trial = sum(each.get("GPU", 0.0) for each in placement.bundles)
             fitting = num_fitting(placement)
             limited = ConcurrencyLimiter(
                 FeedSearcher(feed, send), max_concurrent=min(workers or fitting, fitting)
             )
             following = {"search_alg": limited, "scheduler": FeedScheduler(feed, relay)}
             self._fit({}, placement, relay, num_samples=-1, **following)
+
+    def gpus_of_trial(self) -> float:
+        """Returns how many GPUs each trial of a feed holds, wherever in the cluster it runs."""
+        return self._gpus_of_trial
 
     @contextmanager
     def _listening(

@@ -6,12 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 import ray
+from ray.actor import ActorHandle
 from ray.exceptions import RayError
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from qdexp.backends.ray_tune.relay import Relay, trial_id_of
+from qdexp.backends.ray_tune.relay import WORKER, Relay, trial_id_of
 from qdexp.execution.limits import CLOSING_SECONDS
 from qdexp.execution.ports import Assignment
 from qdexp.execution.search_ports import Feed
@@ -97,7 +98,7 @@ class FeedScheduler(FIFOScheduler):
         outcome = self._feed.pruned(trial_id_of(trial))
         if outcome is None:
             return TrialScheduler.CONTINUE
-        _close(trial)
+        _close(result[WORKER])
         self._relay.end(trial, outcome)
         return TrialScheduler.STOP
 
@@ -110,13 +111,11 @@ class FeedScheduler(FIFOScheduler):
         return
 
 
-def _close(trial: TuneTrial) -> None:
-    """Has the worker close a trial at a safe point, before its outcome is heard.
+def _close(worker: ActorHandle) -> None:
+    """Has a worker close its trial at a safe point, before its outcome is heard.
 
     Tune itself would have it closed when the worker takes up another trial: its checkpoint would
     come after its outcome. Between two of its steps a worker waits, so that it answers at once.
     """
-    actor = trial.temporary_state.ray_actor
-    assert actor is not None, "it has just reported"
     with suppress(RayError):  # one that is lost, or takes too long, leaves its former checkpoint
-        ray.get(actor.close_trial.remote(), timeout=CLOSING_SECONDS)
+        ray.get(worker.close_trial.remote(), timeout=CLOSING_SECONDS)

@@ -17,6 +17,9 @@ from qdexp.execution.limits import check_deadline, grace_seconds
 from qdexp.execution.ports import Assignment, Listener
 from qdexp.results.outcome import Failure, Outcome, Progress
 
+WORKER = "worker"
+"""Where a worker says who it is, so that its trial can be closed."""
+
 
 class Relay(tune.Callback):
     """Tells the listener, in the driver, what Tune hears from its workers."""
@@ -50,6 +53,7 @@ class Relay(tune.Callback):
     def on_trial_result(self, trial: TuneTrial, result: dict[str, Any], **_info: object) -> None:
         """A worker handed over what its trial reported."""
         self.hear(trial, result)
+        result.pop(WORKER, None)  # or Tune would keep it with what it writes down of the trial
 
     def hear(self, trial: TuneTrial, result: dict[str, Any]) -> None:
         """Tells what a worker handed over, once, whoever hears of it first."""

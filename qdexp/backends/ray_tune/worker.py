@@ -5,10 +5,12 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+import ray
 from ray import tune
 
 from qdexp.backends.ray_tune.arrival import arrived_reports, settled
 from qdexp.backends.ray_tune.rank_group import RankGroup
+from qdexp.backends.ray_tune.relay import WORKER
 from qdexp.backends.ray_tune.resources import cap_memory
 from qdexp.backends.ray_tune.watchdog import Watchdog
 from qdexp.execution.attempt import attempt
@@ -62,7 +64,7 @@ class Worker(tune.Trainable):
                 }
             progress.append(asdict(report))
             if time.monotonic() >= due:
-                return {"progress": progress}
+                return {"progress": progress, WORKER: ray.get_runtime_context().current_actor}
         # Reached only after an outcome that is not a completion: whatever such a trial left
         # behind (memory, threads, a broken device) must not meet another one. Tune keeps an actor
         # unless it raises, and kills the next trial where reset_config refuses.

@@ -21,6 +21,7 @@ from qdexp.cli.app import app
 from qdexp.config.presets import preset
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.results.ledger import Ledger
+from qdexp.results.recorder import Recorder
 
 SPACE = {name: {"low": 0.0, "high": 1.0} for name in ("big", "small", "nothing")}
 
@@ -117,6 +118,18 @@ def test_what_is_explained_is_the_best_on_fresh_seeds(tmp_path: Path) -> None:
         seeds = {each.trial.seed for each in ledger.members("planted_path")}
         assert all(each.num_starts == 1 for each in ledger.members("planted_path"))
     assert seeds == {11, 12, 13, 14}, "those of the confirmation, which are there already"
+
+
+def test_the_best_of_a_check_that_is_not_over_is_not_known(tmp_path: Path) -> None:
+    of = search(SPACE)
+    recorded(tmp_path, of, [{"big": 1.0}, {"big": 0.5}])
+    assert checked(of, tmp_path) is not None
+    with Ledger(tmp_path) as ledger:
+        members = ledger.members("planted_confirm")
+    with Recorder(tmp_path) as recorder:
+        recorder.record_invalidation(members[-1].trial_id, "as if it had not run yet")
+    with pytest.raises(qdexp.RequestError, match="the check of the best of planted to be over"):
+        qdexp.ablate("planted", runs=tmp_path, executor="inline", report=False, tracking=False)
 
 
 # What is asked for, and what the answer begins with.

@@ -52,6 +52,9 @@ class Scripted:
             listener.on_progress(trial_id, self.report(assignment, attempt))
             listener.on_outcome(self.end(assignment, attempt))
 
+    def gpus_of_trial(self) -> float:
+        return 0.0
+
 
 def completed(assignment: Assignment, _attempt: int = 1) -> Outcome:
     (assignment.workspace.folder / FINAL_CHECKPOINT).write_bytes(b"weights" + seal(b"weights"))

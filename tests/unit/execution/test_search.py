@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from searches import Cut, Shown, attempts, ended, records_of, searched, spec_of, told
 
+from qdexp.backends.inline import InlineExecutor
 from qdexp.errors import InterruptedRunError, LedgerInUseError, RequestError
 from qdexp.results.ledger import Ledger
 from qdexp.results.recorder import Recorder
@@ -174,6 +175,20 @@ def test_changed_search_is_refused_and_nothing_is_written(tmp_path: Path) -> Non
 def test_second_driver_is_refused(tmp_path: Path) -> None:
     with Recorder(tmp_path), pytest.raises(LedgerInUseError):
         searched(spec_of(), tmp_path)
+
+
+def test_what_another_driver_began_before_this_one_had_the_ledger_is_refused_too(
+    tmp_path: Path,
+) -> None:
+    class Slow(InlineExecutor):
+        def check(self) -> None:
+            searched(spec_of(num_trials=2), tmp_path)
+
+    other = spec_of(space={"x": {"low": 0.0, "high": 9.0}}, num_trials=2)
+    with pytest.raises(RequestError, match="found that its space changed"):
+        searched(other, tmp_path, executor=Slow())
+    with Ledger(tmp_path) as ledger:
+        assert len(ledger.specs("hill")) == 1
 
 
 def test_mirror_that_fails_is_a_note(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from searches import Cut, records_of, searched, spec_of
 
+from qdexp.backends.inline import InlineExecutor
 from qdexp.errors import InterruptedRunError
 from qdexp.execution.spending import Meter, why_spent
 from qdexp.results.ledger import Ledger
@@ -25,7 +26,7 @@ class Clock:
 
 def test_meter_counts_while_something_runs_and_gpus_of_all_that_run() -> None:
     clock = Clock()
-    meter = Meter(0.5, clock)
+    meter = Meter(lambda: 0.5, clock)
     assert meter.take() == TimeSpent()
     meter.start("a")
     assert meter.untaken() == TimeSpent(seconds=1.0, gpu_seconds=0.5)
@@ -51,6 +52,21 @@ def test_each_part_of_a_budget_ends_a_search_and_says_so(tmp_path: Path) -> None
     )
     fewer = spec_of(budget={"trials": 1})
     assert why_spent(fewer, records, TimeSpent()) == "2 trials (of a budget of 1)"
+
+
+def test_gpu_hours_are_of_the_gpus_that_the_executor_gave_whatever_the_driver_has(
+    tmp_path: Path,
+) -> None:
+    class Elsewhere(InlineExecutor):
+        def gpus_of_trial(self) -> float:
+            return 2.0
+
+    spec = spec_of(budget={"trials": 1_000, "gpu_hours": 0.01})  # 18 seconds of this clock
+    done = searched(spec, tmp_path, executor=Elsewhere(), clock=Clock())
+    assert done.why_ended.endswith("of 0.01 GPU-hours")
+    with Ledger(tmp_path) as ledger:
+        spent = time_spent(ledger, "hill")
+    assert spent.gpu_seconds == 2 * spent.seconds
 
 
 @pytest.mark.parametrize("is_cut", [False, True])

@@ -7,7 +7,7 @@ import pytest
 
 from qdexp.errors import SpecError
 from qdexp.experiment.ablation_path import path_of
-from qdexp.experiment.reader import read_spec
+from qdexp.experiment.reader import parse_overrides, read_spec
 from qdexp.experiment.spec import Spec
 
 TEXT = """\
@@ -95,6 +95,17 @@ def test_a_mistake_in_a_path_is_found_at_its_place(tmp_path: Path, case: str) ->
     with pytest.raises(SpecError, match=rf"path\.yaml:{place}: ") as error:
         read(tmp_path, text)
     assert problem in str(error.value)
+
+
+def test_a_confirmation_keeps_to_seeds_that_the_search_has_not_seen(tmp_path: Path) -> None:
+    start = TEXT[: TEXT.index("path:\n")]
+    path = tmp_path / "confirm.yaml"
+    path.write_text(
+        f"{start}confirms: {{search: ours, suggestions: [4, 9, 1]}}\nseeds: [5, 6, 7]\n"
+    )
+    assert read_spec(path).seeds == (5, 6, 7)
+    with pytest.raises(SpecError, match=r"seeds: expected those .*, found \[0, 1\] by --seeds"):
+        read_spec(path, parse_overrides((), 2))
 
 
 def test_a_confirmation_names_a_suggestion_for_each_condition(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ WRONG = {
     "enqueue that is no list": (GOOD[GOOD.index("enqueue:"):GOOD.index("seeds:")], "enqueue: 3\n", "12:10", "expected a list of `field: value`, found 3"),
     "enqueued outside of the space": ("warmup_steps: 10}]", "warmup_steps: 70}]", "12:62", "expected training.warmup_steps between 10 and 60 in steps of 5, found 70"),
     "enqueued between steps": ("warmup_steps: 10}]", "warmup_steps: 12}]", "12:62", "expected training.warmup_steps between 10 and 60 in steps of 5, found 12"),
+    "enqueued with digits that no search tries": ("training.warmup_steps: 10}]", "model.commitment_cost: 0.12345678}]", "12:62", "expected model.commitment_cost rounded as a search does, 0.123457, found 0.12345678"),
     "enqueued no choice": ("[{model.num_embeddings: 256", "[{model.num_embeddings: 300", "12:34", "expected model.num_embeddings among [256, 512], found 300"),
     "enqueued no parameter": ("[{model.num_embeddings: 256", "[{model.num_layers: 2", "12:12", "expected a parameter of the space, found 'model.num_layers'"),
     "enqueued against where": ("warmup_steps: 10}]", "warmup_steps: 55}]", "12:11", "expected what `where` allows, training.warmup_steps < 55, found num_embeddings=256"),

@@ -77,6 +77,33 @@ def test_another_history_is_not_mixed_into_ours(there: Path, here: Path) -> None
     assert found.num_found == completed[0][0] - 1  # all but the baseline, of both
 
 
+def test_another_search_of_the_same_name_is_not_mixed_into_ours(there: Path, here: Path) -> None:
+    wider = {"x": {"low": 0.0, "high": 2.0}, "y": {"low": 0.0, "high": 1.0}}
+    searched(spec_of(num_trials=1, space=wider, set={"x": 0.5, "y": 0.5}), here)
+    first = records_of(here)
+    assert first[0].trial_ids == records_of(there)[0].trial_ids, "they begin alike"
+    done = import_ledger(there, here, with_files=False)
+    assert done.merged.keeping_their_history == ["hill"]
+    assert records_of(here) == first
+    with Ledger(here) as ledger:
+        asked = [each.trial_id for each in ledger.members("hill") if each.is_asked_for]
+    assert asked == [*first[0].trial_ids]
+
+
+def test_ablation_here_stays_one_beside_a_search_of_its_name_there(there: Path, here: Path) -> None:
+    with Ledger(there) as ledger:
+        spec, trial = ledger.specs("hill")[-1], ledger.members("hill")[0].trial
+    definition = {key: value for key, value in spec.definition.items() if key != "search"}
+    with Recorder(here) as recorder:
+        recorder.record_plan(("hill.yaml", "name: hill", definition), [(trial, {"x": 0.5})])
+    done = import_ledger(there, here, with_files=False)
+    assert done.merged.keeping_their_history == ["hill"]
+    with Ledger(here) as ledger:
+        assert suggestions_of(ledger, "hill") == []
+        asked = [each.trial_id for each in ledger.members("hill") if each.is_asked_for]
+    assert asked == [trial.trial_id]
+
+
 def test_bundle_has_the_search(there: Path, here: Path, tmp_path: Path) -> None:
     write_bundle("hill", there, {}, tmp_path / "hill.zip", with_checkpoints=False)
     import_ledger(tmp_path / "hill.zip", here, with_files=True)
@@ -88,6 +115,7 @@ def test_search_that_makes_no_sense_is_not_imported(there: Path, here: Path) -> 
         "UPDATE suggestions SET content = '{}' WHERE number = 1",
         "UPDATE tellings SET content = 'no' WHERE number = 1",
         "UPDATE suggestions SET search = '../up'",
+        """UPDATE specs SET definition = json_set(definition, '$.search', 'no')""",
     ):
         damaged = there.with_name("damaged")
         shutil.rmtree(damaged, ignore_errors=True)
