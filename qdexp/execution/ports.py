@@ -148,12 +148,14 @@ class Entry:
         question: What it asks.
         spec: The text of its spec.
         metrics: The metrics that it names, the primary one first: they are mirrored first.
+        command: What of qdexp runs it.
     """
 
     name: str
     question: str
     spec: str
     metrics: tuple[str, ...] = ()
+    command: str = "run"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,8 +128,8 @@ class Study:
     def tell(self, number: int, told: Told) -> None:
         """Adds how a suggestion ended."""
         with self._recorder.transaction() as write:
-            add_telling(write, self.name, number, told)
-        self.records[number] = replace(self.records[number], told=told)
+            told_at = add_telling(write, self.name, number, told)
+        self.records[number] = replace(self.records[number], told=told, told_at=told_at)
 
     def add_rung(self, trial_id: str, step: int, value: float) -> None:
         """Adds what a trial reached at a step, the first time that it does."""
