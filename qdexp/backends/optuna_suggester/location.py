@@ -24,9 +24,8 @@ _PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "tcp_user_timeout": 3
 
 def url_of_file(file: Path) -> str:
     """Returns the URL of an SQLite file, whatever its path is."""
-    if "?" in str(file):
-        return f"sqlite:///file:{quote(str(file))}?uri=true"
-    return f"sqlite:///{file}"
+    plain = f"sqlite:///{file}"
+    return plain if make_url(plain).database == str(file) else f"sqlite:///{quote(str(file))}"
 
 
 def study_url(given: str) -> str:
@@ -98,4 +97,5 @@ def _patience(url: URL) -> dict[str, Any]:
 
 def _shown(given: str) -> str:
     """Returns what was given without what may be a password."""
-    return without_password(given) if ":/" in given else f"...{given[given.rfind('@') :]}"
+    user, _, host = given.rpartition("@")
+    return f"...@{host}" if user and ":/" not in user else without_password(given)
