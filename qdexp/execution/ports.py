@@ -167,12 +167,14 @@ class Begun:
         condition: Its levels in the experiment.
         tags: Where it comes from, in short texts by name.
         started_at: Time of its first start ever, in seconds since 1970.
+        number: Of its suggestion, in a search.
     """
 
     trial: Trial
     condition: Condition
     tags: Mapping[str, str]
     started_at: float
+    number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from qdexp.results.suggestions import (
     add_teacher,
     add_telling,
     add_time_spent,
+    numbers_of,
     suggestions_of,
     time_spent,
 )
@@ -83,11 +84,7 @@ class Study:
         self._recorder = recorder
         self.records = suggestions_of(ledger, name)
         self.spent = time_spent(ledger, name)
-        self.number_of = {
-            trial_id: record.suggestion.number
-            for record in self.records
-            for trial_id in record.trial_ids
-        }
+        self.number_of = numbers_of(self.records)
 
     @property
     def open(self) -> list[SuggestionRecord]:

@@ -199,6 +199,13 @@ def suggestions_of(ledger: Ledger, search: str) -> list[SuggestionRecord]:
     return [_record(row, rungs) for row in rows]
 
 
+def numbers_of(records: Sequence[SuggestionRecord]) -> dict[str, int]:
+    """Returns which suggestion each trial is of."""
+    return {
+        trial_id: record.suggestion.number for record in records for trial_id in record.trial_ids
+    }
+
+
 def _record(row: Sequence[Any], rungs: Mapping[str, Mapping[int, float]]) -> SuggestionRecord:
     number, suggested_at, made, told, told_at = row
     content: dict[str, Any] = json.loads(made)

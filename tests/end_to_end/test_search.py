@@ -13,8 +13,9 @@ from qdexp.api.request import Request
 from qdexp.cli.app import app
 from qdexp.cli.plan_command import show_plan
 from qdexp.errors import RequestError
+from qdexp.execution.doctor import Instruments, examine
 from qdexp.execution.mirroring import NoTracker
-from qdexp.execution.ports import Entry, Reported
+from qdexp.execution.ports import Begun, Checked, Entry, Reported
 
 SPEC = """\
 name: hill
@@ -132,10 +133,14 @@ def test_what_the_confirmation_said_is_in_the_searchs_mirror(
     spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[tuple[str, tuple[str, ...]]] = []
+    numbers: list[int | None] = []
 
     class Remembering(NoTracker):
         def open_experiment(self, entry: Entry) -> None:
             self.entry = entry
+
+        def start_trial(self, begun: Begun) -> None:
+            numbers.append(begun.number)
 
         def end_experiment(self, reported: Reported) -> None:
             shown.append((f"{self.entry.command} {self.entry.name}", reported.summary))
@@ -145,6 +150,7 @@ def test_what_the_confirmation_said_is_in_the_searchs_mirror(
     first = qdexp.search(spec, executor="inline", runs="runs")
     names = [name for name, _ in shown]
     assert names == ["search hill", "run hill_confirm", "search hill"]
+    assert numbers == [*range(8), *[None] * 9]
     assert any("Not confirmed yet" in line for line in shown[0][1])
     assert not any("Not confirmed yet" in line for line in shown[2][1])
     assert first.report
@@ -152,6 +158,34 @@ def test_what_the_confirmation_said_is_in_the_searchs_mirror(
     qdexp.search(spec, executor="inline", runs="runs")
     assert [name for name, _ in shown[3:]] == ["search hill"]
     assert shown[3][1] == first.report.summary
+    mirror = Looking()
+    report = lambda name: Reported(summary=(), page=Path(name))  # noqa: E731
+    examine(Path("runs"), Instruments(mirror=mirror, draw=lambda *_: (), report=report))
+    assert mirror.numbers == {"search hill": [*range(8)], "run hill_confirm": [None] * 9}
+
+
+class Looking:
+    """A mirror that remembers which number each trial of an experiment has."""
+
+    place = "elsewhere"
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, list[int | None]] = {}
+        self._last = ""
+
+    def silence(self) -> str:
+        return ""
+
+    def check_experiment(self, entry: Entry, report: object) -> Checked:
+        assert report is None or callable(report)
+        self._last = f"{entry.command} {entry.name}"
+        return Checked()
+
+    def check_trial(self, begun: Begun, outcome: object, files: object) -> Checked:
+        assert outcome
+        assert callable(files)
+        self.numbers.setdefault(self._last, []).append(begun.number)
+        return Checked()
 
 
 def test_what_is_no_search_or_no_url_is_refused_and_nothing_written(
