@@ -189,13 +189,13 @@ def test_server_that_goes_away_in_the_middle_is_caught_up_later(
     assert "all is well" in told("doctor", code=0, runs=runs, server=server)
 
 
-def test_later_search_catches_up_too(server: Postgres, runs: Path) -> None:
+def test_later_search_catches_up_too_with_a_password_from_elsewhere(
+    server: Postgres, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    url = study_url(server.uri.replace(f":{PASSWORD}", ""))
     searched(spec_of(4), runs)
-    done = searched(
-        spec_of(6),
-        runs,
-        mirror=OptunaStudyMirror(study_url(server.uri), spec_of(6).definition()),
-    )
+    done = searched(spec_of(6), runs, mirror=OptunaStudyMirror(url, spec_of(6).definition()))
     assert done.notes == ()
     assert len(shown(server)) == 6
     assert_agrees(server, runs)
