@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qdexp.api.composition import (
+    NOBODY,
     Audience,
     RunOptions,
     nobody,
     refreshed,
     run_options,
+    tracker_of,
     workshop,
 )
 from qdexp.api.request import Request, SpecSource
@@ -144,11 +146,12 @@ def carry_out_search(
     """
     from qdexp.api.confirming import confirm
 
+    studies = studies_url(runs, study_storage)
     report = partial(refreshed, asked.name, runs) if with_report else None
     with workshop(
         asked.spec, runs, options, listening=listening, interrupting=interrupting
     ) as shop:
-        done = _search(asked, shop, report, _url_of(runs, study_storage), options)
+        done = _search(asked, shop, report, studies, options)
     if asked.confirm is None or done.stopped:
         return done, None
     confirmed = confirm(
@@ -159,7 +162,25 @@ def carry_out_search(
         listening=listening,
         interrupting=interrupting,
     )
-    return replace(done, reported=report() if report and confirmed else done.reported), confirmed
+    if report and confirmed:
+        done = _reported_again(done, report(), asked.name, runs, options)
+    return done, confirmed
+
+
+def _reported_again(
+    done: "Searched", reported: "Reported", name: str, runs: Path, options: RunOptions
+) -> "Searched":
+    """Returns what a search did with a later report, which is mirrored if it says something new."""
+    if done.reported and reported.summary != done.reported.summary:
+        from qdexp.execution.mirroring import entry_of
+
+        with Ledger(runs) as ledger:
+            entry = entry_of(ledger.specs(name)[-1])
+        tracker = tracker_of(runs, options.tracking_uri, NOBODY.say)
+        tracker.open_experiment(entry)
+        tracker.end_experiment(reported)
+        done = replace(done, notes=(*done.notes, *tracker.close()))
+    return replace(done, reported=reported)
 
 
 def _search(
@@ -182,7 +203,11 @@ def _search(
 
 
 def check_studies(runs: Path, study_storage: str | None) -> "Checked":
-    """Makes the database of studies show what the ledger knows of every search."""
+    """Makes the database of studies show what the ledger knows of every search.
+
+    Raises:
+        RequestError: Its URL is none, or its driver is not installed.
+    """
     from qdexp.execution.ports import Checked
 
     found = Checked()
@@ -192,22 +217,23 @@ def check_studies(runs: Path, study_storage: str | None) -> "Checked":
             return found
         from qdexp.backends.optuna_suggester import OptunaStudyMirror
 
+        studies = studies_url(runs, study_storage)
         for name in searches:
-            definition = ledger.specs(name)[-1].definition
-            mirror = OptunaStudyMirror(_url_of(runs, study_storage), definition)
+            mirror = OptunaStudyMirror(studies, ledger.specs(name)[-1].definition)
             found += mirror.show(suggestions_of(ledger, name))
     return found
 
 
-def _url_of(runs: Path, study_storage: str | None) -> str:
+def studies_url(runs: Path, study_storage: str | None) -> str:
     """Returns the URL of the database of studies.
 
-    Raises:
-        RequestError: It is none.
-    """
-    if study_storage is None:
-        return f"sqlite:///{runs / STUDIES}"
-    from qdexp.backends.optuna_suggester import check_url
+    Args:
+        runs: The runs folder.
+        study_storage: Another database than the runs folder's own, or None.
 
-    check_url(study_storage)
-    return study_storage
+    Raises:
+        RequestError: It is none, or its driver is not installed.
+    """
+    from qdexp.backends.optuna_suggester import study_url, url_of_file
+
+    return url_of_file(runs / STUDIES) if study_storage is None else study_url(study_storage)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from qdexp.api.composition import NO_TRACKING, draw, refreshed
-from qdexp.api.searching import check_studies
+from qdexp.api.searching import check_studies, studies_url
 from qdexp.execution.doctor import Instruments
 from qdexp.execution.doctor import examine as examine_folder
 from qdexp.results.folders import runs_folder
@@ -32,6 +32,8 @@ def examine(
 
     folder = runs_folder(runs)
     found = Checked()
+    if study_storage is not None:
+        studies_url(folder, study_storage)  # what is none is refused before anything is mended
     if (folder / LEDGER_FILE).exists():
         instruments = Instruments(
             mirror=_mirror(folder, tracking_uri),

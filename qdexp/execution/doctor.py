@@ -14,6 +14,7 @@ from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome
 from qdexp.results.recorder import Recorder
 from qdexp.results.sealed import is_whole
+from qdexp.results.suggestions import numbers_of, suggestions_of
 
 _TEMPORARY = (
     "trials/*/*.tmp",  # checkpoints
@@ -131,12 +132,14 @@ def _experiment(name: str, mirror: Mirror, ledger: Ledger, instruments: Instrume
     page = ledger.runs / "reports" / name / "report.html"
     report = partial(instruments.report, name) if page.exists() else None
     found = mirror.check_experiment(entry_of(ledger.specs(name)[-1]), report)
+    numbers = numbers_of(suggestions_of(ledger, name))
     for member in ledger.members(name):
         if not member.num_starts and not member.outcome:
             continue
         outcome = whole(member.outcome, ledger) if member.outcome else None
         files = partial(_pictures, outcome, ledger, instruments.draw)
-        found += mirror.check_trial(begun_of(member, member.condition, {}), outcome, files)
+        begun = begun_of(member, member.condition, {}, numbers.get(member.trial_id))
+        found += mirror.check_trial(begun, outcome, files)
     return found
 
 

@@ -58,16 +58,23 @@ def entry_of(spec: SpecRecord) -> Entry:
         question=str(definition.get("question", "")),
         spec=spec.text,
         metrics=tuple(str(name) for name in named if name),
+        command="search" if "search" in definition else "run",
     )
 
 
-def begun_of(record: TrialRecord, condition: Condition, provenance: Mapping[str, Any]) -> Begun:
+def begun_of(
+    record: TrialRecord,
+    condition: Condition,
+    provenance: Mapping[str, Any],
+    number: int | None = None,
+) -> Begun:
     """Returns a begun trial, at the time of its first start, so that a replay repeats nothing.
 
     Args:
         record: The trial.
         condition: Its levels in the experiment.
         provenance: This driver's; an outcome's own counts before it.
+        number: Of its suggestion, in a search.
     """
     known = {**provenance, **(record.outcome.provenance if record.outcome else {})}
     return Begun(
@@ -75,6 +82,7 @@ def begun_of(record: TrialRecord, condition: Condition, provenance: Mapping[str,
         condition=condition,
         tags=short_provenance(known),
         started_at=record.started_at or record.finished_at or time.time(),
+        number=number,
     )
 
 

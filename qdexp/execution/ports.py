@@ -148,12 +148,14 @@ class Entry:
         question: What it asks.
         spec: The text of its spec.
         metrics: The metrics that it names, the primary one first: they are mirrored first.
+        command: What of qdexp runs it.
     """
 
     name: str
     question: str
     spec: str
     metrics: tuple[str, ...] = ()
+    command: str = "run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,12 +167,14 @@ class Begun:
         condition: Its levels in the experiment.
         tags: Where it comes from, in short texts by name.
         started_at: Time of its first start ever, in seconds since 1970.
+        number: Of its suggestion, in a search.
     """
 
     trial: Trial
     condition: Condition
     tags: Mapping[str, str]
     started_at: float
+    number: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What writes down what happens to trials: to the ledger first, then to its mirrors."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ class Scribe:
         self._beacon = Beacon(ledger.runs)
         self.num_outcomes = 0
         self.notes: list[str] = []
+        self.numbers: Mapping[str, int] = {}  # of suggestions, by trial
         self._conditions: dict[str, Condition] = {}
         self._origins: dict[str, str | None] = {}
         self._to_run: set[str] = set()
@@ -114,7 +115,8 @@ class Scribe:
     def _mirror_start(self, trial_id: str) -> None:
         record = self._ledger.find(trial_id)
         assert record is not None
-        begun = begun_of(record, self._conditions[trial_id], self._outside.provenance)
+        condition, number = self._conditions[trial_id], self.numbers.get(trial_id)
+        begun = begun_of(record, condition, self._outside.provenance, number)
         self._outside.tracker.start_trial(begun)
 
     def _mirror_end(self, outcome: Outcome) -> None:

@@ -102,6 +102,7 @@ class _Search:
         outside, study, spec = self._outside, self._study, self._spec
         nothing = Plan(experiment=spec.name, trials=(), orphans=())
         scribe = Scribe(nothing, recorder, self._ledger, outside)
+        scribe.numbers = study.number_of
         mirroring = StudyMirroring(tools.mirror)
         proposals = Proposals(spec, study, self._candidates, tools.suggester)
         parts = self._parts(scribe, proposals, mirroring, tools.executor)

@@ -23,6 +23,7 @@ from qdexp.results.suggestions import (
     add_telling,
     add_time_spent,
     changed_between,
+    numbers_of,
     suggestions_of,
     time_spent,
 )
@@ -81,11 +82,7 @@ class Study:
         self._recorder = recorder
         self.records = suggestions_of(ledger, name)
         self.spent = time_spent(ledger, name)
-        self.number_of = {
-            trial_id: record.suggestion.number
-            for record in self.records
-            for trial_id in record.trial_ids
-        }
+        self.number_of = numbers_of(self.records)
 
     @property
     def open(self) -> list[SuggestionRecord]:
@@ -126,8 +123,8 @@ class Study:
     def tell(self, number: int, told: Told) -> None:
         """Adds how a suggestion ended."""
         with self._recorder.transaction() as write:
-            add_telling(write, self.name, number, told)
-        self.records[number] = replace(self.records[number], told=told)
+            told_at = add_telling(write, self.name, number, told)
+        self.records[number] = replace(self.records[number], told=told, told_at=told_at)
 
     def add_rung(self, trial_id: str, step: int, value: float) -> None:
         """Adds what a trial reached at a step, the first time that it does."""

@@ -9,6 +9,9 @@ from qdexp.results.suggestions import SuggestionRecord
 EVERY_SECONDS = 2.0
 """Least time between two looks at the mirror, but for the last one."""
 
+PATIENCE_SECONDS = 300.0
+"""How long the end of a search waits for a mirror that does not answer."""
+
 
 class StudyMirroring:
     """Keeps a mirror up with a search, in a thread.
@@ -23,26 +26,34 @@ class StudyMirroring:
         self._has_changed = threading.Event()
         self._is_closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._problems: Sequence[str] | None = None
 
     def changed(self, records: Sequence[SuggestionRecord]) -> None:
         """Has the mirror show this at the next occasion."""
         if self._mirror is None:
             return
         self._latest = list(records)
-        self._has_changed.set()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, args=(self._mirror,), daemon=True)
-            self._thread.start()
+        self._awakened(self._mirror)
 
     def close(self, records: Sequence[SuggestionRecord]) -> Sequence[str]:
         """Has the mirror show this now; returns what it does not show, in words."""
         if self._mirror is None:
             return ()
+        self._latest = list(records)  # first: the thread ends with it
         self._is_closed.set()
+        thread = self._awakened(self._mirror)
+        thread.join(PATIENCE_SECONDS)
+        if self._problems is not None:
+            return self._problems
+        what = "takes too long" if thread.is_alive() else "died, see its traceback"
+        return (f"the study: what writes it {what}; `qdexp doctor` writes what is missing",)
+
+    def _awakened(self, mirror: StudyMirror) -> threading.Thread:
         self._has_changed.set()
-        if self._thread is not None:
-            self._thread.join()
-        return self._mirror.show(records).unmended
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, args=(mirror,), daemon=True)
+            self._thread.start()
+        return self._thread
 
     def _work(self, mirror: StudyMirror) -> None:
         while not self._is_closed.is_set():
@@ -51,3 +62,4 @@ class StudyMirroring:
             if not self._is_closed.is_set():
                 mirror.show(self._latest)
                 self._is_closed.wait(EVERY_SECONDS)
+        self._problems = mirror.show(self._latest).unmended

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from qdexp.results.code_revision import code_revision
 from qdexp.results.machine import hardware
+from qdexp.results.passwords import without_password
 
 LONG_FACTS = frozenset({"diff"})
 """Facts that are long texts: the ledger keeps each text once, and outcomes have its hash."""
@@ -110,8 +111,8 @@ def command_line(arguments: list[str]) -> str:
     program, *rest = arguments
     path = Path(program)
     name = path.parent.name if path.name == "__main__.py" else path.name
-    text = shlex.join([name, *rest])
-    text = re.sub(r"://[^/@\s]+@", "://...@", text)  # a user's name and password in an address
+    text = shlex.join([name, *map(without_password, rest)])
+    text = re.sub(r"://[^/@\s]+@", "://...@", text)  # a user's name in an address
     home = str(Path.home())
     if len(home) > 1:
         text = re.sub(re.escape(home) + r"(?=/|\s|'|$)", "~", text)

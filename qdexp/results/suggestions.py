@@ -67,6 +67,7 @@ class SuggestionRecord:
         trial_ids: Its trials, a seed each, in the order of the seeds.
         told: How it ended, or None while it has not.
         rungs: Values of the pruning metric, by trial and step, as they were reported.
+        told_at: When it ended, in seconds since 1970.
     """
 
     suggestion: Suggestion
@@ -74,6 +75,7 @@ class SuggestionRecord:
     trial_ids: tuple[str, ...]
     told: Told | None
     rungs: Mapping[str, Mapping[int, float]]
+    told_at: float | None = None
 
     @property
     def objectives(self) -> tuple[float, ...]:
@@ -126,11 +128,18 @@ def _add_member(
     )
 
 
-def add_telling(write: sqlite3.Connection, search: str, number: int, told: Told) -> None:
-    """Adds how a suggestion ended, in an open transaction."""
+def add_telling(write: sqlite3.Connection, search: str, number: int, told: Told) -> float:
+    """Adds how a suggestion ended, in an open transaction.
+
+    Returns:
+        When it was told, in seconds since 1970.
+    """
     content = {"ending": told.ending, "values": list(told.values), "reason": told.reason}
-    row = (search, number, time.time(), json.dumps(content))
-    write.execute("INSERT INTO tellings VALUES (?, ?, ?, ?)", row)
+    now = time.time()
+    write.execute(
+        "INSERT INTO tellings VALUES (?, ?, ?, ?)", (search, number, now, json.dumps(content))
+    )
+    return now
 
 
 def add_rung(
@@ -195,21 +204,24 @@ def suggestions_of(ledger: Ledger, search: str) -> list[SuggestionRecord]:
     for trial_id, step, value in ledger.rows(query, search):
         rungs.setdefault(trial_id, {})[step] = value
     rows = ledger.rows(
-        "SELECT s.number, s.suggested_at, s.content, t.content FROM suggestions s"
+        "SELECT s.number, s.suggested_at, s.content, t.content, t.told_at FROM suggestions s"
         " LEFT JOIN tellings t ON t.search = s.search AND t.number = s.number"
         " WHERE s.search = ? ORDER BY s.number",
         search,
     )
-    return [_record(number, at, json.loads(made), told, rungs) for number, at, made, told in rows]
+    return [_record(row, rungs) for row in rows]
 
 
-def _record(
-    number: int,
-    suggested_at: float,
-    content: dict[str, Any],
-    told: str | None,
-    rungs: Mapping[str, Mapping[int, float]],
-) -> SuggestionRecord:
+def numbers_of(records: Sequence[SuggestionRecord]) -> dict[str, int]:
+    """Returns which suggestion each trial is of."""
+    return {
+        trial_id: record.suggestion.number for record in records for trial_id in record.trial_ids
+    }
+
+
+def _record(row: Sequence[Any], rungs: Mapping[str, Mapping[int, float]]) -> SuggestionRecord:
+    number, suggested_at, made, told, told_at = row
+    content: dict[str, Any] = json.loads(made)
     trial_ids: list[str] = content.pop("trial_ids")
     ended: dict[str, Any] | None = json.loads(told) if told else None
     return SuggestionRecord(
@@ -218,6 +230,7 @@ def _record(
         trial_ids=tuple(trial_ids),
         told=_told(**ended) if ended else None,
         rungs={each: rungs[each] for each in trial_ids if each in rungs},
+        told_at=told_at,
     )
 
 

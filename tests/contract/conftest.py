@@ -1,8 +1,6 @@
 """Stores and servers of MLflow, and a Ray cluster, each started once for many tests."""
 
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +33,8 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def database() -> Iterator[str]:
     """The URI of a PostgreSQL database of our own."""
-    folder = Path(tempfile.mkdtemp(prefix="qdexp-postgres-"))
-    folder.chmod(0o755)  # PostgreSQL runs as another user when root tests
-    try:
-        with postgres(folder / "cluster") as uri:
-            yield uri
-    finally:
-        shutil.rmtree(folder)
+    with postgres() as server:
+        yield server.uri
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from qdexp.execution.collaborators import Collaborators
 from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.ports import Assignment, Checked, Dataset, Listener
 from qdexp.execution.search import Searched, Tools, search
-from qdexp.execution.search_ports import Feed, SearchExecutor, Suggested
+from qdexp.execution.search_ports import Feed, SearchExecutor, StudyMirror, Suggested
 from qdexp.execution.silence import SILENT
 from qdexp.experiment.reader import parse_overrides
 from qdexp.experiment.search_reader import read_search
@@ -133,7 +133,7 @@ def searched(  # noqa: PLR0913
     runs: Path,
     *,
     executor: SearchExecutor | None = None,
-    mirror: Shown | None = None,
+    mirror: StudyMirror | None = None,
     keep_going: bool = False,
     clock: Callable[[], float] | None = None,
     pause: Callable[[float], None] = lambda _seconds: None,

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -45,39 +46,75 @@ def _as_somebody(folder: Path) -> list[str]:
     return ["runuser", "-u", "nobody", "--"]
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Runs PostgreSQL over an empty folder that anybody can reach; yields a database's URI."""
-    folder.mkdir(mode=0o700)
-    somebody = _as_somebody(folder)
-    data, port = folder / "data", free_port()
-    initdb, program = postgres_program("initdb"), postgres_program("postgres")
-    subprocess.run(
-        [*somebody, initdb, "-D", data, "-U", "qdexp", "--auth=trust", "--no-sync", "-E", "UTF8"],
-        check=True,
-        capture_output=True,
-        cwd="/",
-    )
-    options = {
-        "port": port,
-        "listen_addresses": "127.0.0.1",
-        "unix_socket_directories": "",
-        "fsync": "off",
-    }
-    settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    with (folder.with_suffix(".log")).open("wb") as log:
-        process = subprocess.Popen(
-            [*somebody, program, "-D", data, *settings], stdout=log, stderr=log, cwd="/"
+class Postgres:
+    """PostgreSQL over an empty folder that anybody can reach; can be stopped and started again."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        folder.mkdir(mode=0o700)
+        self.port = free_port()
+        user = f"qdexp:{password}" if password else "qdexp"
+        self.uri = f"postgresql://{user}@127.0.0.1:{self.port}/postgres"
+        self._data, self._log = folder / "data", folder.with_suffix(".log")
+        self._process: subprocess.Popen[bytes] | None = None
+        secret = folder / "password"
+        secret.write_text(password)
+        secret.chmod(0o644)
+        self._somebody = _as_somebody(folder)
+        initdb = postgres_program("initdb")
+        how = ["--auth=scram-sha-256", f"--pwfile={secret}"] if password else ["--auth=trust"]
+        subprocess.run(
+            [
+                *(*self._somebody, initdb, "-D", self._data, "-U", "qdexp", *how),
+                *("--no-sync", "-E", "UTF8"),
+            ],
+            check=True,
+            capture_output=True,
+            cwd="/",
         )
-    try:
-        wait_until_open(port, process)
-        yield f"postgresql://qdexp@127.0.0.1:{port}/postgres"
-    finally:
+
+    def start(self) -> None:
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._somebody, postgres_program("postgres"), "-D", self._data, *settings],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+            )
+        wait_until_open(self.port, self._process)
+
+    def stop(self) -> None:
+        """Stops it with whatever its clients are doing."""
+        if self._process is None:
+            return
         # runuser passes no signal on to its child; PostgreSQL's own file names the right process.
         with contextlib.suppress(OSError, ValueError):
-            first_line = (data / "postmaster.pid").read_text().splitlines()[0]
+            first_line = (self._data / "postmaster.pid").read_text().splitlines()[0]
             os.kill(int(first_line), signal.SIGINT)
-        process.wait(timeout=60)
+        self._process.wait(timeout=60)
+        self._process = None
+
+
+@contextmanager
+def postgres(password: str = "") -> Iterator[Postgres]:
+    """Runs PostgreSQL in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="qdexp-postgres-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user when root tests
+    server = None
+    try:
+        server = Postgres(folder / "cluster", password)
+        server.start()
+        yield server
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(folder)
 
 
 class MlflowServer:

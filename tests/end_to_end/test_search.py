@@ -1,6 +1,8 @@
 """`qdexp search` as people use it: plan, search, look, lose the study, mend it, go on, confirm."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,9 @@ from qdexp.api.request import Request
 from qdexp.cli.app import app
 from qdexp.cli.plan_command import show_plan
 from qdexp.errors import RequestError
+from qdexp.execution.doctor import Instruments, examine
+from qdexp.execution.mirroring import NoTracker
+from qdexp.execution.ports import Begun, Checked, Entry, Reported
 
 SPEC = """\
 name: hill
@@ -108,12 +113,104 @@ def test_study_that_was_lost_is_written_again_by_the_doctor(spec: Path, tmp_path
     elsewhere = tmp_path / "elsewhere.sqlite"
     told("doctor", "--tracking-uri", "none", "--study-storage", f"sqlite:///{elsewhere}")
     assert shown(elsewhere) == before
-    study.write_text("no database")
+    assert "all is well" in told("doctor", "--tracking-uri", "none")
+
+
+@pytest.mark.parametrize(
+    ("content", "because"),
+    [
+        (b"no database, but long enough to be read as one", "file is not a database"),
+        (b"SQLite format 3\0" + b"torn" * 2_000, "file is not a database"),
+        (None, "it holds other tables (alembic_version"),
+    ],
+)
+def test_study_that_is_damaged_or_anothers_is_said_and_stops_nothing(
+    spec: Path, tmp_path: Path, content: bytes | None, because: str
+) -> None:
+    told("search", str(spec), *OPTIONS)
+    study = tmp_path / "runs" / "optuna.sqlite"
+    study.unlink()
+    if content is None:
+        with closing(sqlite3.connect(study)) as database:
+            database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    else:
+        study.write_bytes(content)
+    before = study.read_bytes()
+    assert "hill: 8 trials: 8 completed; best error" in told("status")
     said = told("doctor", "--tracking-uri", "none", code=1)
-    assert "not mended: the study hill could not be written" in said
+    assert "not mended: the study hill could not be written to sqlite:///" in said
+    assert because in said
+    said = told("search", str(spec), *OPTIONS, "--trials", "9")
+    assert "9 trials: 9 completed (1 of them now" in said
+    assert because in said
+    assert study.read_bytes() == before
+    study.unlink()
+    assert "mended: the study hill in sqlite:" in told("doctor", "--tracking-uri", "none")
+    assert len(shown(study)) == 9
 
 
-def test_what_is_no_search_or_no_url_is_refused_and_nothing_written(spec: Path) -> None:
+def test_what_the_confirmation_said_is_in_the_searchs_mirror(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, tuple[str, ...]]] = []
+    numbers: list[int | None] = []
+
+    class Remembering(NoTracker):
+        def open_experiment(self, entry: Entry) -> None:
+            self.entry = entry
+
+        def start_trial(self, begun: Begun) -> None:
+            numbers.append(begun.number)
+
+        def end_experiment(self, reported: Reported) -> None:
+            shown.append((f"{self.entry.command} {self.entry.name}", reported.summary))
+
+    for module in ("composition", "searching"):
+        monkeypatch.setattr(f"qdexp.api.{module}.tracker_of", lambda *_: Remembering())
+    first = qdexp.search(spec, executor="inline", runs="runs")
+    names = [name for name, _ in shown]
+    assert names == ["search hill", "run hill_confirm", "search hill"]
+    assert numbers == [*range(8), *[None] * 9]
+    assert any("Not confirmed yet" in line for line in shown[0][1])
+    assert not any("Not confirmed yet" in line for line in shown[2][1])
+    assert first.report
+    assert shown[2][1] == first.report.summary
+    qdexp.search(spec, executor="inline", runs="runs")
+    assert [name for name, _ in shown[3:]] == ["search hill"]
+    assert shown[3][1] == first.report.summary
+    mirror = Looking()
+    report = lambda name: Reported(summary=(), page=Path(name))  # noqa: E731
+    examine(Path("runs"), Instruments(mirror=mirror, draw=lambda *_: (), report=report))
+    assert mirror.numbers == {"search hill": [*range(8)], "run hill_confirm": [None] * 9}
+
+
+class Looking:
+    """A mirror that remembers which number each trial of an experiment has."""
+
+    place = "elsewhere"
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, list[int | None]] = {}
+        self._last = ""
+
+    def silence(self) -> str:
+        return ""
+
+    def check_experiment(self, entry: Entry, report: object) -> Checked:
+        assert report is None or callable(report)
+        self._last = f"{entry.command} {entry.name}"
+        return Checked()
+
+    def check_trial(self, begun: Begun, outcome: object, files: object) -> Checked:
+        assert outcome
+        assert callable(files)
+        self.numbers.setdefault(self._last, []).append(begun.number)
+        return Checked()
+
+
+def test_what_is_no_search_or_no_url_is_refused_and_nothing_written(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told("run", str(spec), code=1)
     with pytest.raises(RequestError, match="qdexp search"):
         qdexp.run(spec)
@@ -121,6 +218,15 @@ def test_what_is_no_search_or_no_url_is_refused_and_nothing_written(spec: Path) 
         qdexp.search(spec, executor="inline", study_storage="optuna.sqlite")
     with pytest.raises(RequestError, match="found 'sqllite:///x'"):
         qdexp.search(spec, executor="inline", study_storage="sqllite:///x")
+    url = "postgres://me:secret@host/name"
+    for command in (["search", str(spec), *OPTIONS], ["doctor"]):
+        error = CliRunner().invoke(app, [*command, "--study-storage", url]).exception
+        assert isinstance(error, RequestError)  # exit code 2
+        assert str(error).endswith("found 'postgres://me@host/name'")
+    monkeypatch.setattr("qdexp.backends.databases.find_spec", lambda _: None)
+    url = url.replace("postgres", "postgresql")
+    with pytest.raises(RequestError, match=r"pip install 'qdexp\[postgres\]'"):
+        qdexp.search(spec, executor="inline", study_storage=url)
     with pytest.raises(RequestError, match="--probe"):
         show_plan(Request(spec=spec), as_json=False, with_probe=True)
     assert not Path("runs").exists()

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
@@ -109,6 +110,57 @@ def assert_copy_opens(runs: Path, place: Path) -> None:
         records_of(place)
 
 
+class Copies(threading.Thread):
+    """Copies of the databases of a running search, each looked at, until it is told to stop."""
+
+    def __init__(self, runs: Path, place: Path) -> None:
+        super().__init__(daemon=True)
+        self.num_told: list[int] = []
+        self.problem: Exception | None = None
+        self._runs, self._place = runs, place
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            while not self._is_over.wait(2):
+                if (self._runs / "optuna.sqlite").exists():
+                    self._copy()
+        except Exception as problem:  # noqa: BLE001  the test raises it
+            self.problem = problem
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self.join()
+        if self.problem:
+            raise self.problem
+
+    def _copy(self) -> None:
+        """The study first: whatever it shows was in the ledger before."""
+        shutil.rmtree(self._place, ignore_errors=True)
+        self._place.mkdir()
+        for name in ("optuna.sqlite", "ledger.sqlite"):
+            shutil.copy(self._runs / name, self._place / f"plain.{name}")
+            with closing(sqlite3.connect(self._place / f"plain.{name}")) as plain:
+                plain.execute("SELECT * FROM sqlite_master").fetchall()  # it opens
+            with (
+                closing(sqlite3.connect(self._runs / name, timeout=60)) as running,
+                closing(sqlite3.connect(self._place / name)) as copy,
+            ):
+                running.backup(copy)
+                assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        records, trials = records_of(self._place), list[optuna.trial.FrozenTrial]()
+        with suppress(KeyError):  # the file and Optuna's tables are there before the study
+            trials = shown(self._place)
+        assert [each.suggestion.number for each in records] == list(range(len(records)))
+        for record, trial in zip(records, trials, strict=False):
+            assert trial.user_attrs["qdexp.trial_ids"] == list(record.trial_ids)
+            if trial.state.is_finished():
+                assert record.told
+                assert trial.state == STATES[record.told.ending]
+        assert len(trials) <= len(records)
+        self.num_told.append(sum(each.told is not None for each in records))
+
+
 def test_search_killed_at_any_moments_goes_on_as_if_it_had_not_been(
     server: ForkServer, faults: Faults, tmp_path: Path
 ) -> None:
@@ -147,10 +199,14 @@ def test_four_workers_try_nothing_twice_and_are_told_of_everything(
     monkeypatch.chdir(folder)
     assert local_cluster  # sets Ray's environment before it is started
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
+    copies = Copies(folder / "runs", tmp_path / "copy")
+    copies.start()
     try:
         done = search("hill.yaml", runs=folder / "runs", report=False, tracking=False)
     finally:
         ray.shutdown()
+        copies.stop()
+    assert any(0 < number < NUM_TRIALS for number in copies.num_told), "none in the middle"
     assert done.why_ended == f"{NUM_TRIALS} of {NUM_TRIALS} trials"
     assert len(done.suggestions) == NUM_TRIALS
     assert_all_is_told(folder / "runs")

@@ -47,7 +47,7 @@ def experiment_tags(entry: Entry, summary: Sequence[str] = ()) -> dict[str, str]
         ROLE: "experiment",
         MLFLOW_RUN_NOTE: note[:_TAG_CHARACTERS],
         MLFLOW_USER: _user(),
-        MLFLOW_SOURCE_NAME: f"qdexp run {entry.name}",
+        MLFLOW_SOURCE_NAME: f"qdexp {entry.command} {entry.name}",
         MLFLOW_SOURCE_TYPE: "LOCAL",
     }
 
@@ -78,9 +78,10 @@ def outcome_tags(outcome: Outcome) -> dict[str, str]:
 
 
 def run_name(begun: Begun) -> str:
-    """Returns how the table of runs calls a trial."""
+    """Returns how the table of runs, which cuts long names, calls a trial."""
     ending = f", seed {begun.trial.seed}"
-    label = condition_label(begun.condition)
+    number = "" if begun.number is None else f"{begun.number}: "
+    label = number + condition_label(begun.condition)
     if len(label) + len(ending) > _RUN_NAME_CHARACTERS:
         label = label[: _RUN_NAME_CHARACTERS - len(ending) - 1] + "…"
     return label + ending

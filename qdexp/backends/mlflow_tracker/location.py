@@ -2,16 +2,16 @@
 
 import json
 import os
-import socket
 import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from qdexp.backends.databases import DRIVERS, knock, missing_driver, with_driver
 from qdexp.errors import RequestError
+from qdexp.results.passwords import without_password
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 OPTION = "--tracking-uri"
@@ -22,14 +22,6 @@ _MISREAD = "%?#"
 """SQLAlchemy wants these quoted in an address, and MLflow makes folders with the quoted name."""
 
 _SERVERS = ("http", "https")
-_DRIVERS = {
-    "postgresql": ("psycopg", "psycopg2"),
-    "mysql": ("pymysql",),
-    "mssql": ("pymssql",),
-}
-"""Of the databases that MLflow knows, by the scheme of their address."""
-
-_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PROBE_SECONDS = 5.0
 
 
@@ -63,7 +55,7 @@ class Location:
         """
         file = self.database
         if file is None:
-            return self.uri.rstrip("/") if self.is_server else _with_driver(self.uri)
+            return self.uri.rstrip("/") if self.is_server else with_driver(self.uri)
         if set(_MISREAD) & set(str(file)):
             raise RequestError(
                 f"expected a path without {', '.join(_MISREAD)}, which MLflow misreads, found "
@@ -79,8 +71,7 @@ class Location:
     @property
     def place(self) -> str:
         """The URI without its password; empty for the runs folder's own store."""
-        parts = urlsplit(self.uri)
-        return _without_password(parts) if parts.password else self.uri
+        return without_password(self.uri)
 
     @property
     def in_words(self) -> str:
@@ -98,7 +89,7 @@ class Location:
             if self.is_server:
                 _ask_server(self.address)
             elif self.database is None:
-                _knock(urlsplit(self.uri))
+                knock(self.uri)
         except OSError as error:
             reason = getattr(error, "reason", None) or error
             return str(getattr(reason, "strerror", None) or reason)
@@ -123,52 +114,24 @@ def location_of(runs: Path, option: str | None) -> Location:
     file = _sqlite_file(uri)
     if file is not None:
         return Location(runs=runs.absolute(), uri=f"sqlite:///{file}", chosen_by=chosen_by)
-    if scheme not in (*_SERVERS, *_DRIVERS) or not urlsplit(uri).netloc:
+    if scheme not in (*_SERVERS, *DRIVERS) or not urlsplit(uri).netloc:
         remedy = f"`{OPTION} {LOCAL}` mirrors in the runs folder"
         if chosen_by == VARIABLE:
             remedy = f"unset {VARIABLE}, or give another by {OPTION}; {remedy}"
         raise RequestError(
             f"{chosen_by}: expected a tracking URI such as http://host:5000, "
-            f"postgresql://user@host/name or sqlite:////folder/mlflow.db, found '{uri}'; {remedy}"
+            "postgresql://user@host/name or sqlite:////folder/mlflow.db, found "
+            f"'{without_password(uri)}'; {remedy}"
         )
-    if scheme in _DRIVERS:
-        _check_driver(uri, chosen_by)
+    if scheme in DRIVERS and (missing := missing_driver(uri)):
+        raise RequestError(f"{chosen_by}: {missing}")
     return Location(runs=runs.absolute(), uri=uri, chosen_by=chosen_by)
-
-
-def _check_driver(uri: str, chosen_by: str) -> None:
-    """Accepts a database for which a driver is installed."""
-    wanted = _drivers(uri)
-    if not any(find_spec(driver) for driver in wanted):
-        how = "'qdexp[postgres]'" if wanted[0] == "psycopg" else wanted[0]
-        raise RequestError(
-            f"{chosen_by}: expected an installed driver of this database ({' or '.join(wanted)}), "
-            f"found none: `pip install {how}`"
-        )
-
-
-def _drivers(uri: str) -> tuple[str, ...]:
-    """Returns the modules of which one is needed: the one that the address names, or several."""
-    scheme, _, named = urlsplit(uri).scheme.partition("+")
-    return (named,) if named else _DRIVERS[scheme]
-
-
-def _with_driver(uri: str) -> str:
-    """Returns a database's address with a driver that is installed: SQLAlchemy wants one of two."""
-    scheme, found, rest = uri.partition("://")
-    driver = next((each for each in _drivers(uri) if find_spec(each)), "")
-    return uri if "+" in scheme or not driver else f"{scheme}+{driver}{found}{rest}"
 
 
 def _sqlite_file(uri: str) -> Path | None:
     """Returns the file of ``sqlite:///relative`` or ``sqlite:////absolute``, absolute."""
     prefix, found, path = uri.partition(":///")
     return Path(path).absolute() if found and prefix == "sqlite" and path else None
-
-
-def _without_password(parts: SplitResult) -> str:
-    user, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}@{host}").geturl()
 
 
 def _ask_server(address: str) -> None:
@@ -192,14 +155,3 @@ def _ask_server(address: str) -> None:
     except urllib.error.URLError as error:
         if not isinstance(error.reason, ssl.SSLError):  # it answers, and MLflow may trust it
             raise
-
-
-def _knock(parts: SplitResult) -> None:
-    """Opens a connection to a database's port, where it has one.
-
-    Raises:
-        OSError: Nobody answers there.
-    """
-    if parts.hostname:
-        port = parts.port or _PORTS[parts.scheme.partition("+")[0]]
-        socket.create_connection((parts.hostname, port), timeout=_PROBE_SECONDS).close()

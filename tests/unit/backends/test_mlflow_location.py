@@ -46,6 +46,8 @@ def test_server_keeps_artifacts_itself_and_a_database_leaves_them_in_the_runs_fo
     ("uri", "shown"),
     [
         ("postgresql://me:secret@host:5433/name", "postgresql://me@host:5433/name"),
+        ("postgresql://me:sec/ret@secret@host/name", "postgresql://me@host/name"),
+        ("postgresql://host/name?password=secret", "postgresql://host/name?password=..."),
         ("http://me:secret@host:5000", "http://me@host:5000"),
         ("http://host:5000", "http://host:5000"),
     ],
@@ -66,9 +68,14 @@ def test_driver_that_is_installed_is_named_since_sqlalchemy_guesses(tmp_path: Pa
 def test_missing_driver_is_said_with_what_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qdexp.backends.mlflow_tracker.location.find_spec", lambda _: None)
+    monkeypatch.setattr("qdexp.backends.databases.find_spec", lambda _: None)
     with pytest.raises(RequestError, match=r"pip install 'qdexp\[postgres\]'"):
         location_of(tmp_path, "postgresql://me@host/name")
+
+
+def test_password_of_a_mistyped_address_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="found 'postgres://me@host/name'"):
+        location_of(tmp_path, "postgres://me:secret@host/name")
 
 
 @pytest.mark.parametrize(

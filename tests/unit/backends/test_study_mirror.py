@@ -8,6 +8,11 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState
 from simulated_search import SimulatedSearch, space_of
 
@@ -36,10 +41,17 @@ ENDINGS = [
 def definition(name: str = "quantizers", number: int = 1) -> dict[str, Any]:
     space = space_of(SPACE, BASELINE)
     objectives = [{"metric": f"error{place}", "direction": "lower"} for place in range(number)]
+    pruning = {"metric": "error0", "steps": [50, 70]}
     return {
         "name": name,
+        "question": "Which quantizer?",
+        "seeds": [0, 1],
         "baseline": {field: BASELINE[field] for field in ("kind", "shape", "x")},
-        "search": {"space": space.definition(), "objectives": objectives},
+        "search": {
+            "space": {**space.definition(), "where": "x > n"},
+            "objectives": objectives,
+            "pruning": pruning,
+        },
     }
 
 
@@ -89,6 +101,57 @@ def test_all_states_are_shown_with_what_the_ledger_knows(
     assert found[4].params["x"] == history[4].suggestion.values["x"]
     study = optuna.load_study(study_name="quantizers", storage=url)
     assert study.metric_names == ["error0"]
+    assert study.user_attrs == {
+        "qdexp.question": "Which quantizer?",
+        "qdexp.value": "mean over seeds 0, 1",
+        "qdexp.where": "x > n",
+        "qdexp.intermediate_values": "error0 at step 50, 70",
+    }
+
+
+def test_parameters_are_shown_as_they_were_searched(
+    url: str, history: list[SuggestionRecord]
+) -> None:
+    """A baseline inside of the space leaves it as it is: its steps, its scale and its ends."""
+    inside = {**BASELINE, "kind": "b", "x": 0.5, "n": 3}
+    space = space_of(SPACE, inside).definition()
+    about = {**definition(), "baseline": inside}
+    about["search"] = {**about["search"], "space": space}
+    OptunaStudyMirror(url, about).show(
+        [replace(history[0], suggestion=replace(history[0].suggestion, values=inside))]
+    )
+    (trial,) = trials(url)
+    assert trial.distributions == {
+        "kind": CategoricalDistribution(["a", "b"]),
+        "shape": CategoricalDistribution(["[1]", "[1,2]"]),
+        "x": FloatDistribution(0.01, 1.0, log=True),
+        "n": IntDistribution(1, 9, step=2),
+    }
+
+
+def test_trials_began_and_ended_when_they_did_though_they_are_written_later(
+    url: str, history: list[SuggestionRecord]
+) -> None:
+    ended = [replace(each, told_at=each.suggested_at + 30) for each in history]
+    OptunaStudyMirror(url, definition()).show(ended)
+    found = [each for each in trials(url) if each.state.is_finished()]
+    assert {each.duration and each.duration.total_seconds() for each in found} == {30.0}
+
+
+@pytest.mark.parametrize(("metric", "value"), [("error0", 0.5), ("another", None)])
+def test_pruned_trial_has_its_last_value_if_that_is_the_objective(
+    url: str, history: list[SuggestionRecord], metric: str, value: float | None
+) -> None:
+    """So Optuna tells it itself; of another metric, it would be taken for the objective's."""
+    about = definition()
+    about["search"]["pruning"]["metric"] = metric
+    pruned = replace(history[2], rungs={"trial2": {20: 0.7, 50: 0.5}})
+    for known in (replace(pruned, told=None), pruned):
+        shown = OptunaStudyMirror(url, about).show([*history[:2], known])
+        assert shown.unmended == ()
+    found = trials(url)[2]
+    assert (found.state, found.value) == (TrialState.PRUNED, value)
+    assert found.intermediate_values == {20: 0.7, 50: 0.5}
 
 
 def test_a_second_call_changes_nothing(url: str, history: list[SuggestionRecord]) -> None:
@@ -137,11 +200,36 @@ def test_study_that_somebody_changed_is_named(url: str, history: list[Suggestion
     mirror.show(history)
     optuna.load_study(study_name="quantizers", storage=url).tell(3, 1.0)
     (sentence,) = mirror.show(history).unmended
-    assert "its trial 3 ended otherwise; delete it and call qdexp doctor" in sentence
+    assert (
+        "its trial 3 ended otherwise. Another's search? Then mirror this one elsewhere" in sentence
+    )
+    assert "Else delete it and call qdexp doctor, which writes it anew" in sentence
     (sentence,) = mirror.show(history[:5]).unmended
     assert "it has 4 trials that the ledger does not know" in sentence
     (sentence,) = OptunaStudyMirror(url, definition(number=2)).show(history).unmended
-    assert "the study quantizers" in sentence
+    assert "its objectives are others (minimize)" in sentence
+
+
+@pytest.mark.parametrize("difference", ["trials", "parameters", "direction"])
+def test_anothers_study_of_the_same_name_is_left_as_it_is(
+    url: str, history: list[SuggestionRecord], difference: str
+) -> None:
+    """Two people's searches of one name, in one database: the second one writes nothing."""
+    theirs = history[:3]
+    if difference == "trials":
+        theirs = [replace(each, trial_ids=("another",)) for each in theirs]
+    if difference == "parameters":
+        theirs[0] = replace(
+            theirs[0], suggestion=replace(theirs[0].suggestion, values={"kind": "a", "x": 7.0})
+        )
+    OptunaStudyMirror(url, definition()).show(theirs)
+    if difference == "direction":
+        optuna.delete_study(study_name="quantizers", storage=url)
+        optuna.create_study(study_name="quantizers", storage=url, direction="maximize")
+    before = contents(url)
+    (sentence,) = OptunaStudyMirror(url, definition()).show(history).unmended
+    assert "is not the ledger's: " in sentence
+    assert contents(url) == before
 
 
 @pytest.mark.parametrize(

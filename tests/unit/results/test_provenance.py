@@ -76,6 +76,8 @@ def test_long_diff_is_cut_and_says_so(checkout: Path, monkeypatch: pytest.Monkey
         (["/opt/x/bin/qdexp", "run", "my spec.yaml"], "qdexp run 'my spec.yaml'"),
         (["/opt/x/qdexp/__main__.py", "run"], "qdexp run"),
         (["qdexp", "--tracking-uri", "postgresql://me:secret@host/db"], None),
+        (["qdexp", "--study-storage=postgresql://me:a/secret@1@host/db"], None),
+        (["qdexp", "--study-storage", "postgresql://host/db?user=a&password=secret"], None),
         (["qdexp", "run", "/its/home/x.yaml", "--runs=/its/home"], "qdexp run ~/x.yaml --runs=~"),
         (["qdexp", "run", "/its/homes/x.yaml"], "qdexp run /its/homes/x.yaml"),
         ([], ""),
