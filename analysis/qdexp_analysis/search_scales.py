@@ -28,7 +28,8 @@ def scale_of(parameter: Parameter) -> Scale:
 def places_of(parameter: Parameter, records: Sequence[SuggestionRecord]) -> Float[np.ndarray, " n"]:
     """Returns where each suggestion stands on a parameter's axis; nan where it does not act.
 
-    A choice that the space does not have, as the baseline may, stands nowhere.
+    A choice that the space does not have, as the baseline may, stands nowhere, nor does what is no
+    number among numbers.
     """
     return np.array([_place(parameter, each) for each in records], dtype=float)
 
@@ -51,7 +52,7 @@ def _place(parameter: Parameter, record: SuggestionRecord) -> float:
     if parameter.choices:
         found = [k for k, each in enumerate(parameter.choices) if each == value]
         return float(found[0]) if found else np.nan
-    return float(value)
+    return float(value) if parameter.has_place_for(value) else np.nan
 
 
 def _short(text: str) -> str:

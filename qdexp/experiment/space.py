@@ -113,6 +113,14 @@ class Parameter:
         low, high = self.bounds
         return low <= value <= high and self.nearest(value) == value
 
+    def has_place_for(self, value: object) -> bool:
+        """Tells whether a value can stand beside its own: any choice can, of numbers a number.
+
+        The baseline may have none: ``null`` for a field that is as another one unless it is given.
+        """
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number or self.kind == "categorical"
+
     @property
     def _spacing(self) -> Decimal | None:
         if self.step is not None:

@@ -19,6 +19,7 @@ class Faults:
         num_kills_at_writes: Kills of an inline driver at kinds of write.
         num_kills_at_moments: Kills of an inline driver at random moments.
         num_kills_of_ray: Kills of a driver, a worker or a raylet.
+        num_kills_of_searching: Kills of the driver of a search with Ray's workers.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Faults:
         self.mark = uuid.uuid4().hex
         num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 56)
         self.num_kills_of_ray = max(6, num_kills // 16)
+        self.num_kills_of_searching = max(3, num_kills // 20)
         num_kills -= self.num_kills_of_ray
         self.num_kills_at_moments = num_kills // 4
         self.num_kills_at_writes = num_kills - self.num_kills_at_moments

@@ -2,7 +2,8 @@
 
 Reads one JSON request a line on stdin and answers each with one line: `arguments`, `cwd`,
 `environment`, `output` (a file for both of its streams), and, to end it at a moment of its life,
-`signal` and `after` (seconds). The child is a process of its own with `qdexp`'s own `main`.
+`signal` and `after` (seconds). The child is a process of its own with `qdexp`'s own `main`. Where
+`QDEXP_FAULT_RAY` is set, Ray is imported, too; each child starts a cluster of its own.
 """
 
 import atexit
@@ -17,7 +18,8 @@ import time
 import traceback
 from typing import Any, NoReturn
 
-SECONDS_TO_HANG = 120.0
+WITH_RAY = "QDEXP_FAULT_RAY"
+SECONDS_TO_HANG = 600.0 if WITH_RAY in os.environ else 120.0
 """After this long a run is taken to hang, and its process group is killed."""
 
 
@@ -34,6 +36,10 @@ def warm_up() -> None:
 
     assert qdexp.cli.run_command
     assert qdexp_analysis.code_histogram
+    if WITH_RAY in os.environ:
+        import qdexp.backends.ray_tune
+
+        assert qdexp.backends.ray_tune
     assert threading.active_count() == 1
     gc.freeze()
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -57,7 +58,7 @@ class Kill:
         kind: A kind of write, or None.
         nth: Which write of this kind, from 1.
         moment: before, torn (half written) or after.
-        after: Seconds after the start instead, where there is no kind.
+        after: Seconds after the start instead, where there is no kind; or else after that write.
     """
 
     signal: str
@@ -94,14 +95,19 @@ class Ended:
 
 
 class ForkServer:
-    """Many starts of the command line; see `fork_server`."""
+    """Many starts of the command line; see `fork_server`.
 
-    def __init__(self, mark: str) -> None:
+    Args:
+        mark: In the environment of every process.
+        environment: What else is in there.
+    """
+
+    def __init__(self, mark: str, **environment: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "fork_server.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, MARK: mark},
+            env={**os.environ, MARK: mark, **environment},
             text=True,
         )
         self.pid = self._process.pid
@@ -113,6 +119,7 @@ class ForkServer:
         folder: Path,
         kill: Kill | None = None,
         changes: dict[str, float] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Ended:
         """Runs qdexp with the runs folder ``folder/runs``, ends it as told, and waits for it.
 
@@ -122,6 +129,7 @@ class ForkServer:
             kill: Where or when it is ended, if it is.
             changes: To its surroundings: `clock`, seconds that its clock is ahead, and `patience`,
                 seconds that it waits for a lock of SQLite.
+            environment: What else is in its environment.
         """
         log, output = folder / "writes.log", folder / "said.txt"
         log.unlink(missing_ok=True)
@@ -130,10 +138,10 @@ class ForkServer:
         request = {
             "arguments": arguments,
             "cwd": str(folder),
-            "environment": {ORDER: json.dumps(order)},
+            "environment": {ORDER: json.dumps(order), **(environment or {})},
             "output": str(output),
             "signal": kill and kill.signal,
-            "after": kill and kill.after,
+            "after": kill.after if kill and not kill.kind else None,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")

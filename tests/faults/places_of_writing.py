@@ -25,7 +25,8 @@ from typing import Any
 
 ORDER = "QDEXP_FAULT"
 """JSON: the runs folder (`under`), where each passing is noted (`log`), and where to end
-(`kind`, `nth` from 1, `moment`, `signal`), if anywhere; and `clock` and `patience`, in seconds."""
+(`kind`, `nth` from 1, `moment`, `signal`), if anywhere, or how long `after` that; and `clock` and
+`patience`, in seconds."""
 
 MLFLOW_METHODS = (
     "create_experiment",
@@ -82,8 +83,17 @@ class Places:
     def _end_if_told(self, kind: str, nth: int, moment: str) -> None:
         is_told = self._is_told(kind, nth, moment)
         os.write(self._log, f"{json.dumps([kind, nth, moment, is_told])}\n".encode())
-        if is_told:
-            os.kill(os.getpid(), signal.Signals[self._order["signal"]])
+        if not is_told:
+            return
+        if seconds := self._order.get("after"):
+            later = threading.Timer(seconds, self._end)
+            later.daemon = True  # a process that ends before is not held up
+            later.start()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        os.kill(os.getpid(), signal.Signals[self._order["signal"]])
 
 
 def install() -> None:

@@ -33,6 +33,7 @@ def importances(
         By field, in the space's order, of those that act in every suggestion; 0 where nothing
         varies.
     """
+    complete = [each for each in complete if _is_placed(each, parameters)]
     shown = [p for p in parameters if all(p.field in each.suggestion.values for each in complete)]
     places = {each.field: _places(each, complete) for each in shown}
     study = _quiet_study()
@@ -49,6 +50,14 @@ def importances(
         return {each.field: 0.0 for each in shown}
     found = FanovaImportanceEvaluator(seed=SEED).evaluate(study)
     return {each.field: float(found[each.field]) for each in shown}
+
+
+def _is_placed(record: SuggestionRecord, parameters: Sequence[Parameter]) -> bool:
+    """Tells whether all values can stand beside others: a baseline may have none for a number."""
+    values = record.suggestion.values
+    return all(
+        each.has_place_for(values[each.field]) for each in parameters if each.field in values
+    )
 
 
 def _quiet_study() -> optuna.Study:

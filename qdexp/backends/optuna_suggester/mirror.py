@@ -53,9 +53,14 @@ class OptunaStudyMirror:
         self._pruned_by: str | None = pruning.get("metric")
         self._attributes = _attributes(definition)
         baseline: Mapping[str, Any] = definition["baseline"]
+        self._parameters = {
+            each.field: each for each in map(_parameter, search["space"]["parameters"])
+        }
         self._distributions = {
-            each.field: _including(each, shown(baseline.get(each.field)))
-            for each in map(_parameter, search["space"]["parameters"])
+            field: _including(each, shown(baseline[field]))
+            if field in baseline and each.has_place_for(baseline[field])
+            else distribution_of(each)
+            for field, each in self._parameters.items()
         }
 
     def show(self, history: Sequence[SuggestionRecord]) -> Checked:
@@ -120,16 +125,19 @@ class OptunaStudyMirror:
 
     def _trial(self, record: SuggestionRecord) -> FrozenTrial:
         suggestion, told = record.suggestion, record.told
+        values = {field: shown(value) for field, value in suggestion.values.items()}
+        placed = [f for f, value in values.items() if self._parameters[f].has_place_for(value)]
         reason = {"qdexp.reason": told.reason} if told and told.reason else {}
         rungs = mean_rungs(record.rungs)
         trial = create_trial(
             state=(state := state_of(told)),
             values=list(told.values) if told and told.ending == "complete" else None,
-            params={field: shown(value) for field, value in suggestion.values.items()},
-            distributions={field: self._distributions[field] for field in suggestion.values},
+            params={field: values[field] for field in placed},
+            distributions={field: self._distributions[field] for field in placed},
             user_attrs={
                 "qdexp.origin": suggestion.origin,
                 _TRIALS: list(record.trial_ids),
+                **{f"qdexp.{f}": value for f, value in values.items() if f not in placed},
                 **reason,
             },
             intermediate_values=rungs,
@@ -200,8 +208,6 @@ def _parameter(definition: Mapping[str, Any]) -> Parameter:
 def _including(parameter: Parameter, value: Any) -> BaseDistribution:  # noqa: ANN401
     """Returns a distribution that has this value, too: the baseline may lie outside the space."""
     distribution = distribution_of(parameter)
-    if value is None:  # the parameter does not act in the baseline
-        return distribution
     if isinstance(distribution, CategoricalDistribution):
         is_there = value in distribution.choices
         return distribution if is_there else CategoricalDistribution([*distribution.choices, value])

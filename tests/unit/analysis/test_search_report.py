@@ -36,6 +36,7 @@ NAME = "search_quantizer"
 RATE = {
     "field": "training.learning_rate", "kind": "float", "low": 1e-4, "high": 1e-2, "log": True,
 }  # fmt: skip
+STUDENTS_RATE = "distillation.learning_rate"
 CHOICE = {"field": "model.num_embeddings", "kind": "categorical", "choices": [64, 128, 256]}
 TWO = ((LOSS, "lower"), ("eval.codebook_usage", "higher"))
 
@@ -58,6 +59,11 @@ CASES: dict[str, dict[str, Any]] = {
     "found before": {"origins": {1: "ledger", 2: "ledger"}},
     "on a GPU": {"device": "NVIDIA H200", "budget": {"trials": 24, "gpu_hours": 4}},
     "baseline outside": {"baseline": {**BASELINE, "training.learning_rate": 0.05}},
+    "baseline without a number": {
+        "parameters": [RATE | {"field": STUDENTS_RATE}, CHOICE],
+        "baseline": {STUDENTS_RATE: None, CHOICE["field"]: 64},
+        "loss": lambda values: values[STUDENTS_RATE] or 0.5,
+    },
 }
 
 

@@ -87,3 +87,11 @@ def test_baseline_may_lie_outside_of_the_space(outside: dict[str, Any]) -> None:
 
 def test_no_variance_is_nobodys() -> None:
     assert shares(lambda _values: 0.5) == {"one": 0.0, "two": 0.0, "kind": 0.0}
+
+
+def test_baseline_without_a_number_explains_nothing() -> None:
+    def loss(values: Mapping[str, Any]) -> float:
+        return 9.0 if values["one"] is None else values["one"]
+
+    baseline = {"one": None, "two": 0.5, "kind": "a"}
+    assert shares(loss, [baseline, *GRID]) == shares(loss)

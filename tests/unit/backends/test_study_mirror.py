@@ -271,3 +271,22 @@ def test_verbosity_and_warnings_of_others_stay_as_they_were(
     OptunaStudyMirror(url, definition()).show(history)
     assert optuna.logging.get_verbosity() == optuna.logging.INFO
     assert list(warnings.filters) == filters
+
+
+def test_baseline_without_a_number_is_shown_beside_the_parameters(url: str) -> None:
+    baseline = {"x": None, "kind": None}
+    parameters = {"x": {"low": 0.01, "high": 1.0}, "kind": {"choices": ["a", "b"]}}
+    space = space_of(parameters, {"x": 0.5, "kind": "a"})
+    search = SimulatedSearch(
+        space=space,
+        baseline=baseline,
+        values=lambda values: (values["x"] or 0.5,),
+        sampler="tpe",
+    ).run(14)
+    content = {**definition(), "baseline": baseline}
+    content["search"]["space"] = space.definition()
+    for _ in range(2):
+        assert OptunaStudyMirror(url, content).show(search.history).unmended == ()
+    first, *others = trials(url)
+    assert (first.params, first.user_attrs["qdexp.x"]) == ({"kind": None}, None)
+    assert all(set(each.params) == {"x", "kind"} for each in others)
