@@ -215,6 +215,33 @@ def test_endless_space_of_which_nothing_is_accepted_gives_nothing() -> None:
     assert search.suggester().suggest(search.history, lambda _: False) is None
 
 
+@pytest.mark.parametrize(("sampler", "options"), SAMPLERS)
+def test_constraint_that_leaves_one_part_in_a_thousand_does_not_end_a_search(
+    sampler: SamplerName, options: Mapping[str, Any]
+) -> None:
+    space = space_of(PLAIN, BASELINE, "x < 0.01 and depth < 0.6")
+    search = simulated(sampler, options, space=space).run(12)
+    assert len(search.suggested) == 12
+    assert all(space.contains(values, BASELINE) for values in search.suggested[1:])
+
+
+def test_finest_steps_that_a_spec_may_have() -> None:
+    baseline = {"x": 0.123457, "y": 1000.5, "n": 7}
+    fine = {
+        "x": {"low": 0.0, "high": 1.0, "step": 1e-6},
+        "y": {"low": 1000.0, "high": 1001.0, "step": 0.00101},
+        "n": {"low": 1, "high": 2**40, "step": 2},
+    }
+    search = SimulatedSearch(
+        space=space_of(fine, baseline),
+        baseline=baseline,
+        values=lambda values: (values["x"],),
+        sampler="tpe",
+        options={"n_startup_trials": 2},
+    ).run(20)
+    assert all(search.space.contains(values, baseline) for values in search.suggested[1:])
+
+
 def test_baseline_outside_of_the_space_is_no_obstacle() -> None:
     baseline = {**BASELINE, "x": 7.0, "kind": "z"}
     for sampler, options in SAMPLERS:
