@@ -4,7 +4,7 @@ from qdexp_analysis.account import completion
 from qdexp_analysis.findings import Findings, means_over_seeds
 from qdexp_analysis.language import say
 from qdexp_analysis.paragraphs import Column, Section, Table
-from qdexp_analysis.quantities import NONE, Differences, measured, p_text
+from qdexp_analysis.quantities import NONE, Differences, measured, p_text, sentence_case
 from qdexp_analysis.search_confirm_words import confirm_sentences, hint, sentence_of
 from qdexp_analysis.search_findings import Confirmed, SearchFindings
 
@@ -16,7 +16,11 @@ def confirmation_section(found: SearchFindings) -> Section:
     if confirmed is None:
         return Section(name="confirmation", title=title, sentences=[hint(found)])
     best = found.best and confirmed.contrast_of(found.best.suggestion.number)
-    others = [sentence_of(confirmed, c) for c in confirmed.findings.contrasts if c is not best]
+    others = [
+        sentence_case(sentence_of(confirmed, contrast))
+        for contrast in confirmed.findings.contrasts
+        if contrast is not best
+    ]
     notes = say(
         "The search's value of a configuration was among those that it was chosen by; the "
         "confirmed one is of seeds that the search never saw. Verdicts are those of the experiment "
