@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from qdexp.config.metric import Metric
+from qdexp_analysis.columns import column_of
 from qdexp_analysis.contrasts import Contrast
 from qdexp_analysis.findings import Findings, SecondaryMetric, means_over_seeds
 from qdexp_analysis.intervals import Estimate
@@ -18,6 +19,8 @@ _BASE = (
     "simultaneous_low", "simultaneous_high", "is_paired", "p", "p_equivalent", "q",
     "verdict", "doubt", "minimum_detectable", "seeds_needed",
 )  # fmt: skip
+
+_TAKEN = frozenset(("experiment", *_BASE))
 
 PRIMARY, SECOND, LEFT_OUT, EXPLORATORY = "primary", "contrasts", "left_out", "exploratory"
 """Families: the verdicts; the same where effects are the primary family; the full condition without
@@ -35,7 +38,7 @@ def contrast_frame(findings: Findings) -> pd.DataFrame:
     rows = [*_primary(findings), *_left_out(findings)]
     for metric in findings.secondary:
         rows += _exploratory(findings, metric)
-    fields = [factor.field for factor in experiment.factors]
+    fields = [column_of(factor.field, _TAKEN) for factor in experiment.factors]
     frame = pd.DataFrame(rows, columns=["experiment", *_BASE, *fields])
     return frame.astype({"condition": int, "baseline": int}) if rows else frame
 
@@ -96,6 +99,7 @@ def _judged(findings: Findings, contrast: Contrast, base: int, family: str) -> d
 
 def _named(findings: Findings, metric: Metric, position: int, base: int) -> dict[str, Any]:
     experiment = findings.experiment
+    condition = experiment.conditions[position]
     return {
         "experiment": experiment.name,
         "metric": metric.name,
@@ -105,7 +109,7 @@ def _named(findings: Findings, metric: Metric, position: int, base: int) -> dict
         "label": experiment.labels.text(position),
         "baseline": base,
         "baseline_label": experiment.labels.text(base),
-        **experiment.conditions[position],
+        **{column_of(field, _TAKEN): value for field, value in condition.items()},
     }
 
 

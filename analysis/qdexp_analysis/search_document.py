@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from qdexp_analysis.account import provenance
+from qdexp_analysis.columns import column_of
 from qdexp_analysis.frames import contrast_frame, no_contrasts
 from qdexp_analysis.language import say
 from qdexp_analysis.look_words import time_text
@@ -57,6 +58,8 @@ def suggestion_frame(searched: Searched, found: SearchFindings) -> pd.DataFrame:
     hours (of its trials; none where they were there before), on_front, one for each objective (nan
     unless complete), and one for each parameter (empty where it does not act).
     """
+    taken = (*COLUMNS, "on_front", *(o.metric.name for o in found.objectives))
+    columns = {p.field: column_of(p.field, taken) for p in searched.parameters}
     places = {each.suggestion.number: k for k, each in enumerate(found.complete)}
     rows: list[dict[str, Any]] = []
     for each in searched.history:
@@ -74,12 +77,10 @@ def suggestion_frame(searched: Searched, found: SearchFindings) -> pd.DataFrame:
                     o.metric.name: float("nan") if at is None else float(found.values[at, k])
                     for k, o in enumerate(found.objectives)
                 },
-                **{p.field: made.values.get(p.field, "") for p in searched.parameters},
+                **{column: made.values.get(field, "") for field, column in columns.items()},
             }
         )
-    names = [o.metric.name for o in found.objectives]
-    fields = [p.field for p in searched.parameters]
-    return pd.DataFrame(rows, columns=[*COLUMNS, "on_front", *names, *fields])
+    return pd.DataFrame(rows, columns=[*taken, *columns.values()])
 
 
 def judged_frame(found: SearchFindings) -> pd.DataFrame:

@@ -157,10 +157,10 @@ class SearchFindings:
 
     @property
     def best(self) -> SuggestionRecord | None:
-        """The best complete suggestion by the primary objective, or None."""
+        """The best complete suggestion by the primary objective, of equal ones one of the front."""
         if not self.complete:
             return None
-        return self.complete[int(self.losses[:, 0].argmin())]
+        return self.complete[int(np.where(self.on_front, self.losses[:, 0], np.inf).argmin())]
 
     @property
     def baseline_values(self) -> Float[np.ndarray, " m"] | None:

@@ -53,6 +53,8 @@ def _slices(found: SearchFindings) -> Picture | None:
     for panel in panels[::2]:
         panel.set_ylabel(metric)
     caption = say("The fainter a point, the earlier it was suggested. Diamond: the best.")
+    if any(each.choices for each in shown):
+        caption += say(" Points of one choice are spread sideways.")
     if any(np.isnan(at).any() for at in places):
         caption += say(" A configuration is missing where a parameter does not act in it.")
     if len(shown) < len(found.searched.parameters):
@@ -179,7 +181,7 @@ def _parallel(found: SearchFindings) -> Picture | None:
     return Picture(
         name="parallel",
         section="slices",
-        title=say("Every configuration as a line through its parameters"),
+        title=say("Every complete configuration as a line through its parameters"),
         caption=say(
             "In colour the best {number}, from the parameter that matters most downwards. A gap: "
             "the parameter does not act there.",

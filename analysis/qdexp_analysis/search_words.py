@@ -140,7 +140,10 @@ def _front_sentences(found: SearchFindings) -> list[str]:
 
 
 def _best_in(found: SearchFindings, position: int) -> str:
-    row = int(found.losses[:, position].argmin())
+    losses = np.where(
+        found.on_front, found.losses[:, position], np.inf
+    )  # of equal ones the front's
+    row = int(losses.argmin())
     metric = found.objectives[position].metric
     return say(
         "The best {metric}, {value}, has number {number}: {values}. It is the search's optimistic "
@@ -244,7 +247,6 @@ def budget_text(found: SearchFindings) -> str:
     budget: Mapping[str, Any] = searched.declared["budget"]
     paid = [each for each in searched.history if each.suggestion.origin != "ledger"]
     hours = sum(map(searched.seconds_of, searched.history)) / 3600
-    gpu_hours = sum(map(searched.gpu_seconds_of, searched.history)) / 3600
     texts = [
         say(
             "{spent} of {trials} trials",
@@ -253,18 +255,20 @@ def budget_text(found: SearchFindings) -> str:
         ),
         say("{hours} hours of trials", hours=number(hours, 2)),
     ]
-    if gpu_hours and budget.get("gpu_hours"):
+    if budget.get("hours"):
         texts.append(
             say(
-                "{spent} of {most} GPU-hours",
-                spent=number(gpu_hours, 2),
-                most=value_text(budget["gpu_hours"]),
+                "{spent} of {most} hours in which trials ran",
+                spent=number(searched.spent.seconds / 3600, 2),
+                most=value_text(budget["hours"]),
             )
         )
-    elif gpu_hours:
-        texts.append(say("{spent} GPU-hours", spent=number(gpu_hours, 2)))
-    if budget.get("hours"):
-        texts.append(say("at most {most} hours in all", most=value_text(budget["hours"])))
+    gpu_hours = number(searched.spent.gpu_seconds / 3600, 2)
+    if budget.get("gpu_hours"):
+        most = value_text(budget["gpu_hours"])
+        texts.append(say("{spent} of {most} GPU-hours", spent=gpu_hours, most=most))
+    elif searched.spent.gpu_seconds:
+        texts.append(say("{spent} GPU-hours", spent=gpu_hours))
     return say(", ").join(texts)
 
 

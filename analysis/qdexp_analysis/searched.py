@@ -12,7 +12,12 @@ from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.space import Parameter
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.provenance import duration
-from qdexp.results.suggestions import SuggestionRecord, suggestions_of
+from qdexp.results.suggestions import (
+    SuggestionRecord,
+    TimeSpent,
+    suggestions_of,
+    time_spent,
+)
 from qdexp_analysis.table import Experiment
 from qdexp_analysis.written import RELATED
 
@@ -42,6 +47,7 @@ class Searched:
         confirm: The check of the best on fresh seeds, or None.
         path: The way from the baseline to the best, change by change, or None.
         left_out: The best without each of its changes, or None.
+        spent: How long its trials ran, over all its calls: what its budget counts.
     """
 
     experiment: Experiment
@@ -51,6 +57,7 @@ class Searched:
     confirm: Experiment | None
     path: Experiment | None
     left_out: Experiment | None
+    spent: TimeSpent
 
     @property
     def declared(self) -> Mapping[str, Any]:
@@ -141,6 +148,7 @@ def searched_of(ledger: Ledger, experiment: Experiment) -> Searched:
         confirm=confirm,
         path=path,
         left_out=left_out,
+        spent=time_spent(ledger, experiment.name),
     )
 
 

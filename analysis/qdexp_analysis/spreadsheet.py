@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from qdexp_analysis.table import Experiment
+from qdexp_analysis.trial_rows import setting_column
 
 
 def trial_rows(experiment: Experiment) -> pd.DataFrame:
@@ -18,7 +19,7 @@ def trial_rows(experiment: Experiment) -> pd.DataFrame:
         "status",
         "role",
         "label",
-        *(factor.field for factor in experiment.factors),
+        *(setting_column(factor.field) for factor in experiment.factors),
         "reason",
     ]
     values = experiment.measurements[["trial_id", "metric", "value", "unit", "direction"]]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from qdexp.experiment.controls import control_name
 from qdexp.results.ledger import TrialRecord
+from qdexp_analysis.columns import column_of
 from qdexp_analysis.declared import Declared
 from qdexp_analysis.labels import condition_text
 from qdexp_analysis.standing import reason_of, status_of
@@ -35,6 +36,8 @@ _MEASUREMENT_COLUMNS = (
 )
 
 
+_TAKEN = frozenset((*_TRIAL_COLUMNS, *_MEASUREMENT_COLUMNS, "experiment"))
+
 _POSITIONS = "Int64"
 """The type of positions among conditions: what is compared with nothing has none."""
 
@@ -59,15 +62,22 @@ def trial_frame(
         places: Positions among the conditions of those that are compared, by trial id.
         fields: The factors; one that does not act, and every one beside, is empty.
     """
-    idle = dict.fromkeys(fields, "")
+    columns = [setting_column(field) for field in fields]
+    idle = dict.fromkeys(columns, "")
     rows = [idle | _trial_row(record, places.get(record.trial_id)) for record in records]
-    frame = pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *fields])
+    frame = pd.DataFrame(rows, columns=[*_TRIAL_COLUMNS, *columns])
     return frame.astype({"condition": _POSITIONS})
+
+
+def setting_column(field: str) -> str:
+    """Returns the name of a field's column in frames of trials and of what they measured."""
+    return column_of(field, _TAKEN)
 
 
 def _trial_row(record: TrialRecord, position: int | None) -> dict[str, Any]:
     outcome, role = record.outcome, role_of(record)
     failure = outcome.failure if outcome else None
+    settings = record.condition if role == COMPARED else {}
     return {
         "trial_id": record.trial_id,
         "role": role,
@@ -78,7 +88,7 @@ def _trial_row(record: TrialRecord, position: int | None) -> dict[str, Any]:
         "step": outcome.step if outcome else 0,
         "reason": reason_of(record),
         "kind": (failure.kind or "") if failure else "",
-        **(record.condition if role == COMPARED else {}),
+        **{setting_column(field): value for field, value in settings.items()},
     }
 
 

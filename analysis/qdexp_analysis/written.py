@@ -46,6 +46,7 @@ _FACTS = (
     " WHERE m.experiment = ? ORDER BY s.trial_id, s.started_at",
     "SELECT number, content FROM suggestions WHERE search = ? ORDER BY number",
     "SELECT number, content FROM tellings WHERE search = ? ORDER BY number",
+    "SELECT total(seconds), total(gpu_seconds) FROM spent WHERE search = ?",
 )
 """All that the ledger has of an experiment; outcomes never change, so their ids and times do."""
 

@@ -14,6 +14,9 @@ OF_CHOICES = ("choices", "when")
 _OF_NUMBERS = ("low", "high", "step", "log", "when")
 KEYS = ("choices", *_OF_NUMBERS)
 
+MOST_STEPS = 1_000_000
+"""Steps of a parameter's greatest value: finer ones drown in the rounding of numbers."""
+
 
 def read_space(document: Document, fields: FieldReader) -> Space:
     """Reads and checks what a search may suggest, in the order of its parameters.
@@ -127,6 +130,10 @@ class _SpaceReader:
         if not is_number or not 0 < step <= high - low:
             expected = f"a {'whole ' if is_whole else ''}number above 0 and up to {high - low:g}"
             self._fail(f"{field}: expected {expected} for step, found {step!r}", *path)
+        finest = max(abs(low), abs(high)) / MOST_STEPS
+        if not is_whole and step < finest:
+            problem = f"{field}: expected a step of {finest:g} or more, or none for values in "
+            self._fail(f"{problem}between, found {step!r}", *path)
         return step
 
     def _when(self, field: str, content: dict[str, Any]) -> str | None:

@@ -12,7 +12,14 @@ from qdexp.config.presets import preset
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Failure, Outcome
 from qdexp.results.recorder import Recorder
-from qdexp.results.suggestions import Suggestion, Told, add_suggestion, add_telling
+from qdexp.results.suggestions import (
+    Suggestion,
+    TimeSpent,
+    Told,
+    add_suggestion,
+    add_telling,
+    add_time_spent,
+)
 
 Values = Mapping[str, Any]
 
@@ -69,6 +76,13 @@ class MadeSearch:
     device: str = "cpu"
     seconds: float = 90.0
 
+    @property
+    def spent(self) -> TimeSpent:
+        """What each configuration that ended took, two at a time, with an attempt that was lost."""
+        seconds = 2 * self.seconds * len(self.seeds)
+        on_gpu = 0.0 if self.device == "cpu" else seconds
+        return TimeSpent(seconds=seconds / 2, gpu_seconds=on_gpu)
+
     def configurations(self) -> list[Values]:
         if self.suggestions is not None:
             return list(self.suggestions)
@@ -116,6 +130,7 @@ def write_search(runs: Path, made: MadeSearch) -> Path:
                 told = _end(recorder, made, values, trials, ending)
                 with recorder.transaction() as write:
                     add_telling(write, made.name, number, told)
+                    add_time_spent(write, made.name, made.spent)
     return runs
 
 

@@ -1,12 +1,18 @@
-"""Samplers find more than chance does, at equal budgets and on the same seeds."""
+"""Samplers find more than chance does, at equal budgets and on the same seeds.
+
+What they are given is simulated, so that many searches take seconds; that a search of a trainable
+goes the same way is shown first.
+"""
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 from simulated_search import SimulatedSearch, space_of
 
+import qdexp
 from qdexp.experiment.search_spec import SamplerName
 from qdexp.experiment.trial import Condition
 
@@ -54,6 +60,51 @@ def gains(sampler: SamplerName, num_seeds: int, number: int, **options: int) -> 
         return search.run(number).best
 
     return [math.log10(best("random", seed) / best(sampler, seed)) for seed in range(num_seeds)]
+
+
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        ("tpe", {"n_startup_trials": 4}),
+        ("nsga2", {"population_size": 4}),
+        ("quasi_random", {}),
+        ("random", {}),
+        pytest.param("gp", {"n_startup_trials": 4}, marks=pytest.mark.slow),
+    ],
+)
+def test_search_of_a_toy_trainable_suggests_what_the_simulated_one_does(
+    tmp_path: Path, sampler: SamplerName, options: dict[str, int]
+) -> None:
+    parameters = {"x": {"low": 0.0, "high": 1.0}, "y": {"low": 0.01, "high": 1.0, "log": True}}
+    where, number = "x < 0.9", 8 if sampler == "gp" else 12
+    content = {
+        "name": "hill",
+        "question": "Where is it lowest?",
+        "trainable": "own_trainables:hill",
+        "space": parameters,
+        "where": where,
+        "sampler": {"name": sampler, "seed": 3, **options},
+        "metrics": {"primary": "error"},
+        "budget": {"trials": number},
+    }
+    done = qdexp.search(content, executor="inline", runs=tmp_path, report=False, tracking=False)
+    values_of = {repr(each.suggestion.values): each.told for each in done.suggestions}
+
+    def measured(values: Condition) -> tuple[float, ...]:
+        told = values_of[repr(values)]
+        assert told is not None
+        return told.values
+
+    baseline = {"x": 0.5, "y": 0.5}
+    simulated = SimulatedSearch(
+        space=space_of(parameters, baseline, where),
+        baseline=baseline,
+        values=measured,
+        sampler=sampler,
+        seed=3,
+        options=options,
+    ).run(number)
+    assert simulated.suggested == [each.suggestion.values for each in done.suggestions]
 
 
 @pytest.mark.slow

@@ -20,7 +20,8 @@ def distribution_of(parameter: Parameter) -> BaseDistribution:
         return CategoricalDistribution([shown(each) for each in parameter.choices])
     low, high = parameter.bounds
     if parameter.step is not None:  # what is above the last step would only warn
-        high = parameter.values()[-1]
+        assert parameter.num_values is not None
+        high = parameter.value(parameter.num_values - 1)
     if parameter.kind == "int":
         return IntDistribution(
             int(low), int(high), log=parameter.log, step=int(parameter.step or 1)

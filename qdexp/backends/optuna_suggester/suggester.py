@@ -26,8 +26,12 @@ NUM_ASKED = 20
 NUM_FITTED = 2
 """Such questions to a Gaussian process, which is fitted anew for each: seconds."""
 
-NUM_DRAWN = 1_000
-"""Random draws before an endless space is taken for exhausted."""
+NUM_POINTS = 1_000
+"""Points of a quasi-random sequence before values are drawn at random instead."""
+
+NUM_DRAWN = 100_000
+"""Random draws before an endless space is taken for exhausted: a second. They are more than those
+by which a spec's `where` was found to leave something, so that a search that began goes on."""
 
 NUM_LISTED = 10_000
 """Combinations up to which a space is listed instead, so that its exhaustion is certain."""
@@ -128,7 +132,7 @@ class OptunaSuggester:
     def _sequence(self, first: int) -> Iterator[Condition]:
         """Yields what is at the points of a quasi-random sequence."""
         points = sobol_points(len(self._space.parameters), self._sampler.seed, first)
-        for point in islice(points, NUM_DRAWN):
+        for point in islice(points, NUM_POINTS):
             yield self._space.at(point, self._fixed)
 
     def _drawn(self, history: Sequence[SuggestionRecord], stream: int) -> Iterator[Condition]:

@@ -1,5 +1,7 @@
 """The path to a search's best and the best without each change, as `qdexp ablate` ran them."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -92,3 +94,20 @@ def test_reports_say_what_the_steps_were_chosen_by(runs: Path) -> None:
         assert chosen not in render("planted_left_out", runs, form)
     of_search = render("planted", runs, "md")
     assert "A step was kept for being the best of its round on the same seeds" in of_search
+
+
+def test_fields_that_are_called_like_columns_have_columns_of_their_own(tmp_path: Path) -> None:
+    space = {"kind": {"choices": ["plain", "deep"]}, "low": {"low": -3, "high": 0}}
+    recorded(tmp_path, search(space), [{"kind": "deep", "low": -2}])
+    qdexp.ablate("planted", runs=tmp_path, executor="inline", report=False, tracking=False)
+    trials, contrasts, suggestions = (
+        list(csv.DictReader(io.StringIO(render("planted", tmp_path, form))))
+        for form in ("csv", "contrasts", "suggestions")
+    )
+    assert {row["setting.kind"] for row in trials} == {"plain", "deep"}
+    assert {row["low"] for row in trials} == {row["low"] for row in suggestions} == {"0", "-2"}
+    assert {row["kind"] for row in suggestions} == {"plain", "deep"}
+    assert {row["setting.low"] for row in contrasts} >= {"-2"}
+    known = [row for row in contrasts if row["low"]]
+    assert known
+    assert all(float(row["low"]) < float(row["high"]) for row in known)

@@ -131,6 +131,24 @@ def test_baseline_that_nothing_beats_is_the_answer(tmp_path: Path) -> None:
     assert "No configuration was better than the baseline (denoising loss 0.5000)" in text
 
 
+def test_spent_is_what_the_budget_counts_with_attempts_that_were_lost(tmp_path: Path) -> None:
+    budget = {"trials": 24, "hours": 2, "gpu_hours": 4}
+    page = report(made(tmp_path, device="NVIDIA H200", budget=budget)).text("md", ())
+    spent = "24 of 24 trials, 0.60 hours of trials, 0.60 of 2 hours in which trials ran, "
+    assert f"Spent: {spent}1.2 of 4 GPU-hours." in page
+
+
+def test_best_of_equal_ones_is_on_the_front(tmp_path: Path) -> None:
+    whole = report(made(tmp_path, objectives=TWO, loss=lambda _values: 0.5))
+    best = whole.found.best
+    assert best is not None
+    assert whole.found.on_front.sum() == 1
+    assert whole.found.on_front[whole.found.complete.index(best)]
+    assert f"The best denoising loss, 0.5000, has number {best.suggestion.number}:" in " ".join(
+        whole.summary()
+    )
+
+
 def checked(runs: Path, gain: float) -> str:
     """Returns the answer of a search whose best was run again, with a true gain."""
     of = MadeSearch(confirm={"top": 1, "seeds": [100]})

@@ -2,14 +2,15 @@
 
 import random
 from collections.abc import Mapping
-from typing import Any
+from statistics import fmean
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_search import SimulatedSearch, as_from_the_ledger, space_of
 
-from qdexp.experiment.search_spec import Pruning, SamplerName
+from qdexp.experiment.search_spec import Direction, Pruning, SamplerName
 from qdexp.experiment.space import Space
 from qdexp.experiment.trial import Condition
 from qdexp.results.suggestions import Told
@@ -103,9 +104,25 @@ def test_generations_go_on_where_a_search_was_cut() -> None:
     assert generations[-1] > 4
 
 
-def test_another_seed_gives_other_suggestions() -> None:
-    one, other = (simulated("random", {}, seed=seed).run(5) for seed in (0, 1))
+@pytest.mark.parametrize(("sampler", "options"), SAMPLERS)
+def test_another_seed_gives_other_suggestions(
+    sampler: SamplerName, options: Mapping[str, Any]
+) -> None:
+    one, other = (simulated(sampler, options, seed=seed).run(5) for seed in (0, 1))
     assert one.suggested[1:] != other.suggested[1:]
+
+
+def test_sampler_looks_where_the_direction_says() -> None:
+    space = space_of({"x": {"low": 0.0, "high": 1.0}}, BASELINE)
+    late: dict[Direction, float] = {}
+    for direction in get_args(Direction):
+        search = simulated(
+            "tpe", {"n_startup_trials": 5}, directions=(direction,), space=space,
+            values=lambda values: (values["x"],),
+        ).run(25)  # fmt: skip
+        late[direction] = fmean(values["x"] for values in search.suggested[-10:])
+    assert late["lower"] < 0.3
+    assert late["higher"] > 0.7
 
 
 @each_sampler
@@ -213,6 +230,16 @@ def test_discrete_space_is_exhausted_exactly_and_without_a_duplicate(
 def test_endless_space_of_which_nothing_is_accepted_gives_nothing() -> None:
     search = simulated("tpe", {}).run(2)
     assert search.suggester().suggest(search.history, lambda _: False) is None
+
+
+@pytest.mark.parametrize(("sampler", "options"), SAMPLERS)
+def test_constraint_that_leaves_one_part_in_a_thousand_does_not_end_a_search(
+    sampler: SamplerName, options: Mapping[str, Any]
+) -> None:
+    space = space_of(PLAIN, BASELINE, "x < 0.01 and depth < 0.6")
+    search = simulated(sampler, options, space=space).run(12)
+    assert len(search.suggested) == 12
+    assert all(space.contains(values, BASELINE) for values in search.suggested[1:])
 
 
 def test_baseline_outside_of_the_space_is_no_obstacle() -> None:

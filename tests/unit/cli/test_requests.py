@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from qdexp.cli.app import app, exit_code
 from qdexp.cli.status_command import one_line
-from qdexp.errors import RequestError
+from qdexp.errors import RequestError, SpecError
 
 SPEC = """\
 name: sizes
@@ -62,6 +62,47 @@ def test_videos_that_are_not_there_are_a_wrong_request(tmp_path: Path, command: 
     assert "data.path: " in str(error)
     assert "expected a folder of videos" in str(error)
     assert not runs.exists()
+
+
+SEARCH = """\
+name: hill
+question: Where is it lowest?
+trainable: own_trainables:hill
+space:
+  x: {low: 0.0, high: 1.0}
+  y: {low: 0.1, high: 1.0, log: true}
+where: x < y
+sampler: tpe
+enqueue: [{x: 0.1, y: 0.5}]
+objectives: [error]
+budget: {trials: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("low: 0.0, high: 1.0", "low: 2.0, high: 1.0", "5:23"),
+        ("low: 0.1", "low: 0.0", "6:12"),
+        ("  x:", "  z:", "5:3"),
+        ("sampler: tpe", "sampler: bayes", "8:10"),
+        ("sampler: tpe", "sampler: {name: tpe, seeds: 1}", "8:22"),
+        ("x: 0.1", "x: 0.9", "9:11"),
+        ("[error]", "[errors]", "10:14"),
+    ],
+)
+@pytest.mark.parametrize("command", [["search", "--executor", "inline"], ["plan"]])
+def test_bad_space_is_refused_at_its_place_and_nothing_is_written(
+    tmp_path: Path, command: list[str], old: str, new: str, place: str
+) -> None:
+    spec, runs = tmp_path / "search.yaml", tmp_path / "runs"
+    assert old in SEARCH
+    spec.write_text(SEARCH.replace(old, new, 1))
+    error = CliRunner().invoke(app, [*command, str(spec), "--runs", str(runs)]).exception
+    assert isinstance(error, SpecError), error
+    assert exit_code(error) == 2
+    assert str(error).startswith(f"{spec}:{place}: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["search.yaml"]
 
 
 def test_reason_in_a_table_is_one_short_line() -> None:

@@ -55,6 +55,7 @@ WRONG = {
     "bound of a text": ("  training.warmup_steps: {low: 10, high: 60, step: 5}", "  model.quantizer: {low: ema, high: fsq}", "8:26", "expected a number for low, found 'ema': give choices instead"),
     "step of 0": ("step: 5", "step: 0", "8:52", "expected a whole number above 0 and up to 50 for step, found 0"),
     "step of whole numbers that is none": ("step: 5", "step: 2.5", "8:52", "expected a whole number above 0"),
+    "endlessly fine step": ("step: 0.1", "step: 1.0e-30", "9:54", "expected a step of 1e-06 or more, or none for values in between, found 1e-30"),
     "step beyond the range": ("step: 5", "step: 51", "8:52", "up to 50 for step, found 51"),
     "no choices": ("choices: [256, 512]", "choices: []", "6:35", "expected a list of two or more choices, found []"),
     "one choice": ("choices: [256, 512]", "choices: [256]", "6:35", "expected a list of two or more choices, found [256]"),
