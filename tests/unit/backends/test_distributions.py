@@ -8,8 +8,10 @@ from qdexp.experiment.space import Parameter
 
 
 def test_logarithms_are_the_samplers_too() -> None:
-    for kind, low, high in (("float", 0.001, 1.0), ("int", 1, 1000)):
-        parameter = Parameter(field="rate", kind=kind, low=low, high=high, log=True)
+    for parameter in (
+        Parameter(field="rate", kind="float", low=0.001, high=1.0, log=True),
+        Parameter(field="rate", kind="int", low=1, high=1000, log=True),
+    ):
         distribution = distribution_of(parameter)
         assert isinstance(distribution, FloatDistribution | IntDistribution)
         assert distribution.log
