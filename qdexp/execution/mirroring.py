@@ -58,6 +58,7 @@ def entry_of(spec: SpecRecord) -> Entry:
         question=str(definition.get("question", "")),
         spec=spec.text,
         metrics=tuple(str(name) for name in named if name),
+        is_search="search" in definition,
     )
 
 

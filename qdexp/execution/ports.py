@@ -148,12 +148,14 @@ class Entry:
         question: What it asks.
         spec: The text of its spec.
         metrics: The metrics that it names, the primary one first: they are mirrored first.
+        is_search: Whether it looks through a space instead of comparing conditions.
     """
 
     name: str
     question: str
     spec: str
     metrics: tuple[str, ...] = ()
+    is_search: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ def experiment_tags(entry: Entry, summary: Sequence[str] = ()) -> dict[str, str]
         ROLE: "experiment",
         MLFLOW_RUN_NOTE: note[:_TAG_CHARACTERS],
         MLFLOW_USER: _user(),
-        MLFLOW_SOURCE_NAME: f"qdexp run {entry.name}",
+        MLFLOW_SOURCE_NAME: f"qdexp {'search' if entry.is_search else 'run'} {entry.name}",
         MLFLOW_SOURCE_TYPE: "LOCAL",
     }
 
