@@ -20,7 +20,7 @@ from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome
 from qdexp.results.overview import last_starts
 
-NO_DRIVER = "no driver is running; `qdexp run SPEC` runs what is missing"
+NO_DRIVER = "no driver is running; the command that began it runs what is missing"
 
 LEAST_SECONDS = 1.0
 """Between two looks."""

@@ -79,7 +79,7 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
     assert "12 trials: 12 completed (4 of them now" in told(
         "search", str(spec), *OPTIONS, "--trials", "12"
     )
-    assert "qdexp search hill.yaml --trials 12`" in told("report", "hill", "--format", "md")
+    assert "hill.yaml --trials 12`" in told("report", "hill", "--format", "md")
     again = qdexp.search(
         spec, trials=12, executor="inline", runs="runs", tracking=False, report=False
     )

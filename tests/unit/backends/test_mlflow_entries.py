@@ -1,10 +1,14 @@
 """How MLflow calls things: its columns are narrow, so that what tells apart comes first."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from mirrored_trials import begun, entry, trial
+from searches import searched, spec_of
 
 from qdexp.backends.mlflow_tracker.entries import experiment_tags, run_name
+from qdexp.execution.mirroring import entry_of
+from qdexp.results.ledger import Ledger
 
 
 def test_trial_of_a_search_is_called_by_its_number_first() -> None:
@@ -17,7 +21,9 @@ def test_trial_of_a_search_is_called_by_its_number_first() -> None:
     assert len(run_name(long)) == 250
 
 
-def test_source_is_the_command_that_runs_it() -> None:
+def test_source_is_the_command_that_runs_it(tmp_path: Path) -> None:
     assert experiment_tags(entry())["mlflow.source.name"] == f"qdexp run {entry().name}"
-    of_search = experiment_tags(replace(entry(), command="search"))
-    assert of_search["mlflow.source.name"] == f"qdexp search {entry().name}"
+    searched(spec_of(budget={"trials": 2}), tmp_path)
+    with Ledger(tmp_path) as ledger:
+        of_search = entry_of(ledger.specs("hill")[-1])
+    assert experiment_tags(of_search)["mlflow.source.name"] == "qdexp search hill"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from searches import spec_of
 
 from qdexp.errors import SpecError
 from qdexp.experiment.search_reader import read_search
@@ -101,3 +102,10 @@ print(json.dumps([name for name in ("torch", "ray", "mlflow", "pandas") if name 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
+
+
+def test_a_search_s_size_reads_like_one() -> None:
+    spec = spec_of(seeds=2, budget={"trials": 5})
+    words = "a search of 2 fields by tpe, 2 configurations x 2 seeds = 4 trials"
+    assert spec.definition()["size"] == {"in_words": words}
+    assert spec_of(budget={"trials": 1}).size_in_words == "a search of 2 fields by tpe, 1 trial"
