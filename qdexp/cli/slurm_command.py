@@ -116,7 +116,7 @@ def write(request: "Request", allocation: Allocation, out: Path | None) -> Path:
     Raises:
         RequestError: The spec is wrong, or the file is there already.
     """
-    spec = request.read_spec()
+    spec = request.read_search().spec if request.asks_for_search() else request.read_spec()
     label = re.sub(r"[^\w.-]", "_", spec.name, flags=re.ASCII)
     path = out or Path(f"{label}.sbatch")
     text = batch_file(request, allocation, spec.resources, label)
@@ -183,7 +183,8 @@ def _options(allocation: Allocation, cpus: int, gpus: int, label: str) -> list[s
 
 def _run(request: "Request") -> str:
     """Returns the command of the driver, quoted for a shell."""
-    words = [sys.executable, "-m", "qdexp", "run", str(request.spec)]
+    command = "search" if request.asks_for_search() else "run"
+    words = [sys.executable, "-m", "qdexp", command, str(request.spec)]
     words += ["--runs", str(request.runs_folder)]
     for setting in request.settings:
         words += ["--set", setting]

@@ -86,6 +86,9 @@ class _Reader:
         objectives = ObjectivesReader(self._document, metrics, baseline)
         seeds = self._seeds()
         wanted = objectives.objectives()
+        budget = read_search_budget(self._document, self._overrides.num_trials, len(seeds))
+        enqueue = read_enqueued(self._document, fields, space, baseline)
+        self._check_room(len(enqueue), budget.trials // len(seeds) - 1)
         spec = Spec(
             file=self._document.file,
             text=self._document.text,
@@ -104,8 +107,8 @@ class _Reader:
             space=space,
             objectives=wanted,
             sampler=read_sampler(self._document, space),
-            budget=read_search_budget(self._document, self._overrides.num_trials, len(seeds)),
-            enqueue=read_enqueued(self._document, fields, space, baseline),
+            budget=budget,
+            enqueue=enqueue,
             pruning=objectives.pruning(),
             confirm=read_confirm(self._document, seeds),
             workers=read_workers(self._document),
@@ -122,6 +125,12 @@ class _Reader:
             problem = f"expected the spec of a search, which has a space, found '{found}' of an "
             problem += f"ablation: run it by {command_for(self._document, 'run')}"
         raise self._document.key_error(problem, (found,))
+
+    def _check_room(self, num_enqueued: int, room: int) -> None:
+        if num_enqueued > room:
+            problem = f"expected as many as the budget has trials for beside the baseline, {room}, "
+            problem += f"found {num_enqueued}: raise budget.trials, or leave some out"
+            self._fail(f"enqueue: {problem}", "enqueue", room)
 
     def _seeds(self) -> tuple[int, ...]:
         if isinstance(self._content.get("seeds"), dict):

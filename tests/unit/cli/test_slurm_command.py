@@ -22,6 +22,10 @@ seeds: 2
 resources: {cpus: 3, gpus: 1}
 """
 
+SEARCH = SPEC.replace("factors:", "space:").replace(
+    "{levels: [32, 64], baseline: 32}", "{choices: [32, 64]}\nbudget: {trials: 6}"
+)
+
 FAKE_DRIVER = """#!/bin/bash
 echo "driver $*" >> "$SAID"
 while [ "$(grep -c '^srun' "$SAID")" -lt "$SRUNS" ]; do sleep 0.05; done
@@ -118,6 +122,13 @@ def test_only_an_interrupted_run_is_requeued(
     assert said.count("scontrol requeue 4711") == requeues
     assert said[0].startswith("driver -m qdexp run sizes $HOME.yaml --runs /")
     assert said[0].endswith("/my runs --set training.max_steps=5 --seeds 3")
+
+
+def test_search_is_searched(request_: Request, tmp_path: Path) -> None:
+    Path(str(request_.spec)).write_text(SEARCH)
+    code, said = Job(write(request_, Allocation(), None), tmp_path, 0).ended()
+    assert code == 0
+    assert said[0].startswith("driver -m qdexp search sizes $HOME.yaml --runs /")
 
 
 @pytest.mark.parametrize("nodes", [1, 2])

@@ -103,6 +103,7 @@ WRONG = {
     "no budget": (GOOD[GOOD.index("budget:"):GOOD.index("pruning:")], "", "1:1", "budget: expected trials"),
     "budget of a fraction": ("trials: 20", "trials: 2.5", "16:18", "found 2.5"),
     "fewer trials than seeds": ("trials: 20", "trials: 1", "16:18", "expected at least the 2 of one configuration, a seed each, found 1"),
+    "more enqueued than tried": ("trials: 20", "trials: 3", "12:11", "enqueue: expected as many as the budget has trials for beside the baseline, 0, found 1"),
     "hours of nothing": ("hours: 0.5", "hours: 0", "16:29", "expected a number of hours above 0 for hours, found 0"),
     "hours as a duration": ("hours: 2,", "hours: 2 h,", "16:45", "for gpu_hours, found '2 h'"),
     "unknown budget": ("hours: 0.5", "hour: 0.5", "16:22", "did you mean 'hours'?"),
