@@ -99,7 +99,14 @@ def test_reports_say_what_the_steps_were_chosen_by(runs: Path) -> None:
 def test_fields_that_are_called_like_columns_have_columns_of_their_own(tmp_path: Path) -> None:
     space = {"kind": {"choices": ["plain", "deep"]}, "low": {"low": -3, "high": 0}}
     recorded(tmp_path, search(space), [{"kind": "deep", "low": -2}])
-    qdexp.ablate("planted", runs=tmp_path, executor="inline", report=False, tracking=False)
+    qdexp.ablate(
+        "planted",
+        metric="error",
+        runs=tmp_path,
+        executor="inline",
+        report=False,
+        tracking=False,
+    )
     trials, contrasts, suggestions = (
         list(csv.DictReader(io.StringIO(render("planted", tmp_path, form))))
         for form in ("csv", "contrasts", "suggestions")
