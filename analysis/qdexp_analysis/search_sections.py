@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from qdexp.experiment.space import Parameter
 from qdexp.results.suggestions import SuggestionRecord
 from qdexp_analysis.language import say, word
 from qdexp_analysis.paragraphs import Column, Section, Table
@@ -57,7 +58,7 @@ def _space(found: SearchFindings) -> Section:
         (
             each.field,
             range_text(each),
-            each.when or say("always"),
+            each.when or _when(found, each),
             value_text(base.get(each.field)),
             value_text(best.get(each.field)),
         )
@@ -72,6 +73,13 @@ def _space(found: SearchFindings) -> Section:
         tables=[Table(label=say("What was searched"), columns=columns, rows=tuple(rows))],
         notes=notes,
     )
+
+
+def _when(found: SearchFindings, parameter: Parameter) -> str:
+    """Returns where a parameter acts of which the spec does not say it."""
+    history = found.searched.history
+    is_always = all(parameter.field in each.suggestion.values for each in history)
+    return say("always") if is_always else say("where the training reads it")
 
 
 def _course(found: SearchFindings) -> Section | None:

@@ -10,6 +10,7 @@ from qdexp.config.metric import Metric
 from qdexp.experiment.derived import derived_name
 from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.space import Parameter
+from qdexp.experiment.trial import acting_values
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.provenance import duration
 from qdexp.results.suggestions import (
@@ -43,7 +44,7 @@ class Searched:
         experiment: Its spec and its trials.
         parameters: What may be suggested, in the order of the spec.
         objectives: What it optimises; the first is the primary one.
-        history: Its suggestions in order, each with how it ended.
+        history: Its suggestions in order, each with those values that act, and how it ended.
         confirm: The check of the best on fresh seeds, or None.
         path: The way from the baseline to the best, change by change, or None.
         left_out: The best without each of its changes, or None.
@@ -144,12 +145,25 @@ def searched_of(ledger: Ledger, experiment: Experiment) -> Searched:
             Objective(metric=experiment.metric(each["metric"]), direction=each["direction"])
             for each in declared["objectives"]
         ),
-        history=tuple(suggestions_of(ledger, experiment.name)),
+        history=_history(ledger, experiment),
         confirm=confirm,
         path=path,
         left_out=left_out,
         spent=time_spent(ledger, experiment.name),
     )
+
+
+def _history(ledger: Ledger, experiment: Experiment) -> tuple[SuggestionRecord, ...]:
+    """Returns the suggestions of a search, without values that its trials do not read."""
+    trials = {each.trial_id: each.trial for each in experiment.records}
+    found: list[SuggestionRecord] = []
+    for each in suggestions_of(ledger, experiment.name):
+        suggestion, trial = each.suggestion, trials.get(each.trial_ids[0])
+        if trial is not None:
+            values = acting_values(suggestion.values, trial.configuration)
+            suggestion = replace(suggestion, values=values)
+        found.append(replace(each, suggestion=suggestion))
+    return tuple(found)
 
 
 def load_either(name: str, runs: Path) -> Experiment | Searched:

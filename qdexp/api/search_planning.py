@@ -14,6 +14,7 @@ from qdexp.results.ledger import Ledger
 if TYPE_CHECKING:
     from qdexp.execution.search_estimate import SearchEstimate
     from qdexp.execution.study import Candidates
+    from qdexp.execution.warm_start import Found
     from qdexp.experiment.search_spec import SearchSpec
     from qdexp.results.suggestions import SuggestionRecord, TimeSpent
 
@@ -27,9 +28,10 @@ class SearchOutlook:
         records: What it suggested so far.
         spent: How long its trials ran.
         why_spent: Which part of its budget is spent, in words, or nothing.
+        why_exhausted: Why its space has nothing left, in words, or nothing where it may have.
         num_found: Configurations in the ledger that it would be told of.
         num_open: Trials of its suggestions that have not ended, at most.
-        num_ahead: Trials of others that its budget has room for.
+        num_ahead: Trials of others that its budget and its space have room for.
         num_to_confirm: Trials of the check of its best that would run; at most so many while the
             search goes on.
         estimate: What all that would take, or None where nothing is known of trials like these.
@@ -39,6 +41,7 @@ class SearchOutlook:
     records: "tuple[SuggestionRecord, ...]"
     spent: "TimeSpent"
     why_spent: str
+    why_exhausted: str
     num_found: int
     num_open: int
     num_ahead: int
@@ -110,34 +113,39 @@ class _Planner:
         self._spent = time_spent(ledger, spec.name)
 
     def outlook(self) -> SearchOutlook:
+        from qdexp.execution.possible import Possible
         from qdexp.execution.spending import num_paid, why_spent
 
-        spec, records = self._spec, self._records
+        spec, records, found = self._spec, self._records, self._found()
         why = why_spent(spec, records, self._spent)
         num_open = sum(len(each.trial_ids) for each in records if each.told is None)
+        known = {each.trial_ids[0] for each in (*records, *found)}
+        possible = Possible(spec, self._candidates)
         left = 0 if why else spec.most_configurations - num_paid(records)
-        num_ahead = left * len(spec.spec.seeds)
+        num_ahead = possible.at_most(left, known) * len(spec.spec.seeds)
         num_to_confirm = self._num_to_confirm(is_over=not num_open + num_ahead)
         return SearchOutlook(
             spec=spec,
             records=records,
             spent=self._spent,
             why_spent=why,
-            num_found=self._num_found(),
+            why_exhausted="" if why else possible.why_exhausted(known),
+            num_found=len(found),
             num_open=num_open,
             num_ahead=num_ahead,
             num_to_confirm=num_to_confirm,
             estimate=self._estimate(num_open + num_ahead, num_to_confirm),
         )
 
-    def _num_found(self) -> int:
+    def _found(self) -> "list[Found]":
+        """Returns what the ledger has of its space beside what was suggested."""
         from qdexp.execution.warm_start import found_in
 
         known = {record.trial_ids for record in self._records}
         baseline = self._candidates.trials(self._spec.spec.baseline)
         known.add(tuple(trial.trial_id for trial in baseline))
         found = found_in(self._spec, self._ledger, self._candidates.trials)
-        return len([each for each in found if each.trial_ids not in known])
+        return [each for each in found if each.trial_ids not in known]
 
     def _num_to_confirm(self, *, is_over: bool) -> int:
         from qdexp.execution.planning import plan_of

@@ -32,6 +32,8 @@ def search(
         LedgerError: The ledger cannot be written.
     """
     asked, began = request.read_search(), time.monotonic()
+    for note in asked.notes:
+        typer.echo(wrapped(f"note: {note}"))
     done, confirmed = carry_out_search(
         asked,
         request.runs_folder,
@@ -52,7 +54,7 @@ def search(
         records = suggestions_of(ledger, asked.name)
     if done.why_ended:
         typer.echo(wrapped(f"ended: {done.why_ended}"))
-    typer.echo(wrapped(best_in_words(records, asked.directions)))
+    typer.echo(wrapped(best_in_words(records, asked.directions, asked.acting)))
     if confirmed:
         _show_confirmed(confirmed)
     _show_report(done)

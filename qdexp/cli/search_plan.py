@@ -14,7 +14,7 @@ from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned, wrapped
 from qdexp.errors import RequestError
 from qdexp.experiment.identity import canonical_json
-from qdexp.experiment.trial import condition_label
+from qdexp.experiment.trial import Condition, condition_label
 from qdexp.results.best import best_in_words
 from qdexp.results.suggestions import SuggestionRecord
 
@@ -35,7 +35,7 @@ def show_search_plan(request: Request, *, as_json: bool, with_probe: bool) -> No
     if as_json:
         typer.echo(canonical_json(_as_json(found)))
         return
-    rows = [_row(each) for each in found.records]
+    rows = [_row(each, found.spec.acting(each.suggestion.values)) for each in found.records]
     if rows:
         header = ("number", "from", "ended", "objectives", "values", "why")
         typer.echo(f"{aligned(header, rows)}\n")
@@ -43,27 +43,30 @@ def show_search_plan(request: Request, *, as_json: bool, with_probe: bool) -> No
         typer.echo(wrapped(line))
 
 
-def _row(record: SuggestionRecord) -> tuple[object, ...]:
+def _row(record: SuggestionRecord, acting: Condition) -> tuple[object, ...]:
     suggestion, told = record.suggestion, record.told
     values = ", ".join(f"{value:.6g}" for value in told.values) if told else ""
     ended = told.ending if told else "open"
-    label = condition_label(suggestion.values)
     why = one_line(told.reason) if told else "goes on"
+    label = condition_label(acting)
     return (suggestion.number, suggestion.origin, ended, values, label, why)
 
 
 def _lines(found: SearchOutlook) -> Iterator[str]:
     spec, records = found.spec, found.records
     yield f"{spec.size_in_words}{_hours(found)}"
+    yield from (f"note: {note}" for note in spec.notes)
     if records:
         counts = Counter(each.told.ending if each.told else "open" for each in records)
         said = ", ".join(f"{number} {ending}" for ending, number in counts.items())
         yield f"{len(records)} configurations so far: {said}"
-        yield best_in_words(records, spec.directions)
+        yield best_in_words(records, spec.directions, spec.acting)
     if found.num_found:
         others = "configuration" if found.num_found == 1 else "configurations"
         yield f"in the ledger, told first: {found.num_found} other {others} of its space"
-    if found.is_over:
+    if found.is_over and found.why_exhausted:
+        yield f"nothing to run: {found.why_exhausted}"
+    elif found.is_over:
         yield (
             f"nothing to run: {found.why_spent} are spent; `qdexp search --trials N` or a larger "
             "budget in the file goes on"
@@ -114,6 +117,8 @@ def _as_json(found: SearchOutlook) -> dict[str, Any]:
         "hours_spent": found.spent.seconds / 3600,
         "gpu_hours_spent": found.spent.gpu_seconds / 3600,
         "why_spent": found.why_spent,
+        "why_exhausted": found.why_exhausted,
+        "notes": list(found.spec.notes),
         "num_found": found.num_found,
         "num_open": found.num_open,
         "num_ahead": found.num_ahead,

@@ -1,6 +1,6 @@
 """What a search tries next: the baseline, what its spec asks for, then what is suggested."""
 
-from qdexp.errors import ConfigurationError
+from qdexp.execution.possible import Possible
 from qdexp.execution.search_ports import Suggested, Suggester
 from qdexp.execution.spending import num_paid, why_spent
 from qdexp.execution.study import Candidates, Study
@@ -26,6 +26,7 @@ class Proposals:
         self._study = study
         self._candidates = candidates
         self._suggester = suggester
+        self._possible = Possible(spec, candidates)
         self.why_ended = ""
 
     def next(self, spent: TimeSpent) -> SuggestionRecord | None:
@@ -40,7 +41,8 @@ class Proposals:
             return None
         found = self._found()
         if found is None:
-            self.why_ended = "no other configuration of its space was found"
+            why = self._possible.why_exhausted(self._study.number_of)
+            self.why_ended = why or "no other configuration of its space was found"
             return None
         origin, suggested = found
         trials = self._candidates.trials(suggested.values)
@@ -48,8 +50,9 @@ class Proposals:
 
     @property
     def num_ahead(self) -> int:
-        """Trials that the budget has room for beside those that are known."""
+        """Trials that the budget and the space have room for beside those that are known."""
         left = self._spec.most_configurations - num_paid(self._study.records)
+        left = self._possible.at_most(left, self._study.number_of)
         return max(0, left) * len(self._spec.spec.seeds)
 
     def _found(self) -> tuple[Origin, Suggested] | None:
@@ -64,10 +67,5 @@ class Proposals:
 
     def _accepts(self, values: Condition) -> bool:
         """Tells whether values go together and were not suggested before, under any name."""
-        if not self._spec.space.holds(self._candidates.fields(values)):
-            return False
-        try:
-            trials = self._candidates.trials(values)
-        except ConfigurationError:
-            return False
-        return trials[0].trial_id not in self._study.number_of
+        trial_id = self._candidates.trial_id(values)
+        return trial_id is not None and trial_id not in self._study.number_of

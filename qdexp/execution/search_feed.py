@@ -273,5 +273,6 @@ class SearchFeed:
     def _tell(self, number: int) -> None:
         self._study.tell(number, told_of(self._known(number), self._spec.objectives))
         records = self._study.records
-        self._parts.outside.display.on_best(best_in_words(records, self._spec.directions))
+        best = best_in_words(records, self._spec.directions, self._spec.acting)
+        self._parts.outside.display.on_best(best)
         self._parts.mirroring.changed(records)

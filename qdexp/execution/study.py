@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from qdexp.errors import RequestError
+from qdexp.errors import ConfigurationError, RequestError
 from qdexp.execution.planning import fingerprint_of, with_teachers
 from qdexp.execution.ports import Dataset
 from qdexp.experiment.search_spec import SearchSpec
@@ -63,9 +63,14 @@ class Candidates:
             for seed in self._spec.spec.seeds
         ]
 
-    def fields(self, values: Condition) -> Mapping[str, object]:
-        """Returns all fields of a configuration by its values."""
-        return {**self._baseline, **values}
+    def trial_id(self, values: Condition) -> str | None:
+        """Returns the id of a configuration's first trial, or None if it is not allowed."""
+        if not self._spec.space.holds({**self._baseline, **values}):
+            return None
+        try:
+            return self.trials(values)[0].trial_id
+        except ConfigurationError:
+            return None
 
 
 class Study:

@@ -58,6 +58,9 @@ READERS: dict[str, frozenset[str]] = {
 QUANTIZER_FIELDS = frozenset(READERS)
 """Fields that say nothing to a network without a quantizer."""
 
+DECIDING = ("model.quantizer", "model.quantizer_placement", "data.kind", "training.objective")
+"""The fields that decide which others say anything; each has named choices."""
+
 _LOSS_FIELDS = frozenset({"model.commitment_cost", "training.quantization_weight"})
 
 
@@ -139,18 +142,24 @@ def trajectory_fields(fields: dict[str, Any]) -> dict[str, Any]:
 
 def effective(fields: dict[str, Any]) -> dict[str, Any]:
     """Returns the fields that a result depends on, given the values of the others."""
+    ignored = idle_fields(fields)
+    if fields["training.data_order"] == 0:
+        ignored |= {"training.data_order"}  # of before there were others
+    kept = {name: value for name, value in fields.items() if name not in ignored}
+    return kept | {name: None for name in _networks_without_files(fields)}
+
+
+def idle_fields(fields: dict[str, Any]) -> frozenset[str]:
+    """Returns the fields that say nothing, whatever their values, given those of `DECIDING`."""
     kind = fields["model.quantizer"]
     ignored = WITHOUT_EFFECT | {field for field, kinds in READERS.items() if kind not in kinds}
     if kind == "fsq" and fields["model.quantizer_placement"] == "bottleneck":
         ignored |= _LOSS_FIELDS  # it has no loss there
     if fields["data.kind"] != "moving_digits":
         ignored |= {"data.seed"}
-    if fields["training.data_order"] == 0:
-        ignored |= {"training.data_order"}  # of before there were others
     if fields["training.objective"] == "diffusion":
         ignored |= _in_section("distillation.", tuple(fields))
-    kept = {name: value for name, value in fields.items() if name not in ignored}
-    return kept | {name: None for name in _networks_without_files(fields)}
+    return ignored
 
 
 @lru_cache(maxsize=64)

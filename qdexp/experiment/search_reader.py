@@ -30,6 +30,7 @@ from qdexp.experiment.search_limits_reader import (
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.experiment.seeds_reader import read_seeds
 from qdexp.experiment.space import Space
+from qdexp.experiment.space_effects import check_effects
 from qdexp.experiment.space_reader import read_space
 from qdexp.experiment.space_samples import sample_space
 from qdexp.experiment.spec import Spec
@@ -81,6 +82,7 @@ class _Reader:
         starting = BaseReader(self._document, named, self._overrides.fields)
         changes = starting.changes()
         baseline = starting.configuration(changes)
+        notes = check_effects(self._document, space, baseline)
         sampled = sample_space(self._document, space, baseline)
         metrics = MetricsReader(self._document, subject.metrics(), space.fields, sampled)
         objectives = ObjectivesReader(self._document, metrics, baseline)
@@ -112,6 +114,7 @@ class _Reader:
             pruning=objectives.pruning(),
             confirm=read_confirm(self._document, seeds),
             workers=read_workers(self._document),
+            notes=notes,
         )
 
     def _refuse_ablation(self) -> None:

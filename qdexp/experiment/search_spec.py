@@ -8,7 +8,7 @@ from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError
 from qdexp.experiment.space import Space
 from qdexp.experiment.spec import Spec
-from qdexp.experiment.trial import Condition
+from qdexp.experiment.trial import Condition, acting_values
 
 SamplerName = Literal["tpe", "gp", "nsga2", "quasi_random", "random", "grid"]
 Direction = Literal["lower", "higher"]
@@ -109,6 +109,7 @@ class SearchSpec:
         pruning: What stops trials early, or None.
         confirm: How the best are checked, or None.
         workers: Trials at one time, or None for as many as fit.
+        notes: What its author should know of the space, a sentence each.
     """
 
     spec: Spec
@@ -120,6 +121,7 @@ class SearchSpec:
     pruning: Pruning | None = None
     confirm: Confirm | None = None
     workers: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -162,6 +164,10 @@ class SearchSpec:
         except ConfigurationError:
             return False
         return True
+
+    def acting(self, values: Condition) -> Condition:
+        """Returns those of a suggestion's values that a training reads."""
+        return acting_values(values, self.baseline)
 
     def configuration(self, values: Condition) -> Settings:
         """Returns the configuration of a suggestion.

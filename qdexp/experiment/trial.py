@@ -126,6 +126,19 @@ def with_effect(configuration: Settings) -> dict[str, Any]:
     return identity.effective(configuration.fields())
 
 
+def acting_values(values: Condition, configuration: Settings) -> Condition:
+    """Returns those of some values that a training reads.
+
+    Args:
+        values: By field.
+        configuration: What all the other fields are taken from.
+    """
+    if not isinstance(configuration, Configuration):
+        return values  # nobody knows which of its fields are read
+    idle = identity.idle_fields({**configuration.fields(), **values})
+    return {field: value for field, value in values.items() if field not in idle}
+
+
 def condition_label(condition: Condition) -> str:
     """Returns a condition as people read it: ``num_embeddings=4096, max_step=980``."""
     parts = (f"{field.rpartition('.')[2]}={value}" for field, value in condition.items())

@@ -1,10 +1,10 @@
 """Which suggestions of a search are the best, and the same in words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qdexp.experiment.search_spec import Direction
-from qdexp.experiment.trial import condition_label
+from qdexp.experiment.trial import Condition, acting_values, condition_label
 from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import SuggestionRecord, is_search, suggestions_of
 
@@ -40,19 +40,25 @@ def best_of(
 
 
 def best_in_words(
-    records: Sequence[SuggestionRecord], objectives: Sequence[tuple[str, Direction]]
+    records: Sequence[SuggestionRecord],
+    objectives: Sequence[tuple[str, Direction]],
+    acting: Callable[[Condition], Condition],
 ) -> str:
     """Returns ``best error 0.25 (suggestion 7: rate=0.5); baseline 0.5``, or less where less.
 
     Args:
         records: The suggestions.
         objectives: The metrics, each with its direction.
+        acting: Returns those of a suggestion's values that a training reads: others are not said.
     """
     metric = objectives[0][0]
     best = best_of(records, [direction for _, direction in objectives])
-    parts = [f"{_value(each)} (suggestion {_label(each)})" for each in best[:1]]
-    parts = [f"best {metric} {part}" for part in parts] or ["nothing found yet"]
-    parts += [f"baseline {_value(each)}" for each in records[:1] if each.objectives]
+    baseline = [_value(each) for each in records[:1] if each.objectives]
+    if not best:
+        return f"only the baseline so far: {baseline[0]}" if baseline else "nothing found yet"
+    label = f"{best[0].suggestion.number}: {condition_label(acting(best[0].suggestion.values))}"
+    parts = [f"best {metric} {_value(best[0])} (suggestion {label})"]
+    parts += [f"baseline {value}" for value in baseline]
     if len(objectives) > 1:
         parts.append(f"{len(best)} that none beats in all {len(objectives)} objectives")
     return "; ".join(parts)
@@ -64,15 +70,17 @@ def best_of_search(ledger: Ledger, name: str) -> str:
         return ""
     objectives = ledger.specs(name)[-1].definition["search"]["objectives"]
     pairs = [(each["metric"], each["direction"]) for each in objectives]
-    return best_in_words(suggestions_of(ledger, name), pairs)
+    records = suggestions_of(ledger, name)
+    first = ledger.find(records[0].trial_ids[0]) if records else None
+
+    def acting(values: Condition) -> Condition:
+        return acting_values(values, first.trial.configuration) if first else values
+
+    return best_in_words(records, pairs, acting)
 
 
 def _value(record: SuggestionRecord) -> str:
     return f"{record.objectives[0]:.6g}"
-
-
-def _label(record: SuggestionRecord) -> str:
-    return f"{record.suggestion.number}: {condition_label(record.suggestion.values)}"
 
 
 def _costs(values: Sequence[float], directions: Sequence[Direction]) -> list[float]:

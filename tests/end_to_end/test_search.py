@@ -91,6 +91,23 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
     assert len(again.confirmed.numbers) == 2
 
 
+def test_exhausted_space_promises_nothing_and_says_why(spec: Path) -> None:
+    space, rest = "space: {depth: {choices: [1, 2, 3]}}\n", SPEC[SPEC.index("metrics:") :]
+    spec.write_text(
+        f"{SPEC[: SPEC.index('space:')]}{space}{rest}sampler: grid\n".replace(
+            "sampler: {name: tpe, n_startup_trials: 4}\n", ""
+        )
+    )
+    assert "and up to 3 more" in told("plan", str(spec))
+    assert "only the baseline so far: " in told("search", str(spec), *OPTIONS, "--trials", "1")
+    assert "and up to 2 more" in told("plan", str(spec))
+    why = "its space has 2 configurations beside the baseline, and all were tried"
+    assert f"ended: {why}" in told("search", str(spec), *OPTIONS)
+    assert f"nothing to run: {why}" in told("plan", str(spec))
+    facts = json.loads(told("plan", str(spec), "--json"))
+    assert (facts["num_ahead"], facts["why_spent"], facts["why_exhausted"]) == (0, "", why)
+
+
 def test_what_did_not_complete_is_told_with_what_comes_of_it(spec: Path) -> None:
     spec.write_text(SPEC.replace("space:", "set: {spoilt: raises}\nspace:"))
     said = told("search", str(spec), *OPTIONS, code=1)

@@ -125,7 +125,8 @@ def test_two_objectives_are_told_in_their_order(tmp_path: Path) -> None:
 def test_small_space_is_exhausted_without_trying_anything_twice(tmp_path: Path) -> None:
     space = {"depth": {"choices": [1, 2, 3]}}
     done = searched(spec_of(space=space, budget={"trials": 50}), tmp_path)
-    assert done.why_ended == "no other configuration of its space was found"
+    expected = "its space has 2 configurations beside the baseline, and all were tried"
+    assert done.why_ended == expected
     assert sorted(values["depth"] for values, _, _ in told(tmp_path)) == [1, 2, 3]
 
 
@@ -134,6 +135,18 @@ def test_values_that_make_one_trial_are_suggested_once(tmp_path: Path) -> None:
     searched(spec_of(space=space, budget={"trials": 9}), tmp_path)
     ids = [each.trial_ids for each in records_of(tmp_path)]
     assert len(ids) == len(set(ids)) == 4
+
+
+def test_space_without_another_configuration_says_so(tmp_path: Path) -> None:
+    space = {"depth": {"choices": [1, 2]}}
+    done = searched(spec_of(space=space, where="depth == 1", set={"depth": 1}), tmp_path)
+    assert done.why_ended == "its space has no configuration that differs from the baseline"
+
+
+def test_space_that_is_not_listed_says_only_that_nothing_was_found(tmp_path: Path) -> None:
+    space = {"x": {"low": 0.0, "high": 1.0, "step": 0.0005}}
+    done = searched(spec_of(space=space, where="x == 0.5"), tmp_path)
+    assert done.why_ended == "no other configuration of its space was found"
 
 
 def test_configurations_of_the_ledger_are_told_at_once_and_cost_nothing(tmp_path: Path) -> None:
