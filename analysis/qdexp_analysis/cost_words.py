@@ -77,7 +77,11 @@ def usage_sentences(findings: Findings) -> list[str]:
             )
         ]
     parts = (
-        say("{share} % with {label}", share=number(share * 100, 2), label=label)
+        say(
+            "{share} % with {label}",
+            share=number(share * 100, 2),
+            label=_apart(findings, label),
+        )
         for label, share in shares.items()
     )
     return [say("Codes used{over}: {shares}.", over=over, shares=say(", ").join(parts))]
@@ -100,7 +104,7 @@ def _times(findings: Findings, clear: Sequence[StepRatio]) -> list[str]:
         say(
             "{ratio} with {label} (95 % interval {limits})",
             ratio=_ratio(ratio),
-            label=label_text(findings, ratio),
+            label=_apart(findings, label_text(findings, ratio)),
             limits=_limits(ratio),
         )
         for ratio in clear
@@ -126,4 +130,12 @@ def _digits(ratio: StepRatio) -> int:
 def _conditions(findings: Findings, ratios: Sequence[StepRatio]) -> str:
     if len(ratios) > MOST_LISTED:
         return say("{number} others", number=len(ratios))
-    return say(", ").join(label_text(findings, ratio) for ratio in ratios)
+    return say(", ").join(_apart(findings, label_text(findings, ratio)) for ratio in ratios)
+
+
+def _apart(findings: Findings, label: str) -> str:
+    """Returns a condition's name as lists have it: in quotes where a comma may stand in one."""
+    labels = findings.experiment.labels
+    names = (labels.short(k) for k in range(len(findings.experiment.conditions)))
+    has_commas = any(mark in name for name in names for mark in (", ", say(", ")))
+    return say("“{name}”", name=label) if has_commas else label

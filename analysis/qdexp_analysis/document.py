@@ -41,7 +41,7 @@ from qdexp_analysis.quantities import (
     signed,
 )
 from qdexp_analysis.reproduction import run_command, settings_text
-from qdexp_analysis.search_path_words import path_note
+from qdexp_analysis.search_path_words import own_path_sections, path_note
 from qdexp_analysis.verdict_words import interval_words, verdict_sentence
 from qdexp_analysis.words import answer
 
@@ -63,6 +63,7 @@ def document(findings: Findings) -> dict[str, Any]:
         "counts": counts_text(experiment),
         "verdicts": _verdicts(findings),
         "sentences": sentences(findings),
+        "path": own_path_sections(findings),
         "path_note": path_note(findings),
         "effects": effect_sentences(findings),
         "effects_note": effects_note(findings),

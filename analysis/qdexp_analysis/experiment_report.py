@@ -16,6 +16,7 @@ from qdexp_analysis.language import TAGS, speaking, spoken
 from qdexp_analysis.picture import Picture
 from qdexp_analysis.rendering import Format, by_section, environment, exact, latex_environment
 from qdexp_analysis.report_json import json_text
+from qdexp_analysis.search_path_words import path_answer
 from qdexp_analysis.spreadsheet import csv_text, trial_rows
 from qdexp_analysis.words import answer
 
@@ -49,7 +50,8 @@ class ExperimentReport:
     def summary(self) -> tuple[str, ...]:
         """Returns what it says in short, for a terminal."""
         warning = unfinished(self.findings)
-        said = sentences(self.findings) or answer(self.findings)
+        judged = sentences(self.findings)
+        said = [*path_answer(self.findings), *judged] if judged else answer(self.findings)
         return (*([warning] if warning else []), *said)
 
     def text(self, format_: Format, drawn: tuple[Picture, ...]) -> str:

@@ -208,7 +208,7 @@ def find_search(searched: Searched, importance: Importance | None = None) -> Sea
         values=values.reshape(len(complete), num),
         importances=_importances(searched, complete, importance),
         confirmed=_confirmed(searched, searched.confirm) if searched.confirm else None,
-        path=search_path(searched.path) if searched.path else None,
+        path=search_path(find(searched.path)) if searched.path else None,
         left_out=find(searched.left_out) if searched.left_out else None,
     )
 

@@ -7,8 +7,7 @@ from typing import Any
 from qdexp.experiment.ablation_path import Candidate, Round, path_of
 from qdexp.experiment.trial import Condition
 from qdexp_analysis.contrasts import Contrast, judge
-from qdexp_analysis.findings import Findings, find
-from qdexp_analysis.table import Experiment
+from qdexp_analysis.findings import Findings
 
 Changes = Mapping[str, tuple[Any, Any]]
 """From which value to which, by field."""
@@ -55,10 +54,14 @@ class SearchPath:
         return tuple(each for each in self.tried if each.is_kept)
 
 
-def search_path(experiment: Experiment) -> SearchPath:
-    """Returns the path that an experiment walked."""
-    definition = experiment.spec.definition
-    findings = find(experiment)
+def is_path(findings: Findings) -> bool:
+    """Tells whether an experiment walked a path."""
+    return "path" in findings.experiment.spec.definition
+
+
+def search_path(findings: Findings) -> SearchPath:
+    """Returns the path that an experiment walked, by what it found."""
+    definition = findings.experiment.spec.definition
     rounds = path_of(definition)
     tried = [
         _tried(findings, number, of, each)
@@ -69,7 +72,7 @@ def search_path(experiment: Experiment) -> SearchPath:
     return SearchPath(
         findings=findings,
         tried=tuple(tried),
-        is_whole=changed == {factor.field for factor in experiment.factors},
+        is_whole=changed == {factor.field for factor in findings.experiment.factors},
         suggestion=(definition.get("path") or {}).get("suggestion"),
     )
 

@@ -9,7 +9,7 @@ from qdexp_analysis.language import say
 from qdexp_analysis.paragraphs import Column, Section, Table
 from qdexp_analysis.quantities import NONE, Differences, measured
 from qdexp_analysis.search_findings import SearchFindings
-from qdexp_analysis.search_path import Changes, SearchPath, Tried
+from qdexp_analysis.search_path import Changes, SearchPath, Tried, is_path, search_path
 from qdexp_analysis.search_words import value_text
 
 
@@ -17,48 +17,75 @@ def path_sections(found: SearchFindings) -> list[Section]:
     """Returns the ablation path and the leaving out, as far as they were run."""
     made: list[Section] = []
     if found.path is not None:
-        made.append(_path(found.path))
+        made.append(_of_search(found.path))
     if found.left_out is not None and found.left_out.left_out:
         made.append(_left_out(found.left_out))
     return made
 
 
-def _path(path: SearchPath) -> Section:
-    name = path.findings.experiment.name
-    title = say("Which changes carried the gain")
-    if not path.steps:
-        text = say("The ablation path, {name}, has no decided round yet.", name=name)
-        return Section(name="path", title=title, sentences=[text])
-    texts = [
-        say(
-            "From the baseline to number {number}, one change after another: each round made every "
-            "change that was left on top of those before, and kept the best (Fawcett and Hoos, "
-            "2016).",
-            number=NONE if path.suggestion is None else path.suggestion,
-        ),
-        _carried(path),
-    ]
-    if not path.is_whole:
-        texts.append(say("Unfinished: the path does not reach its end yet."))
-    notes = say(
+def own_path_sections(findings: Findings) -> list[Section]:
+    """Returns the path that an experiment walked, for its own report; nothing for other ones.
+
+    What gained most is in that report's answer.
+    """
+    if not is_path(findings):
+        return []
+    path = search_path(findings)
+    end = say("the configuration that the path explains")
+    if path.suggestion is not None:
+        end = say("suggestion {number}", number=path.suggestion)
+    note = say(
+        "Intervals are of one step alone, paired by seed. A step was kept for being the best of "
+        "its round on the same seeds, so where several were near to each other it looks a little "
+        "better than it is."
+    )
+    return [_section(path, say("The path"), [_way(end)], note)]
+
+
+def path_answer(findings: Findings) -> list[str]:
+    """Returns which step of a path gained most; nothing for other experiments."""
+    path = search_path(findings) if is_path(findings) else None
+    return _carried(path) if path is not None and path.steps else []
+
+
+def _of_search(path: SearchPath) -> Section:
+    note = say(
         "Intervals are of one step alone, paired by seed, of the experiment {name}. A step was "
         "kept for being the best of its round on the same seeds, so where several were near to "
         "each other it looks a little better than it is. The end of the path against the baseline, "
         "in the report of {name}, is free of that.",
-        name=name,
+        name=path.findings.experiment.name,
     )
+    end = say("number {number}", number=NONE if path.suggestion is None else path.suggestion)
+    texts = [_way(end), *_carried(path)]
+    return _section(path, say("Which changes carried the gain"), texts, note)
+
+
+def _way(end: str) -> str:
+    return say(
+        "From the baseline to {end}, one change after another: each round made every change that "
+        "was left on top of those before, and kept the best (Fawcett and Hoos, 2016).",
+        end=end,
+    )
+
+
+def _section(path: SearchPath, title: str, texts: list[str], note: str) -> Section:
+    if not path.steps:
+        name = path.findings.experiment.name
+        text = say("The ablation path, {name}, has no decided round yet.", name=name)
+        return Section(name="path", title=title, sentences=[text])
     return Section(
         name="path",
         title=title,
         sentences=texts,
         tables=[_table(path), _all_tried(path)],
-        notes=[notes],
+        notes=[note],
     )
 
 
 def path_note(findings: Findings) -> str:
     """Returns what the steps of an ablation path were chosen by; nothing for other experiments."""
-    if "path" not in findings.experiment.spec.definition:
+    if not is_path(findings):
         return ""
     return say(
         "The steps of this path, and their order, were chosen on the same seeds that judge them "
@@ -67,7 +94,15 @@ def path_note(findings: Findings) -> str:
     )
 
 
-def _carried(path: SearchPath) -> str:
+def _carried(path: SearchPath) -> list[str]:
+    """Returns what gained most, and whether that is known of the whole path."""
+    texts = [_largest(path)]
+    if not path.is_whole:
+        texts.append(say("Unfinished: the path does not reach its end yet."))
+    return texts
+
+
+def _largest(path: SearchPath) -> str:
     """Returns the change with the largest gain, and its share of the whole."""
     gains = [gain_of(path.findings, step.contrast) for step in path.steps]
     known = [gain for gain in gains if gain is not None]

@@ -8,6 +8,7 @@ from qdexp_analysis.design_words import primary_sentences
 from qdexp_analysis.findings import Findings
 from qdexp_analysis.language import say, word
 from qdexp_analysis.quantities import Differences, changed_by
+from qdexp_analysis.search_path_words import path_answer
 from qdexp_analysis.verdict_words import (
     base_text,
     doubt_text,
@@ -29,7 +30,7 @@ def answer(findings: Findings) -> list[str]:
         return [say("No condition has every factor at its baseline, so nothing can be compared.")]
     if not findings.contrasts:
         return [say("There is one condition only, so nothing can be compared.")]
-    primary = primary_sentences(findings, margin_text(findings))
+    primary = path_answer(findings) + primary_sentences(findings, margin_text(findings))
     contrasts = _by_verdict(findings)
     return [*primary, *contrasts, *usage_sentences(findings), *cost_sentences(findings)]
 

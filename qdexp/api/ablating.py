@@ -59,6 +59,8 @@ class Ablated:
         num_run: Outcomes that this call recorded.
         path: The experiment of the path; None where no candidate of its first round completed.
         left_out: The experiment that leaves changes out of the winner, if it was asked for.
+        search: The report of the search whose winner was explained, which has the path now; None
+            where reports were not wanted, or where the winner is no search's.
     """
 
     winner: str
@@ -68,6 +70,7 @@ class Ablated:
     num_run: int
     path: Experimented | None
     left_out: Experimented | None
+    search: "Reported | None" = None
 
 
 def ablated(
@@ -85,7 +88,7 @@ def ablated(
         request: What is explained.
         options: How trials are run.
         leave_one_out: Whether each change is also left out of the winner.
-        with_report: Whether the experiments get their reports.
+        with_report: Whether the experiments get their reports, and the search a new one.
         listening: Lends who hears of it.
         interrupting: Makes signals an interruption; `signals_interrupt` unless given.
 
@@ -128,6 +131,7 @@ class _Walk:
         rounds = self.rounds()
         path = self.ended(rounds, with_report=with_report)
         left_out = self._experimented(*beside, with_report=with_report) if beside else None
+        search = self._draft.winner.search if with_report else None
         return Ablated(
             winner=self._draft.winner.in_words,
             rounds=rounds,
@@ -136,6 +140,7 @@ class _Walk:
             num_run=sum(self.num_run.values()),
             path=path,
             left_out=left_out,
+            search=None if search is None else refreshed(search, self._runs),
         )
 
     def rounds(self) -> "tuple[Round, ...]":

@@ -42,6 +42,8 @@ def ablate(
         typer.echo(wrapped(step))
     for each in made:
         _show(each, request, seconds=seconds)
+    if done.search:
+        typer.echo(f"report: {done.search.page}")
     is_complete = done.is_whole and not any(each.conducted.num_incomplete for each in made)
     return 0 if is_complete else 1
 

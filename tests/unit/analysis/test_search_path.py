@@ -76,6 +76,28 @@ def test_page_says_which_change_carried_the_gain(runs: Path) -> None:
     assert "| without big 0" in page
 
 
+def test_page_of_the_path_shows_it_first(runs: Path) -> None:
+    gained = "The largest gain came with big 0 → 1:"
+    page = render("planted_path", runs, "md")
+    answer, path, *_ = page.split("\n## ")
+    assert answer.split("\n\n")[2].startswith(gained)
+    assert path.startswith("The path\n\nFrom the baseline to suggestion 1, one change after")
+    rows = [line.split(" | ")[0] for line in path.splitlines() if line.startswith("| ")]
+    assert rows[2:6] == ["| baseline", "| big 0 → 1", "| small 0 → 1", "| nothing 0 → 0.5"]
+    html = render("planted_path", runs, "html")
+    assert html.index(gained) < html.index('<section id="path">') < html.index('id="verdicts"')
+    assert '<li><a href="#path">The path</a></li>' in html
+    latex = render("planted_path", runs, "latex")
+    assert latex.index("The largest gain came with") < latex.index(r"\subsection*{The path}")
+    assert json.loads(render("planted_path", runs, "json"))["answer"][0].startswith(gained)
+
+
+def test_page_of_another_experiment_has_no_path(runs: Path) -> None:
+    page = render("planted_left_out", runs, "html")
+    assert "The largest gain" not in page
+    assert 'id="path"' not in page
+
+
 def test_data_have_every_change_that_was_tried(runs: Path) -> None:
     content = json.loads(render("planted", runs, "json"))
     jsonschema.Draft202012Validator(schema()).validate(content)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,6 +155,25 @@ def test_cost_of_trials_measured_at_another_time_is_not_compared(
     cost = _cost(make_ledger(made(step_factors=slow, ran={(16384,): ran})))
     assert "times as long with 16384" not in cost
     assert "not compared with 16384, measured at another time" in cost
+
+
+def test_conditions_that_a_list_could_mix_up_are_in_quotes(
+    make_ledger: Make, made: type[Any]
+) -> None:
+    later = {"started_at": 1.0e9 + 3600, "finished_at": 1.0e9 + 3660}
+    slow = {((16384,), seed): 2.0 for seed in range(3)}
+    levels = (4096, 8192, 16384, 32768)
+    runs = make_ledger(
+        made(
+            factors={"model.num_embeddings": levels},
+            step_factors=slow,
+            ran={(4096,): later, (32768,): later},
+        )
+    )
+    names = {0: "size 4096", 1: "the baseline", 2: "size 4096, kind fsq", 3: "kind fsq"}
+    cost = answer(find(replace(load("codebook_size", runs), names=names)))[-1]
+    assert "times as long with “size 4096, kind fsq” (95 % interval" in cost
+    assert "not compared with “size 4096”, “kind fsq”, measured at another time" in cost
 
 
 def test_cost_interval_is_the_t_interval_of_log_ratios(make_ledger: Make, made: type[Any]) -> None:

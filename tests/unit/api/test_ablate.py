@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qdexp_analysis import write_report
 from recorded_search import recorded, search
+from typer.testing import CliRunner
 
 import qdexp
 from qdexp.api.ablating import Ablated
+from qdexp.cli.app import app
 from qdexp.errors import LedgerInUseError
 from qdexp.experiment.ablation_path import Round, path_of
 from qdexp.results.ledger import Ledger
@@ -44,6 +47,29 @@ def test_planted_effects_are_found_in_their_order(tmp_path: Path) -> None:
         assert len(members) == done.num_run
     again = explained(tmp_path)
     assert (again.num_run, again.rounds) == (0, done.rounds)
+
+
+def test_the_page_of_the_search_has_the_path_at_once(tmp_path: Path) -> None:
+    recorded(tmp_path, search(SPACE), [ALL])
+    page = write_report("planted", tmp_path).html
+    assert 'id="path"' not in page.read_text()
+    done = qdexp.ablate("planted", runs=tmp_path, executor="inline", tracking=False, seeds=2)
+    assert done.search is not None
+    assert done.search.page == page
+    assert "The largest gain came with big 0 → 1:" in page.read_text()
+    assert done.path is not None
+    assert done.path.conducted.reported is not None
+    assert done.path.conducted.reported.summary[0].startswith("The largest gain came with big 0")
+    asked = ["ablate", "planted", "--seeds", "2", "--executor", "inline", "--no-tracking"]
+    again = CliRunner().invoke(app, [*asked, "--runs", str(tmp_path)])
+    assert again.exit_code == 0
+    assert again.stdout.splitlines()[-1] == f"report: {page}"
+
+
+def test_without_a_report_the_page_of_the_search_is_left_alone(tmp_path: Path) -> None:
+    recorded(tmp_path, search(SPACE), [ALL])
+    assert explained(tmp_path, seeds=2).search is None
+    assert not (tmp_path / "reports").exists()
 
 
 def test_changes_that_help_only_together_show_as_a_loss_and_then_a_gain(tmp_path: Path) -> None:
