@@ -9,7 +9,7 @@ import unicodedata
 
 from markupsafe import Markup
 
-from qdexp_analysis.language import spoken
+from qdexp_analysis.language import TAGS, spoken
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -45,7 +45,7 @@ _SPECIAL = {
 
 def latex_text(value: object) -> Markup:
     """Returns a value as LaTeX text in one line."""
-    return Markup(str(value).translate(_CHARACTERS))
+    return Markup(str(value).translate(_CHARACTERS[spoken()]))
 
 
 def latex_lines(value: object) -> Markup:
@@ -55,10 +55,14 @@ def latex_lines(value: object) -> Markup:
 
 
 class _Characters(dict[int, str]):
-    """Every character as LaTeX text, made when it is first met."""
+    """Every character as LaTeX text of one language, made when it is first met."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__()
+        self._language = language
 
     def __missing__(self, code: int) -> str:
-        return self.setdefault(code, _character(chr(code)))
+        return self.setdefault(code, _character(chr(code), self._language))
 
 
 def _indented(line: str) -> str:
@@ -66,7 +70,7 @@ def _indented(line: str) -> str:
     return r"\mbox{}" + "~" * (len(line) - len(rest)) + latex_text(rest)
 
 
-def _character(character: str) -> str:
+def _character(character: str, language: str) -> str:
     if character in _SPECIAL:
         return _SPECIAL[character]
     if character.isspace():
@@ -78,9 +82,9 @@ def _character(character: str) -> str:
         return character
     if unicodedata.category(character).startswith("C"):
         return ""
-    if spoken() == "zh" and unicodedata.east_asian_width(character) in "WF":
+    if language == "zh" and unicodedata.east_asian_width(character) in "WF":
         return character
     return rf"\anychar{{{ord(character):04X}}}{{{character}}}"
 
 
-_CHARACTERS = _Characters()
+_CHARACTERS = {language: _Characters(language) for language in TAGS}

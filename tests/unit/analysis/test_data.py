@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 from qdexp_analysis import find, load, render
+from qdexp_analysis.language import speaking
 from qdexp_analysis.latex import latex_text
 from qdexp_analysis.quantities import number
 from qdexp_analysis.report_json import schema
@@ -133,5 +134,7 @@ def test_latex_compiles(
 def test_nothing_in_a_text_is_a_latex_command() -> None:
     assert latex_text("\\input{x} 5% a_b") == r"\textbackslash{}input\{x\} 5\% a\_b"
     assert latex_text("--") == "{-}{-}"
-    assert latex_text("中") == r"\anychar{4E2D}{中}"
+    for language, text in (("zh", "中"), ("en", r"\anychar{4E2D}{中}")):
+        with speaking(language):
+            assert latex_text("中") == text
     assert latex_text("a\x07b") == "ab"
