@@ -12,10 +12,14 @@ import qdexp
 from qdexp.api.request import Request
 from qdexp.cli.app import app
 from qdexp.cli.plan_command import show_plan
+<<<<<<< HEAD
 from qdexp.errors import RequestError
 from qdexp.execution.doctor import Instruments, examine
 from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.ports import Begun, Checked, Entry, Reported
+=======
+from qdexp.errors import RequestError, SpecError
+>>>>>>> s8-noeffect
 
 SPEC = """\
 name: hill
@@ -106,6 +110,20 @@ def test_exhausted_space_promises_nothing_and_says_why(spec: Path) -> None:
     assert f"nothing to run: {why}" in told("plan", str(spec))
     facts = json.loads(told("plan", str(spec), "--json"))
     assert (facts["num_ahead"], facts["why_spent"], facts["why_exhausted"]) == (0, "", why)
+
+
+def test_field_without_effect_is_refused_or_told_of(spec: Path) -> None:
+    cost = "model.commitment_cost: {choices: [0.1, 0.2]}"
+    head, rest = "name: a\nquestion: b?\npreset: tiny\n", "budget: {trials: 3}\n"
+    spec.write_text(f"{head}space: {{model.quantizer: {{choices: [ema, fsq]}}, {cost}}}\n{rest}")
+    assert "note: model.commitment_cost has no effect where model" in told("plan", str(spec))
+    (note,) = json.loads(told("plan", str(spec), "--json"))["notes"]
+    assert "`when: model.quantizer != 'fsq'`" in note
+    spec.write_text(f"{head}set: {{model.quantizer: none}}\nspace: {{{cost}}}\n{rest}")
+    for command in ("plan", "search"):
+        said = CliRunner().invoke(app, [command, str(spec)]).exception
+        assert isinstance(said, SpecError)
+        assert ":5:9: model.commitment_cost has no effect where model.quantizer is" in str(said)
 
 
 def test_what_did_not_complete_is_told_with_what_comes_of_it(spec: Path) -> None:
