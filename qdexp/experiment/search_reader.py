@@ -15,7 +15,7 @@ from qdexp.experiment.document import Document
 from qdexp.experiment.enqueue_reader import read_enqueued
 from qdexp.experiment.fields import FieldReader
 from qdexp.experiment.grid import Grid
-from qdexp.experiment.heading import HeadingReader
+from qdexp.experiment.heading import HeadingReader, Subject
 from qdexp.experiment.limits_reader import read_budget, read_resources
 from qdexp.experiment.metrics_reader import MetricsReader
 from qdexp.experiment.objectives_reader import ObjectivesReader
@@ -33,7 +33,7 @@ from qdexp.experiment.space import Space
 from qdexp.experiment.space_effects import check_effects
 from qdexp.experiment.space_reader import read_space
 from qdexp.experiment.space_samples import sample_space
-from qdexp.experiment.spec import Spec
+from qdexp.experiment.spec import Metrics, Resources, Spec
 
 KEYS = (
     "name", "question", "preset", "set", "space", "where", "sampler", "enqueue", "seeds", "metrics",
@@ -70,12 +70,12 @@ class _Reader:
         self._document = document
         self._content = document.content
         self._overrides = overrides
+        self._heading = HeadingReader(document)
 
     def search(self) -> SearchSpec:
         self._refuse_ablation()
         self._document.mapping((), KEYS)
-        heading = HeadingReader(self._document)
-        subject = heading.subject()
+        subject = self._heading.subject()
         named = subject.fields()
         fields = FieldReader(self._document, named)
         space = read_space(self._document, fields)
@@ -91,21 +91,13 @@ class _Reader:
         budget = read_search_budget(self._document, self._overrides.num_trials, len(seeds))
         enqueue = read_enqueued(self._document, fields, space, baseline)
         self._check_room(len(enqueue), budget.trials // len(seeds) - 1)
-        spec = Spec(
-            file=self._document.file,
-            text=self._document.text,
-            name=heading.name(),
-            question=heading.question(),
-            grid=_grid_of_baseline(self._content.get("preset"), changes, space, baseline),
-            seeds=seeds,
-            metrics=metrics.beside(wanted[0].metric),
-            resources=read_resources(self._document, (baseline, *sampled), subject.trainable),
-            trainable=subject.trainable,
-            budget=read_budget(self._document, SEARCH_BUDGET_KEYS),
-            own=subject.own,
-        )
         return SearchSpec(
-            spec=spec,
+            spec=self._spec(
+                subject,
+                grid=_grid_of_baseline(self._content.get("preset"), changes, space, baseline),
+                metrics=metrics.beside(wanted[0].metric),
+                resources=read_resources(self._document, (baseline, *sampled), subject.trainable),
+            ),
             space=space,
             objectives=wanted,
             sampler=read_sampler(self._document, space),
@@ -115,6 +107,24 @@ class _Reader:
             confirm=read_confirm(self._document, seeds),
             workers=read_workers(self._document),
             notes=notes,
+        )
+
+    def _spec(
+        self, subject: Subject, *, grid: Grid, metrics: Metrics, resources: Resources
+    ) -> Spec:
+        """Returns what all configurations share."""
+        return Spec(
+            file=self._document.file,
+            text=self._document.text,
+            name=self._heading.name(),
+            question=self._heading.question(),
+            grid=grid,
+            seeds=self._seeds(),
+            metrics=metrics,
+            resources=resources,
+            trainable=subject.trainable,
+            budget=read_budget(self._document, SEARCH_BUDGET_KEYS),
+            own=subject.own,
         )
 
     def _refuse_ablation(self) -> None:

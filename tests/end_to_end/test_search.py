@@ -12,14 +12,10 @@ import qdexp
 from qdexp.api.request import Request
 from qdexp.cli.app import app
 from qdexp.cli.plan_command import show_plan
-<<<<<<< HEAD
-from qdexp.errors import RequestError
+from qdexp.errors import RequestError, SpecError
 from qdexp.execution.doctor import Instruments, examine
 from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.ports import Begun, Checked, Entry, Reported
-=======
-from qdexp.errors import RequestError, SpecError
->>>>>>> s8-noeffect
 
 SPEC = """\
 name: hill

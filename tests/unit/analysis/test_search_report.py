@@ -109,24 +109,6 @@ def test_best_value_is_called_optimistic_and_stands_beside_the_baseline(tmp_path
     assert "with confirm: {top: 3, seeds: 5} in the spec" in text
 
 
-def test_value_that_a_training_does_not_read_is_a_dash(tmp_path: Path) -> None:
-    cost = {"field": "model.commitment_cost", "kind": "float", "low": 0.05, "high": 1.0}
-    kinds = {"field": "model.quantizer", "kind": "categorical", "choices": ["ema", "fsq"]}
-    values = [
-        {kinds["field"]: "ema", cost["field"]: 0.25},
-        {kinds["field"]: "fsq", cost["field"]: 0.07},
-    ]
-    whole = report(made(
-        tmp_path, parameters=[kinds, cost], baseline=values[0], suggestions=values,
-        loss=lambda of: 0.5 if of["model.quantizer"] == "ema" else 0.4,
-    ))  # fmt: skip
-    assert "is number 1: quantizer fsq." in " ".join(whole.summary())
-    (row,) = [each for each in whole.text("md", ()).splitlines() if "0.05 to 1" in each]
-    assert "| where the training reads it | 0.25 | \N{EN DASH} |" in row
-    content = json.loads(whole.text("json", ()))
-    assert content["search"]["suggestions"][1]["values"] == {"model.quantizer": "fsq"}
-
-
 def test_open_suggestions_make_it_unfinished(tmp_path: Path) -> None:
     assert said(tmp_path, endings={23: "open"}).startswith("Unfinished: 1 of 24 configurations")
 
