@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qdexp.api.composition import (
     NOBODY,
     Audience,
+    Report,
     RunOptions,
     nobody,
     refreshed,
@@ -162,9 +163,11 @@ def carry_out_search(
         listening=listening,
         interrupting=interrupting,
     )
-    if report and confirmed:
-        done = _reported_again(done, report(), asked.name, runs, options)
-    return done, confirmed
+    if report is None or confirmed is None:
+        return done, confirmed
+    with listening() as audience:
+        again = report(audience.display)
+    return _reported_again(done, again, asked.name, runs, options), confirmed
 
 
 def _reported_again(
@@ -186,7 +189,7 @@ def _reported_again(
 def _search(
     asked: "SearchSpec",
     shop: "Workshop",
-    report: "Callable[[], Reported] | None",
+    report: Report | None,
     studies: str,
     options: RunOptions,
 ) -> "Searched":
