@@ -136,9 +136,7 @@ def carry_out_search(
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
     interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "tuple[Searched, Confirmed | None]":
-    """Searches, and then confirms what was found, if the spec asks for that.
-
-    The search's report is written again after the confirmation, which it shows.
+    """Searches, and confirms what was found if the spec asks for that; then reports again.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
@@ -163,11 +161,11 @@ def carry_out_search(
         listening=listening,
         interrupting=interrupting,
     )
-    if report is None or confirmed is None:
-        return done, confirmed
-    with listening() as audience:
-        again = report(audience.display)
-    return _reported_again(done, again, asked.name, runs, options), confirmed
+    if report and confirmed:
+        with listening() as audience:
+            again = report(audience.display)
+        done = _reported_again(done, again, asked.name, runs, options)
+    return done, confirmed
 
 
 def _reported_again(
