@@ -73,11 +73,11 @@ def progress(experiment: Experiment) -> str:
 
 def counts_text(experiment: Experiment) -> str:
     """Returns ``9 trials (8 completed, 1 diverged)``, and the teachers that they learn from."""
-    text = say(
-        "{number} trials ({counted})",
-        number=len(experiment.records),
-        counted=_counted(experiment.records),
-    )
+    number, counted = len(experiment.records), _counted(experiment.records)
+    if number == 1:
+        text = say("1 trial ({counted})", counted=counted)
+    else:
+        text = say("{number} trials ({counted})", number=number, counted=counted)
     if experiment.controls:
         controls = experiment.controls
         text += say(

@@ -64,6 +64,8 @@ def _course(found: SearchFindings, name: str, cost: Float[np.ndarray, " n"], lab
         caption = say("Reference point: {reference}.", reference=reference_text(found))
     if name == "hours":
         caption += say(" Of each trial its last attempt counts, and trials side by side add up.")
+    if name == "trials":
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel(label)
     return Picture(
         name=f"best-by-{name}",

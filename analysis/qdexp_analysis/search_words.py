@@ -192,14 +192,14 @@ def unfinished(searched: Searched) -> str:
 def counts(found: SearchFindings) -> str:
     """Returns ``20 configurations (17 complete, 2 pruned, 1 failed)``."""
     endings = Counter(ending_of(found, each) for each in found.searched.history)
+    counted = say(", ").join(
+        say("{count} {status}", count=count, status=word(status))
+        for status, count in endings.items()
+    ) or say("nothing")
+    if len(found.searched.history) == 1:
+        return say("1 configuration ({counted})", counted=counted)
     return say(
-        "{number} configurations ({counted})",
-        number=len(found.searched.history),
-        counted=say(", ").join(
-            say("{count} {status}", count=count, status=word(status))
-            for status, count in endings.items()
-        )
-        or say("nothing"),
+        "{number} configurations ({counted})", number=len(found.searched.history), counted=counted
     )
 
 
@@ -224,6 +224,10 @@ def reason_of(found: SearchFindings, record: SuggestionRecord) -> str:
 def objective_text(objective: Objective) -> str:
     """Returns ``denoising loss (eval.denoising_loss), lower is better``."""
     known = {"metric": objective.metric.in_words, "name": objective.metric.name}
+    if known["metric"] == known["name"]:
+        if objective.direction == "lower":
+            return say("{metric}, lower is better", metric=known["name"])
+        return say("{metric}, higher is better", metric=known["name"])
     if objective.direction == "lower":
         return say("{metric} ({name}), lower is better", **known)
     return say("{metric} ({name}), higher is better", **known)
@@ -241,19 +245,29 @@ def range_text(parameter: Parameter) -> str:
     return say("{low} to {high}", **known)
 
 
+def _time_of_trials(seconds: float) -> str:
+    """Returns how long trials took: ``42 s of trials``, ``1 min 5 s of trials``, or hours."""
+    whole = round(seconds)
+    if whole < 60:
+        return say("{seconds} s of trials", seconds=whole)
+    if whole < 3600:
+        return say("{minutes} min {seconds} s of trials", minutes=whole // 60, seconds=whole % 60)
+    return say("{hours} hours of trials", hours=number(seconds / 3600, 2))
+
+
 def budget_text(found: SearchFindings) -> str:
-    """Returns how much of the budget is spent: ``20 of 20 trials, 0.31 hours of trials``."""
+    """Returns how much of the budget is spent: ``20 of 20 trials, 18 min 36 s of trials``."""
     searched = found.searched
     budget: Mapping[str, Any] = searched.declared["budget"]
     paid = [each for each in searched.history if each.suggestion.origin != "ledger"]
-    hours = sum(map(searched.seconds_of, searched.history)) / 3600
+    seconds = sum(map(searched.seconds_of, searched.history))
     texts = [
         say(
             "{spent} of {trials} trials",
             spent=sum(len(each.trial_ids) for each in paid),
             trials=budget["trials"],
         ),
-        say("{hours} hours of trials", hours=number(hours, 2)),
+        _time_of_trials(seconds),
     ]
     if budget.get("hours"):
         texts.append(

@@ -12,6 +12,7 @@ from qdexp.api.ablation_request import Ablation, AblationRequest
 from qdexp.api.composition import (
     Audience,
     Conducting,
+    Report,
     RunOptions,
     at_work,
     dataset_of,
@@ -230,7 +231,7 @@ class _Walk:
         number = self.num_run[name]
         return Experimented(name=name, file=Path(spec.file), conducted=done, num_run=number)
 
-    def _run(self, spec: "Spec", report: "Callable[[], Reported] | None") -> "Conducted":
+    def _run(self, spec: "Spec", report: Report | None) -> "Conducted":
         done = self._conducted(spec, report)
         self.num_run[spec.name] += done.num_run
         if done.stopped:

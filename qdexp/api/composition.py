@@ -1,16 +1,18 @@
 """The composition root of experiments: who does what, from a request to its report."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from qdexp.api.importance import importance
 from qdexp.api.interruption import signals_interrupt
 from qdexp.api.judge import ReportJudge
+from qdexp.api.pictures import draw
 from qdexp.execution.silence import SILENT
-from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS, cache_folder
+from qdexp.results.folders import cache_folder
 from qdexp.results.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -24,14 +26,21 @@ if TYPE_CHECKING:
     from qdexp.execution.search_ports import SearchExecutor
     from qdexp.experiment.plan import Plan
     from qdexp.experiment.spec import Spec
-    from qdexp.results.outcome import Outcome
 
 
 class Conducting(Protocol):
     """Runs what is missing of an experiment, and writes its report if that is wanted."""
 
-    def __call__(self, of: "Spec", report: "Callable[[], Reported] | None" = None) -> "Conducted":
+    def __call__(self, of: "Spec", report: "Report | None" = None) -> "Conducted":
         """Runs an experiment of those that share the workers."""
+        ...
+
+
+class Report(Protocol):
+    """Writes the report of an experiment."""
+
+    def __call__(self, display: "Display") -> "Reported":
+        """Writes it, and tells the display where that takes a while."""
         ...
 
 
@@ -111,7 +120,7 @@ def carry_out(
     runs: Path,
     options: RunOptions,
     *,
-    report: "Callable[[], Reported] | None" = None,
+    report: Report | None = None,
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
     interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "Conducted":
@@ -148,7 +157,7 @@ def at_work(
 
     with workshop(spec, runs, options, listening=listening, interrupting=interrupting) as shop:
 
-        def conducted(of: "Spec", report: "Callable[[], Reported] | None" = None) -> "Conducted":
+        def conducted(of: "Spec", report: Report | None = None) -> "Conducted":
             return conduct(of, runs, shop.outside(report), keep_going=options.keep_going)
 
         yield conducted
@@ -177,7 +186,7 @@ class Workshop:
         self._audience = audience
         self._say = audience.say  # where it is mirrored, once
 
-    def outside(self, report: "Callable[[], Reported] | None") -> "Collaborators":
+    def outside(self, report: Report | None) -> "Collaborators":
         """Returns the outside of one run, with a tracker of its own."""
         from qdexp.execution.collaborators import Collaborators
         from qdexp.results.provenance import driver_provenance
@@ -191,7 +200,7 @@ class Workshop:
             display=self._audience.display,
             draw=draw,
             provenance=driver_provenance(),
-            report=report,
+            report=partial(report, self._audience.display) if report else None,
             judge=ReportJudge(),
         )
 
@@ -261,8 +270,13 @@ def tracker_of(runs: Path, tracking_uri: str | None, say: Callable[[str], None])
     return MlflowTracker(location)
 
 
-def refreshed(name: str, runs: Path) -> "Reported":
+def refreshed(name: str, runs: Path, display: "Display" = SILENT) -> "Reported":
     """Returns an experiment's report: the written one where that is what a new one would be.
+
+    Args:
+        name: The experiment.
+        runs: The runs folder.
+        display: Hears of it if one is written.
 
     Raises:
         RequestError: The folder cannot be written.
@@ -272,7 +286,10 @@ def refreshed(name: str, runs: Path) -> "Reported":
 
     from qdexp.execution.ports import Reported
 
-    files = current(name, runs) or write_report(name, runs, importance=importance)
+    files = current(name, runs)
+    if files is None:
+        display.on_report()
+        files = write_report(name, runs, importance=importance)
     return Reported(summary=tuple(files.summary_lines), page=files.html)
 
 
@@ -281,14 +298,3 @@ def dataset_of(runs: Path, audience: Audience = NOBODY) -> "LatentDataset":
     from qdexp.data.dataset import LatentDataset
 
     return LatentDataset(cache_folder(runs), watch=audience.watch, say=audience.say)
-
-
-def draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
-    """Draws the histogram of a trial's codes, if it counted them; its clips are there already."""
-    clips = [folder / name for name in (SAMPLED_CLIPS, REAL_CLIPS) if (folder / name).is_file()]
-    counts = outcome.arrays.get("eval.code_counts")
-    if counts is None:
-        return clips
-    from qdexp_analysis.code_histogram import save_code_histogram
-
-    return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]

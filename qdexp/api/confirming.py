@@ -1,13 +1,14 @@
 """The check of a search's best on fresh seeds: an ordinary experiment that follows from it."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qdexp.api.composition import Audience, RunOptions, carry_out, nobody, refreshed
+from qdexp.api.composition import Audience, RunOptions, carry_out, dataset_of, nobody, refreshed
+from qdexp.experiment.counting import counted
 from qdexp.experiment.derived import Source
 from qdexp.experiment.reader import spec_of
 from qdexp.results.confirmation import Confirmation, confirmation
@@ -18,6 +19,7 @@ from qdexp.results.suggestions import suggestions_of
 if TYPE_CHECKING:
     from qdexp.execution.conduct import Conducted
     from qdexp.experiment.search_spec import SearchSpec
+    from qdexp.experiment.spec import Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +69,39 @@ def confirm(
     if not made:
         return None
     file = derived_file(runs, made.name)
+    asked = spec_of(made.text, file)
     done = carry_out(
-        spec_of(made.text, file),
+        asked,
         runs,
         options,
         report=partial(refreshed, made.name, runs) if with_report else None,
-        listening=listening,
+        listening=partial(_announced, _announcement(asked, made, runs), listening),
         interrupting=interrupting,
     )
     return Confirmed(experiment=made.name, file=file, numbers=made.numbers, conducted=done)
+
+
+def _announcement(asked: "Spec", made: Confirmation, runs: Path) -> str:
+    """Returns what begins after a search: ``confirming the best 3 on seeds 7, 8: 8 trials``."""
+    from qdexp.execution.planning import plan_of
+
+    with Ledger(runs) as ledger:
+        to_run = plan_of(asked, ledger, dataset_of(runs)).to_run
+    which = "the best" if len(made.numbers) == 1 else f"the best {len(made.numbers)}"
+    seeds = "seed" if len(asked.seeds) == 1 else "seeds"
+    on = f"{seeds} {', '.join(map(str, asked.seeds))}"
+    return f"confirming {which} on {on}: {counted(len(to_run), 'trial')}" if to_run else ""
+
+
+@contextmanager
+def _announced(
+    text: str, listening: Callable[[], AbstractContextManager[Audience]]
+) -> Generator[Audience]:
+    """Lends the audience of a search's confirmation, once it has heard that this begins."""
+    with listening() as audience:
+        if text:
+            audience.say(text)
+        yield audience
 
 
 def confirmation_of(search: "SearchSpec", runs: Path) -> Confirmation | None:

@@ -154,13 +154,16 @@ class _Planner:
         spec, runs = self._spec, self._ledger.runs
         if spec.confirm is None:
             return 0
-        if not is_over:  # which the best are is not known yet
-            return (spec.confirm.top + 1) * len(spec.confirm.seeds)
+        of_best = spec.confirm.top * len(spec.confirm.seeds)
         made = confirmation_of(spec, runs)
         if made is None:
-            return 0
+            return 0 if is_over else of_best + len(spec.confirm.seeds)
         asked = spec_of(made.text, derived_file(runs, made.name))
-        return len(plan_of(asked, self._ledger, dataset_of(runs, self._audience)).to_run)
+        to_run = plan_of(asked, self._ledger, dataset_of(runs, self._audience)).to_run
+        if is_over:
+            return len(to_run)
+        # Which the best will be is not known yet; the baseline stays what it is.
+        return of_best + sum(each.condition == asked.baseline for each in to_run)
 
     def _estimate(self, num_trials: int, num_to_confirm: int) -> "SearchEstimate | None":
         from qdexp.execution import machine

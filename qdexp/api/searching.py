@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qdexp.api.composition import (
     NOBODY,
     Audience,
+    Report,
     RunOptions,
     nobody,
     refreshed,
@@ -135,9 +136,7 @@ def carry_out_search(
     listening: Callable[[], AbstractContextManager[Audience]] = nobody,
     interrupting: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> "tuple[Searched, Confirmed | None]":
-    """Searches, and then confirms what was found, if the spec asks for that.
-
-    The search's report is written again after the confirmation, which it shows.
+    """Searches, and confirms what was found if the spec asks for that; then reports again.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
@@ -163,7 +162,9 @@ def carry_out_search(
         interrupting=interrupting,
     )
     if report and confirmed:
-        done = _reported_again(done, report(), asked.name, runs, options)
+        with listening() as audience:
+            again = report(audience.display)
+        done = _reported_again(done, again, asked.name, runs, options)
     return done, confirmed
 
 
@@ -186,7 +187,7 @@ def _reported_again(
 def _search(
     asked: "SearchSpec",
     shop: "Workshop",
-    report: "Callable[[], Reported] | None",
+    report: Report | None,
     studies: str,
     options: RunOptions,
 ) -> "Searched":

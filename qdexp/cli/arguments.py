@@ -26,6 +26,12 @@ MaxTrials = Annotated[
         help="Refuse a spec that asks for more trials [default: 1000].",
     ),
 ]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials", metavar="N", help="Trials of a search in all, over its spec's budget."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, of a stable form.")]
 TrackingUri = Annotated[
     str | None,

@@ -13,6 +13,8 @@ from rich.text import Text
 from qdexp.cli.durations import in_words
 from qdexp.cli.sizes import size_in_words
 from qdexp.cli.tally import ConditionTally, Running, Tally
+from qdexp.config import metrics
+from qdexp.experiment.counting import counted
 from qdexp.experiment.trial import condition_label
 
 WIDE = 110
@@ -35,14 +37,15 @@ class Space:
 
 def head_of(tally: Tally) -> str:
     """Returns the counts and the time left, in a line."""
-    num_trials = tally.num_to_run + tally.num_ahead
+    num_trials = tally.num_to_run + tally.ahead.num_of_search
     return f"{tally.num_ended}/{num_trials} trials: {tally.states()}{left_in_words(tally)}"
 
 
 def left_in_words(tally: Tally) -> str:
     """Returns ``; about 3 min 05 s left``, or nothing too early to tell."""
     seconds = tally.seconds_left()
-    return f"; about {in_words(seconds)} left" if seconds else ""
+    whole = ", the confirmation included" if tally.ahead.num_to_confirm else ""
+    return f"; about {in_words(seconds)} left{whole}" if seconds else ""
 
 
 def board(tally: Tally, space: Space) -> Group:
@@ -67,7 +70,8 @@ def board(tally: Tally, space: Space) -> Group:
         others = [each for each in conditions if id(each) not in chosen]
         parts.append(_line(_summary(others, running), space))
     if any(row.is_preliminary for row in rows):
-        parts.append(_line("~ of trials that run, on fewer clips: no result yet", space))
+        clips = ", on fewer clips" if metrics.find(tally.primary) else ""
+        parts.append(_line(f"~ of trials that run{clips}: no result yet", space))
     return Group(*parts)
 
 
@@ -147,7 +151,7 @@ class _Column:
 
 
 def _columns(rows: Sequence[_Row], primary: str, space: Space) -> list[_Column]:
-    metric = primary.partition(".")[2].replace("_", " ")
+    metric = (primary.partition(".")[2] or primary).replace("_", " ")
     has_bad = any(row.of.num_bad for row in rows)
     has_gpu = any(row.memory for row in rows)
     done = max(len("done"), *(len(row.done) for row in rows))
@@ -197,7 +201,7 @@ def _summary(others: Sequence[ConditionTally], running: dict[int, list[Running]]
         else:
             counts["waiting"] += 1
     said = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return f"{len(others)} other conditions: {said}"
+    return f"{counted(len(others), 'other condition')}: {said}"
 
 
 def _line(text: str, space: Space) -> Text:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from qdexp.cli.board import Space, board, head_of, left_in_words
 from qdexp.cli.durations import in_words
 from qdexp.cli.tally import Running, Tally
+from qdexp.execution.collaborators import FurtherTrials
 from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome, Progress
 
@@ -36,10 +38,10 @@ class PlainDisplay:
         self._tally.plan(plan)
         _say(plan.summary())
 
-    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+    def on_suggestion(self, plan: Plan, ahead: FurtherTrials) -> None:
         """Takes note of trials that a search goes on with; their starts are told."""
         self._tally.plan(plan)
-        self._tally.num_ahead = num_ahead
+        self._tally.ahead = ahead
 
     def on_best(self, text: str) -> None:
         """Prints what a search found so far, where that changed."""
@@ -50,6 +52,10 @@ class PlainDisplay:
     def on_preparation(self, what: str) -> None:
         """Prints what is made."""
         _say(f"preparing {what}")
+
+    def on_report(self) -> None:
+        """Prints it."""
+        _say("writing the report")
 
     def on_start(self, trial_id: str) -> None:
         """Prints which trial begins."""
@@ -63,7 +69,7 @@ class PlainDisplay:
         now = time.monotonic()
         if now - self._last_line[trial_id] >= PLAIN_SECONDS:
             self._last_line[trial_id] = now
-            _say(f"{trial_id[:8]}  {_step(running)}, {_speed(running)}, {_loss(running)}")
+            _say(f"{trial_id[:8]}  {', '.join(_known(running))}")
 
     def on_outcome(self, outcome: Outcome) -> None:
         """Prints how a trial ended, and what is left."""
@@ -106,10 +112,10 @@ class LiveDisplay:
         self._tally.plan(plan)
         self._console.print(plan.summary(), highlight=False)
 
-    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+    def on_suggestion(self, plan: Plan, ahead: FurtherTrials) -> None:
         """Adds the trials that a search goes on with."""
         self._tally.plan(plan)
-        self._tally.num_ahead = num_ahead
+        self._tally.ahead = ahead
 
     def on_best(self, text: str) -> None:
         """Shows what a search found so far."""
@@ -118,6 +124,10 @@ class LiveDisplay:
     def on_preparation(self, what: str) -> None:
         """Shows what is made."""
         self._note = f"preparing {what}"
+
+    def on_report(self) -> None:
+        """Shows it."""
+        self._note = "writing the report"
 
     def on_start(self, trial_id: str) -> None:
         """Adds a row."""
@@ -167,10 +177,10 @@ def _step(running: Running) -> str:
     return f"{steps}, measuring" if running.step >= running.num_steps else steps
 
 
-def _speed(running: Running) -> str:
-    speed = running.steps_per_second
-    return f"{speed:.1f} steps/s" if speed else "- steps/s"
-
-
-def _loss(running: Running) -> str:
-    return "loss -" if running.loss is None else f"loss {running.loss:.4g}"
+def _known(running: Running) -> Iterator[str]:
+    """Yields what is known of a running trial: its step, and then its speed and its loss."""
+    yield _step(running)
+    if running.steps_per_second:
+        yield f"{running.steps_per_second:.1f} steps/s"
+    if running.loss is not None:
+        yield f"loss {running.loss:.4g}"

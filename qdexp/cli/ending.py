@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qdexp.cli.durations import in_words
+from qdexp.experiment.counting import counted
 from qdexp.experiment.trial import condition_label
 from qdexp.results.ledger import Ledger
 from qdexp.results.overview import Standing, standings
@@ -56,7 +57,7 @@ def ending(name: str, runs: Path, *, num_run: int, seconds: float) -> Iterator[s
         counts = Counter(each.status or "without an outcome" for each in found.values())
         said = ", ".join(f"{number} {status}" for status, number in counts.most_common())
         ran = f"{num_run} of them now, in {in_words(seconds)}" if num_run else "nothing to run"
-        yield f"{name}: {len(asked)} trials: {said} ({ran})"
+        yield f"{name}: {counted(len(asked), 'trial')}: {said} ({ran})"
         groups = _groups(found)
         records = suggestions_of(ledger, name)
         told = {each for record in records if record.told for each in record.trial_ids}

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from qdexp.cli.arguments import Json, MaxTrials, Runs, Seeds, Settings, SpecFile, TrackingUri
+from qdexp.cli.arguments import (
+    Json,
+    MaxTrials,
+    Runs,
+    Seeds,
+    Settings,
+    SpecFile,
+    TrackingUri,
+    Trials,
+)
 from qdexp.cli.run_arguments import (
     Address,
     Env,
@@ -59,6 +68,7 @@ def plan(
     seeds: Seeds = None,
     runs: Runs = None,
     max_trials: MaxTrials = None,
+    trials: Trials = None,
     json: Json = False,
     probe: Annotated[
         bool,
@@ -74,6 +84,7 @@ def plan(
         num_seeds=seeds,
         runs=runs,
         max_trials=max_trials,
+        num_trials=trials,
     )
     plan_command.show_plan(request, as_json=json, with_probe=probe)
 

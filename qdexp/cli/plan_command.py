@@ -12,6 +12,7 @@ from qdexp.cli.run_command import Request, audience
 from qdexp.cli.sizes import size_in_words
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned, wrapped
+from qdexp.errors import RequestError
 from qdexp.execution.stages import stages
 from qdexp.experiment.controls import control_name
 from qdexp.experiment.identity import canonical_json
@@ -34,6 +35,11 @@ def show_plan(request: Request, *, as_json: bool, with_probe: bool = False) -> N
 
         show_search_plan(request, as_json=as_json, with_probe=with_probe)
         return
+    if request.num_trials is not None:
+        raise RequestError(
+            "--trials: expected the spec of a search beside it, found that of an ablation, whose "
+            "conditions and seeds say how many trials it has"
+        )
     found = outlook(request, audience(), with_probe=with_probe)
     if as_json:
         typer.echo(canonical_json(_as_json(found) | {"design": design_json(found.spec)}))

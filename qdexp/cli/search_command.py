@@ -11,7 +11,9 @@ from qdexp.api.searching import carry_out_search
 from qdexp.cli.ending import ending
 from qdexp.cli.impatience import signals_interrupt
 from qdexp.cli.run_command import listening
+from qdexp.cli.search_words import asked_for_fewer
 from qdexp.cli.tables import wrapped
+from qdexp.experiment.counting import counted
 from qdexp.results.best import best_in_words
 from qdexp.results.ledger import Ledger
 from qdexp.results.suggestions import suggestions_of
@@ -53,7 +55,8 @@ def search(
     with Ledger(request.runs_folder) as ledger:
         records = suggestions_of(ledger, asked.name)
     if done.why_ended:
-        typer.echo(wrapped(f"ended: {done.why_ended}"))
+        fewer = asked_for_fewer(asked, request.num_trials, records)
+        typer.echo(wrapped(f"ended: {fewer or done.why_ended}"))
     typer.echo(wrapped(best_in_words(records, asked.directions, asked.acting)))
     if confirmed:
         _show_confirmed(confirmed)
@@ -64,7 +67,7 @@ def search(
 
 def _show_confirmed(confirmed: "Confirmed") -> None:
     num_run = confirmed.conducted.num_run
-    ran = f"{num_run} trials run" if num_run else "nothing to run"
+    ran = f"{counted(num_run, 'trial')} run" if num_run else "nothing to run"
     typer.echo(f"confirmed by {confirmed.experiment} ({ran}): {confirmed.file}")
     _show_report(confirmed.conducted)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from qdexp.cli.arguments import Runs, Seeds, Settings, SpecFile, TrackingUri
+from qdexp.cli.arguments import Runs, Seeds, Settings, SpecFile, TrackingUri, Trials
 from qdexp.cli.run_arguments import (
     Address,
     Env,
@@ -18,9 +18,6 @@ from qdexp.cli.run_arguments import (
     place_of,
 )
 
-_Trials = Annotated[
-    int | None, typer.Option(metavar="N", help="Trials in all, over the spec's budget.")
-]
 _Subject = Annotated[
     str, typer.Argument(metavar="NAME_OR_CONFIG", help="A search, or a configuration's file.")
 ]
@@ -42,7 +39,7 @@ _LeaveOneOut = Annotated[
 
 def search(
     spec: SpecFile,
-    trials: _Trials = None,
+    trials: Trials = None,
     settings: Settings = None,
     seeds: Seeds = None,
     executor: Executor = "ray",

@@ -10,9 +10,11 @@ from qdexp.api.request import Request
 from qdexp.api.search_planning import SearchOutlook, search_outlook
 from qdexp.cli.durations import range_as_json, range_in_words
 from qdexp.cli.run_command import audience
+from qdexp.cli.search_words import asked_for_fewer, what_continues
 from qdexp.cli.status_command import one_line
 from qdexp.cli.tables import aligned, wrapped
 from qdexp.errors import RequestError
+from qdexp.experiment.counting import counted
 from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import Condition, condition_label
 from qdexp.results.best import best_in_words
@@ -39,7 +41,7 @@ def show_search_plan(request: Request, *, as_json: bool, with_probe: bool) -> No
     if rows:
         header = ("number", "from", "ended", "objectives", "values", "why")
         typer.echo(f"{aligned(header, rows)}\n")
-    for line in _lines(found):
+    for line in _lines(found, request.num_trials):
         typer.echo(wrapped(line))
 
 
@@ -52,33 +54,38 @@ def _row(record: SuggestionRecord, acting: Condition) -> tuple[object, ...]:
     return (suggestion.number, suggestion.origin, ended, values, label, why)
 
 
-def _lines(found: SearchOutlook) -> Iterator[str]:
+def _lines(found: SearchOutlook, num_trials: int | None) -> Iterator[str]:
     spec, records = found.spec, found.records
     yield f"{spec.size_in_words}{_hours(found)}"
     yield from (f"note: {note}" for note in spec.notes)
     if records:
         counts = Counter(each.told.ending if each.told else "open" for each in records)
         said = ", ".join(f"{number} {ending}" for ending, number in counts.items())
-        yield f"{len(records)} configurations so far: {said}"
+        yield f"{counted(len(records), 'configuration')} so far: {said}"
         yield best_in_words(records, spec.directions, spec.acting)
     if found.num_found:
-        others = "configuration" if found.num_found == 1 else "configurations"
-        yield f"in the ledger, told first: {found.num_found} other {others} of its space"
-    if found.is_over and found.why_exhausted:
-        yield f"nothing to run: {found.why_exhausted}"
-    elif found.is_over:
-        yield (
-            f"nothing to run: {found.why_spent} are spent; `qdexp search --trials N` or a larger "
-            "budget in the file goes on"
-        )
-    else:
-        yield f"to run: {found.num_open} trials that are open, and up to {found.num_ahead} more"
+        others = counted(found.num_found, "other configuration")
+        yield f"in the ledger, told first: {others} of its space"
+    yield _to_run(found, num_trials)
+    to_confirm = counted(found.num_to_confirm, "trial")
     if spec.confirm and not found.is_over:
-        which = f"the best {spec.confirm.top}"
-        yield f"then {which} on fresh seeds: at most {found.num_to_confirm} trials"
+        which = "the best" if spec.confirm.top == 1 else f"the best {spec.confirm.top}"
+        yield f"then {which} on fresh seeds: at most {to_confirm}"
     elif found.num_to_confirm:
-        yield f"to run on fresh seeds, to check the best: {found.num_to_confirm} trials"
+        yield f"to run on fresh seeds, to check the best: {to_confirm}"
     yield from _time(found)
+
+
+def _to_run(found: SearchOutlook, num_trials: int | None) -> str:
+    """Returns what is to run of the search itself, or why nothing is and what goes on with it."""
+    if not found.is_over:
+        is_open = "trial that is" if found.num_open == 1 else "trials that are"
+        return f"to run: {found.num_open} {is_open} open, and up to {found.num_ahead} more"
+    if found.why_exhausted:
+        return f"nothing to run: {found.why_exhausted}"
+    fewer = asked_for_fewer(found.spec, num_trials, found.records)
+    why = fewer or f"{found.why_spent} are spent"
+    return f"nothing to run: {why}; {what_continues(found.spec, found.records)}"
 
 
 def _time(found: SearchOutlook) -> Iterator[str]:

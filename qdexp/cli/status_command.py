@@ -9,6 +9,7 @@ import typer
 from qdexp.api.known import ExperimentStatus, TrialStatus, status
 from qdexp.cli.tables import aligned
 from qdexp.errors import RequestError
+from qdexp.experiment.counting import counted
 from qdexp.experiment.identity import canonical_json
 from qdexp.experiment.trial import condition_label
 from qdexp.results.folders import runs_folder
@@ -30,8 +31,8 @@ def show_status(name: str | None, *, runs: Path | None, as_json: bool) -> None:
         typer.echo(f"no experiments in {runs_folder(runs)}; `qdexp run SPEC` makes one")
     for each in found:
         typer.echo(
-            f"{each.name}: {len(each.trials)} trials: {_counts_in_words(each)}{_looks(each)}"
-            + (f"; {each.best}" if each.best else "")
+            f"{each.name}: {counted(len(each.trials), 'trial')}: {_counts_in_words(each)}"
+            f"{_looks(each)}" + (f"; {each.best}" if each.best else "")
         )
     if name:
         header = ("trial", "outcome", "condition", "seed", "step", "reason")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qdexp.config import metrics
+from qdexp.execution.collaborators import FurtherTrials
 from qdexp.experiment.plan import Plan
 from qdexp.experiment.trial import Condition, condition_label
 from qdexp.results.outcome import Outcome, Progress
@@ -101,7 +102,7 @@ class Tally:
         self.running: dict[str, Running] = {}
         self.ended: Counter[str] = Counter()
         self.num_to_run = 0
-        self.num_ahead = 0
+        self.ahead = FurtherTrials(num_of_search=0, num_to_confirm=0)
 
     def plan(self, plan: Plan) -> None:
         """Takes note of what is to run; of a later plan, of what it has beside an earlier one."""
@@ -174,7 +175,7 @@ class Tally:
         return sum(self.ended.values())
 
     def seconds_left(self) -> float | None:
-        """Returns the time left, or None too early to tell.
+        """Returns the time left, that of a search's confirmation included, or None too early.
 
         A trial takes as long as those that ended; before one has, as long as the furthest running
         one will take, with a fifth of it for the evaluation after its last step.
@@ -184,7 +185,8 @@ class Tally:
             return None
         now = self._clock()
         left = sum(max(0.0, whole - (now - each.started)) for each in self.running.values())
-        waiting = self.num_to_run + self.num_ahead - self.num_ended - len(self.running)
+        ahead = self.ahead.num_of_search + self.ahead.num_to_confirm
+        waiting = self.num_to_run + ahead - self.num_ended - len(self.running)
         return (left + waiting * whole) / max(1, len(self.running), self.most_at_once)
 
     def _seconds_of_a_trial(self) -> float | None:

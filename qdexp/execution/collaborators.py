@@ -12,6 +12,19 @@ from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome
 
 
+@dataclass(frozen=True, kw_only=True)
+class FurtherTrials:
+    """Trials that may follow those that are known, at most.
+
+    Args:
+        num_of_search: Those that a search's budget has room for.
+        num_to_confirm: Those that check its best.
+    """
+
+    num_of_search: int
+    num_to_confirm: int
+
+
 class Display(Listener, Protocol):
     """Shows a run while it goes on."""
 
@@ -19,8 +32,8 @@ class Display(Listener, Protocol):
         """The plan is known; nothing runs yet."""
         ...
 
-    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
-        """A search goes on with more trials; `num_ahead` others may follow these."""
+    def on_suggestion(self, plan: Plan, ahead: FurtherTrials) -> None:
+        """A search goes on with more trials; others may follow these."""
         ...
 
     def on_best(self, text: str) -> None:
@@ -29,6 +42,10 @@ class Display(Listener, Protocol):
 
     def on_preparation(self, what: str) -> None:
         """Something that takes a while begins, such as making latents."""
+        ...
+
+    def on_report(self) -> None:
+        """A report is written, which takes a while."""
         ...
 
 

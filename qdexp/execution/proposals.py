@@ -1,5 +1,6 @@
 """What a search tries next: the baseline, what its spec asks for, then what is suggested."""
 
+from qdexp.execution.collaborators import FurtherTrials
 from qdexp.execution.possible import Possible
 from qdexp.execution.search_ports import Suggested, Suggester
 from qdexp.execution.spending import num_paid, why_spent
@@ -49,11 +50,15 @@ class Proposals:
         return self._study.add(suggested.values, origin, trials, suggested.attributes)
 
     @property
-    def num_ahead(self) -> int:
-        """Trials that the budget and the space have room for beside those that are known."""
+    def ahead(self) -> FurtherTrials:
+        """Trials that the budget and the space have room for, and those that check the best."""
         left = self._spec.most_configurations - num_paid(self._study.records)
         left = self._possible.at_most(left, self._study.number_of)
-        return max(0, left) * len(self._spec.spec.seeds)
+        confirm = self._spec.confirm
+        return FurtherTrials(
+            num_of_search=max(0, left) * len(self._spec.spec.seeds),
+            num_to_confirm=(confirm.top + 1) * len(confirm.seeds) if confirm else 0,
+        )
 
     def _found(self) -> tuple[Origin, Suggested] | None:
         records = self._study.records

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from qdexp.execution.estimate import Capacity, Measured, Measurements, Range
 from qdexp.execution.shape import INDIFFERENT, shape_of
 from qdexp.execution.spending import seconds_left
+from qdexp.experiment.counting import counted
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Trial
 from qdexp.results.suggestions import TimeSpent
@@ -115,9 +116,7 @@ def _sources(
     num_probes = sum(each.source == "probe" for each in alike)
     num_trials = len(alike) - num_probes
     counts = [(num_trials, "past trial"), (num_probes, "probe")]
-    what = " and ".join(
-        f"{number} {name}{'' if number == 1 else 's'}" for number, name in counts if number
-    )
+    what = " and ".join(counted(number, name) for number, name in counts if number)
     parts = "its fastest to slowest steps" if len(alike) == 1 else "the fastest to the slowest"
     yield f"from {what} of {whose}, the range from {parts}"
     if num_probes:

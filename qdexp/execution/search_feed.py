@@ -205,7 +205,7 @@ class SearchFeed:
         asked = with_teachers([(trial, values) for trial in trials])
         plan = plan_of_trials(self._study.name, asked, self._parts.ledger)
         self._parts.scribe.add(plan)
-        self._parts.outside.display.on_suggestion(plan, self._proposals.num_ahead)
+        self._parts.outside.display.on_suggestion(plan, self._proposals.ahead)
         self._parts.mirroring.changed(self._study.records)
         self._latents.prepare(plan.to_run)
         for planned in plan.trials:

@@ -1,5 +1,6 @@
 """A display that shows nothing."""
 
+from qdexp.execution.collaborators import FurtherTrials
 from qdexp.experiment.plan import Plan
 from qdexp.results.outcome import Outcome, Progress
 
@@ -10,7 +11,7 @@ class SilentDisplay:
     def on_plan(self, plan: Plan) -> None:
         """The plan is known."""
 
-    def on_suggestion(self, plan: Plan, num_ahead: int) -> None:
+    def on_suggestion(self, plan: Plan, ahead: FurtherTrials) -> None:
         """A search goes on."""
 
     def on_best(self, text: str) -> None:
@@ -18,6 +19,9 @@ class SilentDisplay:
 
     def on_preparation(self, what: str) -> None:
         """Something that takes a while begins."""
+
+    def on_report(self) -> None:
+        """A report is written."""
 
     def on_start(self, trial_id: str) -> None:
         """An attempt began."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import inf
 
+from qdexp.experiment.counting import counted
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.results.suggestions import SuggestionRecord, TimeSpent
 
@@ -20,8 +21,10 @@ def why_spent(spec: SearchSpec, records: Sequence[SuggestionRecord], spent: Time
     if num_paid(records) >= spec.most_configurations:
         number = num_paid(records) * seeds
         if number > budget.trials:  # it was larger in another call
-            return f"{number} trials (of a budget of {budget.trials})"
-        return f"{number} of {budget.trials} trials"
+            return f"{counted(number, 'trial')} (of a budget of {budget.trials})"
+        rest = budget.trials - number
+        few = f" ({rest} {'is' if rest == 1 else 'are'} too few for {seeds} seeds)" if rest else ""
+        return f"{number} of {counted(budget.trials, 'trial')}{few}"
     for limit, seconds, unit in (
         (budget.hours, spent.seconds, "hours"),
         (budget.gpu_hours, spent.gpu_seconds, "GPU-hours"),

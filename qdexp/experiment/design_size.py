@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from qdexp.experiment.counting import counted
 from qdexp.experiment.designs import Design
 
 
@@ -49,7 +50,7 @@ class DesignSize:
             least: Seeds that each gets in any case, where `num_seeds` is only the most.
             num_controls: Controls, which run for the least number of seeds.
         """
-        subject = f"{_counted(self.num_factors, 'factor')}, {self.design}: "
+        subject = f"{counted(self.num_factors, 'factor')}, {self.design}: "
         changes = [
             (self.num_coinciding, "- {} that coincide where a factor does not act"),
             (self.num_left_out, "- {} that `where` leaves out"),
@@ -57,14 +58,14 @@ class DesignSize:
         ]
         sums = [text.format(count) for count, text in changes if count]
         if sums:
-            subject += " ".join([_counted(self.num_combinations, "combination"), *sums, "= "])
+            subject += " ".join([counted(self.num_combinations, "combination"), *sums, "= "])
         fewest = num_seeds if least is None else least
         beside = num_controls * fewest
-        conditions = _counted(self.num_conditions, "condition")
+        conditions = counted(self.num_conditions, "condition")
         seeds = _between(fewest, num_seeds, "seed")
         if num_controls:
-            controls = _counted(num_controls, "control")
-            seeds += f" + {controls} x {_counted(fewest, 'seed')}"
+            controls = counted(num_controls, "control")
+            seeds += f" + {controls} x {counted(fewest, 'seed')}"
         low, high = (self.num_conditions * number + beside for number in (fewest, num_seeds))
         return f"{subject}{conditions} x {seeds} = {_between(low, high, 'trial')}"
 
@@ -80,8 +81,4 @@ def size_of(design: Design, *, num_factors: int, num_own: int = 0) -> DesignSize
 
 
 def _between(low: int, high: int, what: str) -> str:
-    return _counted(high, what) if low == high else f"{low:,} to {_counted(high, what)}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return counted(high, what) if low == high else f"{low:,} to {counted(high, what)}"

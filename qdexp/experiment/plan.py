@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from qdexp.config.own_configuration import OwnConfiguration
 from qdexp.config.settings import Settings
+from qdexp.experiment.counting import counted
 from qdexp.experiment.replicates import MOST, Same
 from qdexp.experiment.trial import DEFAULT_TRAINABLE, Condition, Trial, condition_label
 
@@ -120,7 +121,7 @@ class Ahead:
         text = f"up to the look at {self.num_seeds} seeds (of {listed})"
         if self.num_seeds == self.schedule[-1]:
             return f"{text}, which is the last"
-        more = f"at most {self.num_more} trials more, for what is undecided then"
+        more = f"at most {counted(self.num_more, 'trial')} more, for what is undecided then"
         return f"{text}; later looks ask for {more}"
 
 
@@ -155,7 +156,7 @@ class Plan:
         """Returns the counts in words: ``9 trials: 6 cached, 3 new``."""
         counts = ", ".join(f"{number} {state}" for state, number in self.counts().items())
         ahead = f"; {self.ahead.in_words}" if self.ahead else ""
-        return f"{len(self.trials)} trials: {counts}{ahead}"
+        return f"{counted(len(self.trials), 'trial')}: {counts}{ahead}"
 
 
 def make_plan(

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from qdexp.config.settings import Settings
 from qdexp.errors import ConfigurationError
+from qdexp.experiment.counting import counted
 from qdexp.experiment.space import Space
 from qdexp.experiment.spec import Spec
 from qdexp.experiment.trial import Condition, acting_values
@@ -148,12 +149,10 @@ class SearchSpec:
     def size_in_words(self) -> str:
         """``a search of 4 fields by tpe, 10 configurations x 2 seeds = 20 trials``."""
         number, seeds = len(self.space.parameters), len(self.spec.seeds)
-        fields = f"{number} field{'' if number == 1 else 's'}"
-        of_several = f"{self.most_configurations} configurations x {seeds} seeds = "
+        of_several = f"{counted(self.most_configurations, 'configuration')} x {seeds} seeds = "
         trials = self.most_configurations * seeds
-        plural = "" if trials == 1 else "s"
-        size = f"{of_several if seeds > 1 else ''}{trials:,} trial{plural}"
-        return f"a search of {fields} by {self.sampler.name}, {size}"
+        size = f"{of_several if seeds > 1 else ''}{counted(trials, 'trial')}"
+        return f"a search of {counted(number, 'field')} by {self.sampler.name}, {size}"
 
     def allows(self, values: Condition) -> bool:
         """Tells whether these satisfy the space's `where` and go together as a configuration."""

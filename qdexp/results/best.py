@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
+from qdexp.experiment.counting import counted
 from qdexp.experiment.search_spec import Direction
 from qdexp.experiment.trial import Condition, acting_values, condition_label
 from qdexp.results.ledger import Ledger
@@ -22,19 +23,9 @@ def best_of(
         directions: Which values are better, for each objective.
         count: How many at most; all unless given.
     """
-    taken = {each.trial_ids for each in records if each.suggestion.number == 0}
-    ranked: list[tuple[list[float], SuggestionRecord]] = []
-    for each in records:
-        values = each.objectives
-        if values and all(map(math.isfinite, values)) and each.trial_ids not in taken:
-            taken.add(each.trial_ids)
-            ranked.append((_costs(values, directions), each))
-    front = [
-        (costs, each)
-        for costs, each in ranked
-        if not any(_dominates(other, costs) for other, _ in ranked)
-    ]
-    of = front if len(directions) > 1 else ranked
+    baselines = {each.trial_ids for each in records if each.suggestion.number == 0}
+    ranked = _ranked([each for each in records if each.trial_ids not in baselines], directions)
+    of = _front(ranked) if len(directions) > 1 else ranked
     of.sort(key=lambda each: (each[0][0], each[1].suggestion.number))
     return [each for _, each in of][:count]
 
@@ -44,24 +35,25 @@ def best_in_words(
     objectives: Sequence[tuple[str, Direction]],
     acting: Callable[[Condition], Condition],
 ) -> str:
-    """Returns ``best error 0.25 (suggestion 7: rate=0.5); baseline 0.5``, or less where less.
+    """Returns ``best error 0.2500, baseline 0.5000: suggestion 7, rate=0.5``, or less where less.
 
     Args:
         records: The suggestions.
         objectives: The metrics, each with its direction.
         acting: Returns those of a suggestion's values that a training reads: others are not said.
     """
-    metric = objectives[0][0]
-    best = best_of(records, [direction for _, direction in objectives])
+    directions: list[Direction] = [direction for _, direction in objectives]
+    best = best_of(records, directions)
     baseline = [_value(each) for each in records[:1] if each.objectives]
     if not best:
         return f"only the baseline so far: {baseline[0]}" if baseline else "nothing found yet"
-    label = f"{best[0].suggestion.number}: {condition_label(acting(best[0].suggestion.values))}"
-    parts = [f"best {metric} {_value(best[0])} (suggestion {label})"]
-    parts += [f"baseline {value}" for value in baseline]
+    found = f"best {objectives[0][0]} {_value(best[0])}"
+    found += "".join(f", baseline {value}" for value in baseline)
     if len(objectives) > 1:
-        parts.append(f"{len(best)} that none beats in all {len(objectives)} objectives")
-    return "; ".join(parts)
+        size = counted(_front_size(records, directions), "configuration")
+        found = f"Pareto front: {size}; {found}"
+    label = condition_label(acting(best[0].suggestion.values))
+    return f"{found}: suggestion {best[0].suggestion.number}, {label}"
 
 
 def best_of_search(ledger: Ledger, name: str) -> str:
@@ -80,7 +72,37 @@ def best_of_search(ledger: Ledger, name: str) -> str:
 
 
 def _value(record: SuggestionRecord) -> str:
-    return f"{record.objectives[0]:.6g}"
+    """Returns the first objective with 4 significant digits: ``0.2450``, ``12346``."""
+    value = record.objectives[0]
+    is_large = 1e3 <= abs(value) < 1e15
+    return f"{value:.0f}" if is_large else f"{value:#.4g}".rstrip(".")
+
+
+def _ranked(
+    records: Sequence[SuggestionRecord], directions: Sequence[Direction]
+) -> list[tuple[list[float], SuggestionRecord]]:
+    """Returns those that are complete, each with its costs; what has the trials of another once."""
+    first: dict[tuple[str, ...], tuple[list[float], SuggestionRecord]] = {}
+    for each in records:
+        values = each.objectives
+        if values and all(map(math.isfinite, values)):
+            first.setdefault(each.trial_ids, (_costs(values, directions), each))
+    return list(first.values())
+
+
+def _front(
+    ranked: Sequence[tuple[list[float], SuggestionRecord]],
+) -> list[tuple[list[float], SuggestionRecord]]:
+    return [
+        (costs, each)
+        for costs, each in ranked
+        if not any(_dominates(other, costs) for other, _ in ranked)
+    ]
+
+
+def _front_size(records: Sequence[SuggestionRecord], directions: Sequence[Direction]) -> int:
+    """Returns how many no other one dominates, the baseline among them if it is one of these."""
+    return len(_front(_ranked(records, directions)))
 
 
 def _costs(values: Sequence[float], directions: Sequence[Direction]) -> list[float]:

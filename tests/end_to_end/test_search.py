@@ -56,15 +56,25 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
     assert "8 trials: 8 completed (8 of them now" in first
     assert "ended: 8 of 8 trials" in first
     assert "baseline 0.08" in first
+    assert "confirming the best 2 on seeds 11, 12, 13: 9 trials" in first
+    assert ", the confirmation included" in first
     assert "confirmed by hill_confirm (9 trials run)" in first
     plan = told("plan", str(spec))
     assert "8 configurations so far: 8 complete" in plan
     assert "nothing to run: 8 of 8 trials are spent" in plan
+    assert "hill.yaml --trials 12`, or a larger budget in the file, continues it" in plan
     assert "time:" not in plan
+    assert "fresh seeds" not in plan
+    plan = told("plan", str(spec), "--trials", "3")
+    assert "nothing to run: --trials 3: 8 were tried already" in plan
+    assert "up to 2 more" in told("plan", str(spec), "--trials", "10")
+    assert "ended: --trials 3: 8 were tried already" in told(
+        "search", str(spec), *OPTIONS, "--trials", "3"
+    )
     spec.write_text(SPEC.replace("trials: 8", "trials: 10"))
     plan = told("plan", str(spec))
     assert "to run: 0 trials that are open, and up to 2 more" in plan
-    assert "then the best 2 on fresh seeds: at most 9 trials" in plan
+    assert "then the best 2 on fresh seeds: at most 6 trials" in plan
     assert "to check the best" in plan[plan.index("time: about ") :]
     assert " past trials of the shapes that it tried, the range from the fastest to" in plan
     estimate = json.loads(told("plan", str(spec), "--json"))["estimate"]

@@ -26,9 +26,12 @@ class Clock:
 class Run:
     """A plan of conditions and seeds, played by hand."""
 
-    def __init__(self, num_conditions: int, num_factors: int = 1, seeds: int = 2) -> None:
+    def __init__(
+        self, num_conditions: int, num_factors: int = 1, seeds: int = 2, primary: str = PRIMARY
+    ) -> None:
         self.clock = Clock()
-        self.tally = Tally(PRIMARY, self.clock)
+        self.primary = primary
+        self.tally = Tally(primary, self.clock)
         self.trials: list[Trial] = []
         asked: list[tuple[Trial, Condition]] = []
         for number in range(num_conditions):
@@ -55,7 +58,7 @@ class Run:
                 trial_id=self.trials[index].trial_id,
                 status="completed" if failure is None else "failed",
                 step=300,
-                measurements={} if value is None else {PRIMARY: value},
+                measurements={} if value is None else {self.primary: value},
                 failure=failure,
             )
         )
@@ -95,6 +98,27 @@ def test_a_row_says_what_is_done_what_runs_how_well_how_fast_and_how_long_still(
     assert plain[2] == ["num_embeddings=66", "0/2", "0", "%", "-"]
     assert note.startswith("~ of trials that run")
     assert ("━" in first) == (width == 120)
+
+
+def test_metric_of_an_own_function_has_its_column_and_its_mark_means_no_clips() -> None:
+    run = Run(2, seeds=1, primary="error")
+    run.start(0)
+    run.end(0, 0.25)
+    assert len(run.drawn(110)) == 3
+    run.start(1)
+    run.progress(1, 30, error=0.5)
+    head, first, second, note = run.drawn(110)
+    assert "error" in head.split()
+    assert first.split()[-2:] == ["0.25", "done"]
+    assert "~0.5" in second.split()
+    assert note == "~ of trials that run: no result yet"
+
+
+def test_one_condition_that_is_left_out_is_one() -> None:
+    run = Run(13, seeds=1)
+    for index in range(12):
+        run.start(index)
+    assert "1 other condition: 1 waiting" in run.drawn(80, height=20)[-1:]
 
 
 @pytest.mark.parametrize("width", [80, 120])

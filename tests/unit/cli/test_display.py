@@ -43,6 +43,26 @@ def test_live_display_shows_the_plan_each_running_trial_and_what_ended(width: in
     assert ("━" in text) == (width == 160)
 
 
+def test_what_is_not_known_of_a_running_trial_is_not_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qdexp.cli.display.PLAIN_SECONDS", 0.0)
+    play(PlainDisplay())
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[3].endswith("  step 30/300, loss 0.25")
+
+
+def test_a_report_that_is_written_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    PlainDisplay().on_report()
+    assert capsys.readouterr().err == "writing the report\n"
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    with LiveDisplay(console) as display:
+        display.on_report()
+        console.print(display._draw())
+    assert "writing the report …" in screen.getvalue()
+
+
 def test_plain_display_prints_a_line_for_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
     play(PlainDisplay())
     captured = capsys.readouterr()

@@ -38,7 +38,7 @@ def test_all_completed_is_one_line(tmp_path: Path) -> None:
 def test_second_run_says_that_there_was_nothing_to_do(tmp_path: Path) -> None:
     ended(tmp_path, ("completed", "", None))
     assert list(ending("sizes", tmp_path, num_run=0, seconds=1)) == [
-        "sizes: 1 trials: 1 completed (nothing to run)"
+        "sizes: 1 trial: 1 completed (nothing to run)"
     ]
 
 

@@ -60,7 +60,7 @@ def test_invalidate_names_all_that_is_void(tmp_path: Path) -> None:
     assert result.stdout == f"{trial().trial_id} invalidated: no\n"
     shown = qdexp("show", trial().trial_id, "--runs", tmp_path).stdout
     assert "invalidated: no; it counts nowhere" in shown
-    assert "sizes: 1 trials: 1 invalidated" in qdexp("status", "sizes", "--runs", tmp_path).stdout
+    assert "sizes: 1 trial: 1 invalidated" in qdexp("status", "sizes", "--runs", tmp_path).stdout
 
 
 def test_invalidating_in_no_runs_folder_makes_none(tmp_path: Path) -> None:

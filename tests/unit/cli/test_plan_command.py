@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from qdexp.cli.app import app
+from qdexp.errors import RequestError
 from qdexp.execution import machine
 from qdexp.execution.estimate import Measured
 from qdexp.execution.measured import keep_probe
@@ -75,6 +76,12 @@ def test_plan_says_what_a_run_takes_and_where_that_is_from(spec: Path) -> None:
     assert "peak memory of a trial: 600 MiB; disk: 12 MiB more" in lines
     assert any("from 2 probes of 16 steps in all, alone on this machine" in line for line in lines)
     assert not any("GPU" in line for line in lines)
+
+
+def test_budget_of_a_search_is_refused_for_an_ablation(spec: Path) -> None:
+    error = CliRunner().invoke(app, ["plan", str(spec), "--trials", "9"]).exception
+    assert isinstance(error, RequestError)
+    assert "--trials: expected the spec of a search" in str(error)
 
 
 def test_what_is_not_known_is_counted(spec: Path) -> None:

@@ -1,9 +1,11 @@
 """The display's arithmetic: states, speed, time left."""
 
+from qdexp.cli.board import head_of, left_in_words
 from qdexp.cli.durations import in_words
 from qdexp.cli.tables import aligned
 from qdexp.cli.tally import Tally
 from qdexp.config.presets import preset
+from qdexp.execution.collaborators import FurtherTrials
 from qdexp.experiment.plan import Known, Plan, make_plan
 from qdexp.experiment.trial import Trial
 from qdexp.results.outcome import Failure, Outcome, Progress
@@ -53,6 +55,19 @@ def test_speed_and_time_left_follow_from_progress() -> None:
     assert tally.end(outcome) == ("b=1, seed 0", 30.0)
     assert tally.states() == "1 completed, 2 waiting"
     assert tally.seconds_left() == 2 * 30.0
+
+
+def test_time_left_of_a_search_includes_its_confirmation() -> None:
+    clock = Clock()
+    tally = Tally(clock=clock)
+    tally.plan(plan_of_four())
+    tally.ahead = FurtherTrials(num_of_search=6, num_to_confirm=12)
+    tally.start(TRIALS[0].trial_id)
+    clock.now += 30
+    tally.end(Outcome(trial_id=TRIALS[0].trial_id, status="completed", step=100))
+    assert tally.seconds_left() == (2 + 6 + 12) * 30.0
+    assert left_in_words(tally) == "; about 10 min 00 s left, the confirmation included"
+    assert head_of(tally).startswith("1/9 trials: ")
 
 
 def test_reports_that_arrive_together_give_no_speed() -> None:

@@ -48,7 +48,10 @@ def test_each_part_of_a_budget_ends_a_search_and_says_so(tmp_path: Path) -> None
     found = [replace(records[1], suggestion=replace(records[1].suggestion, origin="ledger"))] * 9
     assert not why_spent(spec, [*records, *found], TimeSpent())
     assert why_spent(spec_of(seeds=2, budget={"trials": 5}), records, TimeSpent()) == (
-        "4 of 5 trials"
+        "4 of 5 trials (1 is too few for 2 seeds)"
+    )
+    assert why_spent(spec_of(seeds=2, budget={"trials": 4}), records, TimeSpent()) == (
+        "4 of 4 trials"
     )
     fewer = spec_of(budget={"trials": 1})
     assert why_spent(fewer, records, TimeSpent()) == "2 trials (of a budget of 1)"

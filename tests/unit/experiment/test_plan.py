@@ -65,7 +65,7 @@ def test_level_no_longer_asked_for_leaves_an_orphan() -> None:
     result = plan([64], former=[once(128)])
     assert [orphan.condition for orphan in result.orphans] == [{FIELD: 128}]
     assert result.counts() == {"new": 1, "orphaned": 1}
-    assert result.summary() == "1 trials: 1 new, 1 orphaned"
+    assert result.summary() == "1 trial: 1 new, 1 orphaned"
 
 
 def test_two_conditions_of_one_trial_are_refused() -> None:

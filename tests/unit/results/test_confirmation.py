@@ -16,10 +16,10 @@ from qdexp.experiment.derived import Source, derived_name
 from qdexp.experiment.document import document_of
 from qdexp.experiment.reader import spec_of
 from qdexp.experiment.search_reader import read_search
-from qdexp.experiment.search_spec import SearchSpec
+from qdexp.experiment.search_spec import Direction, SearchSpec
 from qdexp.experiment.spec_text import share_text, spec_text
 from qdexp.experiment.trial import Condition, Trial
-from qdexp.results.best import best_of
+from qdexp.results.best import best_in_words, best_of
 from qdexp.results.confirmation import Confirmation, confirmation
 from qdexp.results.suggestions import Ending, Suggestion, SuggestionRecord, Told
 from tests.contract.recorded_search import search
@@ -194,3 +194,27 @@ def test_names_fit(length: int) -> None:
     assert len(derived_name(name, "confirm")) <= 100
     assert derived_name(name, "confirm").endswith("_confirm")
     assert derived_name(name, "path") != derived_name(name[:-1] + "m", "path")
+
+
+def test_the_best_beside_the_baseline_comes_before_its_values() -> None:
+    records = [told(0, 0.245), told(1, 0.3), told(2, 0.200883)]
+    assert best_in_words(records, [("error", "lower")], dict) == (
+        "best error 0.2009, baseline 0.2450: suggestion 2, big=0.2"
+    )
+    records = [told(0, 12_345.6), told(1, 999.96)]
+    assert best_in_words(records, [("error", "lower")], dict).startswith(
+        "best error 1000, baseline 12346"
+    )
+    text = best_in_words(records[:1], [("error", "lower")], dict)
+    assert text == "only the baseline so far: 12346"
+
+
+def test_of_several_objectives_the_size_of_the_front_is_said() -> None:
+    both: list[tuple[str, Direction]] = [("error", "lower"), ("cost", "lower")]
+    records = [told(0, 1, 1), told(1, 2, 2), told(2, 0.5, 4), told(3, 3, 0.5)]
+    assert best_in_words(records, both, dict).startswith(
+        "Pareto front: 3 configurations; best error 0.5000, baseline 1.000: suggestion 2"
+    )
+    assert "Pareto front: 1 configuration;" in best_in_words(
+        [told(0, 3, 3), told(1, 2, 2)], both, dict
+    )
