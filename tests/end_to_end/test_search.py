@@ -1,11 +1,10 @@
-"""`qdexp search` as people use it: plan, search, look, lose the study, mend it, go on, confirm."""
+"""`qdexp search` as people use it: plan, search, look, go on, confirm."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from searched_hill import OPTIONS, SPEC, told
 from typer.testing import CliRunner
 
 import qdexp
@@ -17,20 +16,6 @@ from qdexp.execution.doctor import Instruments, examine
 from qdexp.execution.mirroring import NoTracker
 from qdexp.execution.ports import Begun, Checked, Entry, Reported
 
-SPEC = """\
-name: hill
-question: Where is it lowest?
-trainable: own_trainables:hill
-space:
-  x: {low: 0.0, high: 1.0}
-  y: {low: 0.0, high: 1.0, step: 0.05}
-metrics: {primary: error}
-sampler: {name: tpe, n_startup_trials: 4}
-budget: {trials: 8}
-confirm: {top: 2, seeds: [11, 12, 13]}
-"""
-OPTIONS = ["--executor", "inline", "--no-tracking", "--no-report"]
-
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -38,12 +23,6 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "hill.yaml"
     path.write_text(SPEC)
     return path
-
-
-def told(*arguments: str, code: int = 0) -> str:
-    done = CliRunner().invoke(app, list(arguments))
-    assert done.exit_code == code, done.output
-    return " ".join(done.output.split())
 
 
 def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> None:
@@ -96,7 +75,8 @@ def test_search_is_planned_run_looked_at_continued_and_confirmed(spec: Path) -> 
     assert (again.num_run, len(again.suggestions)) == (0, 12)
     outlook = qdexp.plan_search(spec, trials=20, runs="runs")
     assert (len(outlook.records), outlook.num_ahead, outlook.is_over) == (12, 8, False)
-    assert len(told("report", "hill", "--format", "suggestions").splitlines()) == 1 + 12
+    rows = CliRunner().invoke(app, ["report", "hill", "--format", "suggestions"]).output
+    assert len(rows.strip().splitlines()) == 1 + 12
     assert again.confirmed is not None
     assert len(again.confirmed.numbers) == 2
 
@@ -141,53 +121,6 @@ def test_what_did_not_complete_is_told_with_what_comes_of_it(spec: Path) -> None
     said = told("search", str(spec), *OPTIONS, "--keep-going", code=1)
     assert "the search was told, and does not run it again" in said
     assert "nothing found yet" in said
-
-
-def test_study_that_was_lost_is_written_again_by_the_doctor(spec: Path, tmp_path: Path) -> None:
-    told("search", str(spec), *OPTIONS)
-    study = tmp_path / "runs" / "optuna.sqlite"
-    before = shown(study)
-    assert len(before) == 8
-    study.unlink()
-    told("doctor", "--tracking-uri", "none")
-    assert shown(study) == before
-    elsewhere = tmp_path / "elsewhere.sqlite"
-    told("doctor", "--tracking-uri", "none", "--study-storage", f"sqlite:///{elsewhere}")
-    assert shown(elsewhere) == before
-    assert "all is well" in told("doctor", "--tracking-uri", "none")
-
-
-@pytest.mark.parametrize(
-    ("content", "because"),
-    [
-        (b"no database, but long enough to be read as one", "file is not a database"),
-        (b"SQLite format 3\0" + b"torn" * 2_000, "file is not a database"),
-        (None, "it holds other tables (alembic_version"),
-    ],
-)
-def test_study_that_is_damaged_or_anothers_is_said_and_stops_nothing(
-    spec: Path, tmp_path: Path, content: bytes | None, because: str
-) -> None:
-    told("search", str(spec), *OPTIONS)
-    study = tmp_path / "runs" / "optuna.sqlite"
-    study.unlink()
-    if content is None:
-        with closing(sqlite3.connect(study)) as database:
-            database.execute("CREATE TABLE alembic_version (version_num TEXT)")
-    else:
-        study.write_bytes(content)
-    before = study.read_bytes()
-    assert "hill: 8 trials: 8 completed; best error" in told("status")
-    said = told("doctor", "--tracking-uri", "none", code=1)
-    assert "not mended: the study hill could not be written to sqlite:///" in said
-    assert because in said
-    said = told("search", str(spec), *OPTIONS, "--trials", "9")
-    assert "9 trials: 9 completed (1 of them now" in said
-    assert because in said
-    assert study.read_bytes() == before
-    study.unlink()
-    assert "mended: the study hill in sqlite:" in told("doctor", "--tracking-uri", "none")
-    assert len(shown(study)) == 9
 
 
 def test_what_the_confirmation_said_is_in_the_searchs_mirror(
@@ -288,16 +221,3 @@ def test_ablation_of_a_searchs_name_is_refused(spec: Path) -> None:
     del search["factors"]
     with pytest.raises(RequestError, match="expected a name that no ablation has"):
         qdexp.search({**search, "budget": {"trials": 2}}, executor="inline", tracking=False)
-
-
-def shown(study: Path) -> list[tuple[int, dict[str, float], list[float]]]:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{study}")
-    try:
-        trials = optuna.load_study(study_name="hill", storage=storage).trials
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-    return [(each.number, each.params, each.values) for each in trials]
