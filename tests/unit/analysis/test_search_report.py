@@ -134,7 +134,7 @@ def test_baseline_that_nothing_beats_is_the_answer(tmp_path: Path) -> None:
 def test_spent_is_what_the_budget_counts_with_attempts_that_were_lost(tmp_path: Path) -> None:
     budget = {"trials": 24, "hours": 2, "gpu_hours": 4}
     page = report(made(tmp_path, device="NVIDIA H200", budget=budget)).text("md", ())
-    spent = "24 of 24 trials, 0.60 hours of trials, 0.60 of 2 hours in which trials ran, "
+    spent = "24 of 24 trials, 36 min 0 s of trials, 0.60 of 2 hours in which trials ran, "
     assert f"Spent: {spent}1.2 of 4 GPU-hours." in page
 
 

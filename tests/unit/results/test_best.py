@@ -20,9 +20,9 @@ def loss_of(values: Any) -> float:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("suggestions", "endings", "words"),
     [
-        ([EMA, FSQ], {}, f"best {LOSS} 0.4 (suggestion 1: quantizer=fsq); baseline 0.5"),
-        ([EMA], {}, "only the baseline so far: 0.5"),
-        ([EMA, FSQ], {1: "open"}, "only the baseline so far: 0.5"),
+        ([EMA, FSQ], {}, f"best {LOSS} 0.4000, baseline 0.5000: suggestion 1, quantizer=fsq"),
+        ([EMA], {}, "only the baseline so far: 0.5000"),
+        ([EMA, FSQ], {1: "open"}, "only the baseline so far: 0.5000"),
         ([EMA], {0: "open"}, "nothing found yet"),
         ([], {}, "nothing found yet"),
     ],
