@@ -47,7 +47,7 @@ def ablate(
         fields=set or {},
         num_seeds=seeds,
         is_raced=racing,
-        runs=None if runs is None else Path(runs),
+        runs=runs,
     )
     options = run_options(executor, place, tracking, keep_going=keep_going)
     return ablated(request, options, leave_one_out=leave_one_out, with_report=report)

@@ -70,7 +70,7 @@ class AblationRequest:
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     num_seeds: int | None = None
     is_raced: bool = False
-    runs: Path | None = None
+    runs: Path | str | None = None
 
     @property
     def runs_folder(self) -> Path:

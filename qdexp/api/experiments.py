@@ -147,8 +147,9 @@ def report(
     """
     from qdexp_analysis import write_report
 
-    folder = runs_folder(_path(runs))
-    return write_report(name, folder, _path(out_folder), lang=lang, importance=importance)
+    folder = runs_folder(runs)
+    out = None if out_folder is None else Path(out_folder)
+    return write_report(name, folder, out, lang=lang, importance=importance)
 
 
 def _request(
@@ -162,10 +163,6 @@ def _request(
         spec=spec,
         fields=fields or {},
         num_seeds=seeds,
-        runs=_path(runs),
+        runs=runs,
         max_trials=max_trials,
     )
-
-
-def _path(given: Path | str | None) -> Path | None:
-    return None if given is None else Path(given)

@@ -87,7 +87,7 @@ def status(
     Raises:
         NotFoundError: There is no such experiment.
     """
-    with Ledger(_folder(runs)) as ledger:
+    with Ledger(runs_folder(runs)) as ledger:
         if name:
             ledger.specs(name)
         names = [name] if name else ledger.experiments()
@@ -117,7 +117,7 @@ def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
     Raises:
         NotFoundError: The prefix does not name one trial.
     """
-    with Ledger(_folder(runs)) as ledger:
+    with Ledger(runs_folder(runs)) as ledger:
         record = ledger.trial(trial)
         ran = record.outcome.provenance if record.outcome else {}
         experiments = tuple(ledger.experiments_of(record.trial_id))
@@ -132,7 +132,3 @@ def show(trial: str, *, runs: Path | str | None = None) -> ShownTrial:
             others=tuple(ledger.others(record)),
             set_aside=tuple(ledger.set_aside(record.trial_id)),
         )
-
-
-def _folder(runs: Path | str | None) -> Path:
-    return runs_folder(None if runs is None else Path(runs))

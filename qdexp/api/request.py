@@ -40,7 +40,7 @@ class Request:
     settings: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     num_seeds: int | None = None
-    runs: Path | None = None
+    runs: Path | str | None = None
     max_trials: int | None = None
     num_trials: int | None = None
 

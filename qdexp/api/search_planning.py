@@ -75,9 +75,8 @@ def plan_search(
         RequestError: The request was wrong.
         LedgerError: The ledger cannot be read.
     """
-    folder = None if runs is None else Path(runs)
     return search_outlook(
-        Request(spec=spec, fields=set or {}, num_seeds=seeds, runs=folder, num_trials=trials)
+        Request(spec=spec, fields=set or {}, num_seeds=seeds, runs=runs, num_trials=trials)
     )
 
 

@@ -94,15 +94,9 @@ def search(
         InterruptedRunError: A signal stopped it; the same call goes on from there.
         LedgerError: The ledger cannot be written.
     """
-    request = Request(
-        spec=spec, fields=set or {}, num_seeds=seeds, runs=_path(runs), num_trials=trials
-    )
+    request = Request(spec=spec, fields=set or {}, num_seeds=seeds, runs=runs, num_trials=trials)
     options = run_options(executor, place, tracking, keep_going=keep_going)
     return _searched(request, options, study_storage, with_report=report)
-
-
-def _path(given: Path | str | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _searched(

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from qdexp.config.settings import Settings
-from qdexp.errors import ConfigurationError
 from qdexp.experiment.counting import counted
 from qdexp.experiment.space import Space
 from qdexp.experiment.spec import Spec
@@ -153,16 +152,6 @@ class SearchSpec:
         trials = self.most_configurations * seeds
         size = f"{of_several if seeds > 1 else ''}{counted(trials, 'trial')}"
         return f"a search of {counted(number, 'field')} by {self.sampler.name}, {size}"
-
-    def allows(self, values: Condition) -> bool:
-        """Tells whether these satisfy the space's `where` and go together as a configuration."""
-        if not self.space.holds({**self.baseline.fields(), **values}):
-            return False
-        try:
-            self.configuration(values)
-        except ConfigurationError:
-            return False
-        return True
 
     def acting(self, values: Condition) -> Condition:
         """Returns those of a suggestion's values that a training reads."""

@@ -17,14 +17,15 @@ SAMPLED_CLIPS, REAL_CLIPS = "samples.gif", "real.gif"
 _NUMBERED = re.compile(r"checkpoint_step_(\d+)\.(pt|ckpt)")
 
 
-def runs_folder(given: Path | None) -> Path:
+def runs_folder(given: Path | str | None) -> Path:
     """Returns the absolute runs folder: as given, or ``$QDEXP_RUNS``, or ``runs`` here.
 
     Raises:
         RequestError: It, or a folder that it would be in, is a file, may not be entered, or has a
             name that is too long.
     """
-    runs = (given or Path(os.environ.get("QDEXP_RUNS") or DEFAULT_RUNS)).absolute()
+    chosen = os.environ.get("QDEXP_RUNS") or DEFAULT_RUNS if given is None else given
+    runs = Path(chosen).absolute()
     try:
         standing = next(path for path in (runs, *runs.parents) if path.exists())
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from planted_search import PLANTED
 from searches import attempts
 from typer.testing import CliRunner
 
@@ -17,21 +18,13 @@ from qdexp.results.ledger import Ledger
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-SPEC = """\
-name: planted
-question: Which settings make the fewest errors?
-trainable: planted_trainables:plant
-space:
-  big: {low: 0.0, high: 1.0}
-  key: {low: 0.0, high: 1.0}
-  lock: {low: 0.0, high: 1.0}
-metrics: {primary: error, smallest_effect: 1%}
-sampler: {name: random, seed: 0}
-enqueue: [{big: 1.0, key: 1.0, lock: 1.0}]
+SPEC = (
+    PLANTED
+    + """\
 budget: {trials: 8}
 confirm: {top: 2, seeds: [11, 12, 13]}
-workers: 2
 """
+)
 COMMANDS = {
     "search": ["search", "planted.yaml"],
     "path": ["ablate", "planted", "--leave-one-out"],

@@ -11,6 +11,7 @@ import pytest
 from fault_session import Faults
 from fork_server import WITH_RAY
 from killed_runs import ForkServer, Kill
+from planted_search import PLANTED
 from qdexp_analysis import load
 from qdexp_analysis.findings import find
 from searched_folder import (
@@ -30,20 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.ray]
 WRITES = ("starts", "blocks", "members", "tellings")
 """Tables of the ledger: a trial begins, has ended, is suggested, is told."""
 
-PLANTED = """\
-name: planted
-question: Which settings make the fewest errors?
-trainable: planted_trainables:plant
-space:
-  big: {low: 0.0, high: 1.0}
-  key: {low: 0.0, high: 1.0}
-  lock: {low: 0.0, high: 1.0}
-metrics: {primary: error, smallest_effect: 1%}
-sampler: {name: random, seed: 0}
-enqueue: [{big: 1.0, key: 1.0, lock: 1.0}]
-budget: {trials: 6}
-workers: 2
-"""
+SPEC = PLANTED + "budget: {trials: 6}\n"
 CONFIRM = "confirm: {top: 2, seeds: [11, 12, 13, 14]}\n"
 SEARCH_HILL = command("ray")
 OPTIONS = ["--no-report", "--no-tracking"]
@@ -153,11 +141,11 @@ def test_check_and_path_whose_driver_is_killed_say_what_they_would_have_said(
 def searched(server: ForkServer, folder: Path) -> Path:
     """Returns a folder in which a search has ended whose spec now asks for a check of its best."""
     folder.mkdir()
-    (folder / "planted.yaml").write_text(PLANTED)
+    (folder / "planted.yaml").write_text(SPEC)
     shutil.copy(HERE.parent / "contract" / "planted_trainables.py", folder)
     ended = server.run([*SEARCH, "--executor", "inline"], folder)
     assert ended.code == 0, ended.said
-    (folder / "planted.yaml").write_text(PLANTED + CONFIRM)
+    (folder / "planted.yaml").write_text(SPEC + CONFIRM)
     return folder
 
 

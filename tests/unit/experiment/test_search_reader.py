@@ -260,13 +260,16 @@ def test_search_that_a_program_gives_is_the_same_and_errors_name_keys(tmp_path: 
         read_search(content)
 
 
-def test_values_are_allowed_that_satisfy_where_and_go_together(tmp_path: Path) -> None:
+def test_values_satisfy_where_and_go_together_or_do_not(tmp_path: Path) -> None:
     text = GOOD.replace("[256, 512]}", "[256, 512]}\n  model.num_heads: {choices: [4, 5]}")
     search = read_search(written(tmp_path, text))
     good = {**search.spec.baseline, "model.num_heads": 4}
-    assert search.allows(good)
-    assert not search.allows({**good, "training.warmup_steps": 55})
-    assert not search.allows({**good, "model.num_heads": 5})
+    fields = {**search.baseline.fields(), **good}
+    assert search.space.holds(fields)
+    assert search.configuration(good).fields()["model.num_heads"] == 4
+    assert not search.space.holds({**fields, "training.warmup_steps": 55})
+    with pytest.raises(ConfigurationError):
+        search.configuration({**good, "model.num_heads": 5})
 
 
 def test_definition_is_plain_json(search: SearchSpec) -> None:
