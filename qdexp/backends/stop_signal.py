@@ -14,9 +14,10 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class StopSignal:
     """Remembers the first SIGINT, SIGTERM or SIGUSR1 while it is entered.
 
-    Whoever listened before is told of the first one too, but an interruption that it makes of it
-    has to wait; a second one is all its own, so that an impatient user gets out. Outside of the
-    main thread, where Python allows no handlers, it remembers none.
+    Whoever listened before is told of the first one too, but an interruption that it makes of it,
+    or an exit (as Ray does in a process that called `ray.init`), has to wait; a second one is all
+    its own, so that an impatient user gets out. Outside of the main thread, where Python allows no
+    handlers, it remembers none.
     """
 
     def __init__(self) -> None:
@@ -55,7 +56,7 @@ class StopSignal:
         former = self._previous.get(self._received)
         self._restore()
         if callable(former):
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt, SystemExit):
                 former(number, frame)
 
     def _restore(self) -> None:

@@ -78,7 +78,7 @@ def faults() -> Faults:
 @pytest.fixture(scope="session")
 def server(faults: Faults) -> Iterator[ForkServer]:
     with ForkServer(faults.mark) as server:
-        faults.server_pid = server.pid
+        faults.server_pids.add(server.pid)
         yield server
 
 

@@ -32,7 +32,7 @@ class Faults:
         self.num_kills_at_moments = num_kills // 4
         self.num_kills_at_writes = num_kills - self.num_kills_at_moments
         self.notes: list[str] = []
-        self.server_pid = 0
+        self.server_pids: set[int] = set()
 
     def chance(self, what: str) -> random.Random:
         """Returns the generator of one test's choices."""
@@ -49,10 +49,9 @@ class Faults:
         return found
 
     def processes(self) -> dict[int, str]:
-        """Returns the live processes that were started here, the fork server excepted."""
+        """Returns the live processes that were started here, the fork servers excepted."""
         found = marked_processes(self.mark)
-        found.pop(self.server_pid, None)
-        return found
+        return {pid: found[pid] for pid in found.keys() - self.server_pids}
 
 
 @dataclass(frozen=True, kw_only=True)

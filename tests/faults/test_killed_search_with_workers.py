@@ -43,11 +43,10 @@ MADE = ("planted_confirm", "planted_path", "planted_left_out")
 @pytest.fixture(scope="module")
 def ray_server(faults: Faults) -> Iterator[ForkServer]:
     """Starts of the command line with Ray imported."""
-    before = faults.server_pid
     with ForkServer(faults.mark, **{WITH_RAY: "1"}) as server:
-        faults.server_pid = server.pid
+        faults.server_pids.add(server.pid)
         yield server
-    faults.server_pid = before
+    faults.server_pids.remove(server.pid)
 
 
 class Killing:

@@ -62,6 +62,22 @@ def test_first_signal_waits_and_is_told_and_a_second_one_interrupts(listening: L
     assert signal.getsignal(signal.SIGUSR1) is listening
 
 
+def test_exit_that_another_listener_makes_of_a_signal_waits_too() -> None:
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(number)
+
+    former = signal.signal(signal.SIGTERM, leave)  # as Ray does
+    try:
+        with StopSignal() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(InterruptedRunError, match="SIGTERM"):
+                stop.check()
+            with pytest.raises(SystemExit):
+                os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
 @pytest.mark.usefixtures("listening")
 def test_signal_after_it_is_left_is_not_its_own() -> None:
     with StopSignal() as stop:
