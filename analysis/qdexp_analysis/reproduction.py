@@ -34,8 +34,8 @@ def run_command(spec: SpecRecord) -> str:
         words += ["--seeds", str(len(spec.definition["seeds"]))]
     if is_search:
         budget: dict[str, Any] = written.get("budget") or {}
-        trials: int = spec.definition["search"]["budget"]["trials"]
-        if budget.get("trials", trials) != trials:
+        trials: int | None = spec.definition["search"]["budget"]["trials"]
+        if budget.get("trials") != trials:
             words += ["--trials", str(trials)]
     return shlex.join(words)
 

@@ -260,14 +260,12 @@ def budget_text(found: SearchFindings) -> str:
     searched = found.searched
     budget: Mapping[str, Any] = searched.declared["budget"]
     paid = [each for each in searched.history if each.suggestion.origin != "ledger"]
-    seconds = sum(map(searched.seconds_of, searched.history))
+    num_paid = sum(len(each.trial_ids) for each in paid)
     texts = [
-        say(
-            "{spent} of {trials} trials",
-            spent=sum(len(each.trial_ids) for each in paid),
-            trials=budget["trials"],
-        ),
-        _time_of_trials(seconds),
+        say("trials: {spent}", spent=num_paid)
+        if budget["trials"] is None
+        else say("{spent} of {trials} trials", spent=num_paid, trials=budget["trials"]),
+        _time_of_trials(sum(map(searched.seconds_of, searched.history))),
     ]
     if budget.get("hours"):
         texts.append(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ class SearchOutlook:
         why_exhausted: Why its space has nothing left, in words, or nothing where it may have.
         num_found: Configurations in the ledger that it would be told of.
         num_open: Trials of its suggestions that have not ended, at most.
-        num_ahead: Trials of others that its budget and its space have room for.
+        num_ahead: Trials of others that its budget and its space have room for, or None where time
+            alone counts.
         num_to_confirm: Trials of the check of its best that would run; at most so many while the
             search goes on.
         estimate: What all that would take, or None where nothing is known of trials like these.
@@ -44,14 +46,14 @@ class SearchOutlook:
     why_exhausted: str
     num_found: int
     num_open: int
-    num_ahead: int
+    num_ahead: int | None
     num_to_confirm: int
     estimate: "SearchEstimate | None"
 
     @property
     def is_over(self) -> bool:
         """Tells whether the search itself has nothing to run."""
-        return self.num_open + self.num_ahead == 0
+        return self.num_open == self.num_ahead == 0
 
 
 def plan_search(
@@ -113,16 +115,17 @@ class _Planner:
 
     def outlook(self) -> SearchOutlook:
         from qdexp.execution.possible import Possible
-        from qdexp.execution.spending import num_paid, why_spent
+        from qdexp.execution.spending import configurations_left, why_spent
 
         spec, records, found = self._spec, self._records, self._found()
         why = why_spent(spec, records, self._spent)
         num_open = sum(len(each.trial_ids) for each in records if each.told is None)
         known = {each.trial_ids[0] for each in (*records, *found)}
         possible = Possible(spec, self._candidates)
-        left = 0 if why else spec.most_configurations - num_paid(records)
-        num_ahead = possible.at_most(left, known) * len(spec.spec.seeds)
-        num_to_confirm = self._num_to_confirm(is_over=not num_open + num_ahead)
+        left = possible.at_most(0 if why else configurations_left(spec, records), known)
+        num_ahead = None if left is None else left * len(spec.spec.seeds)
+        num_to_run = inf if num_ahead is None else num_open + num_ahead
+        num_to_confirm = self._num_to_confirm(is_over=not num_to_run)
         return SearchOutlook(
             spec=spec,
             records=records,
@@ -133,7 +136,7 @@ class _Planner:
             num_open=num_open,
             num_ahead=num_ahead,
             num_to_confirm=num_to_confirm,
-            estimate=self._estimate(num_open + num_ahead, num_to_confirm),
+            estimate=self._estimate(num_to_run, num_to_confirm),
         )
 
     def _found(self) -> "list[Found]":
@@ -164,7 +167,7 @@ class _Planner:
         # Which the best will be is not known yet; the baseline stays what it is.
         return of_best + sum(each.condition == asked.baseline for each in to_run)
 
-    def _estimate(self, num_trials: int, num_to_confirm: int) -> "SearchEstimate | None":
+    def _estimate(self, num_trials: float, num_to_confirm: int) -> "SearchEstimate | None":
         from qdexp.execution import machine
         from qdexp.execution.estimate import capacity_of
         from qdexp.execution.measured import measurements

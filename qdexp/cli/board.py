@@ -37,8 +37,11 @@ class Space:
 
 def head_of(tally: Tally) -> str:
     """Returns the counts and the time left, in a line."""
-    num_trials = tally.num_to_run + tally.ahead.num_of_search
-    return f"{tally.num_ended}/{num_trials} trials: {tally.states()}{left_in_words(tally)}"
+    ahead = tally.ahead.num_of_search
+    ended = counted(tally.num_ended, "trial")
+    if ahead is not None:
+        ended = f"{tally.num_ended}/{tally.num_to_run + ahead} trials"
+    return f"{ended}: {tally.states()}{left_in_words(tally)}"
 
 
 def left_in_words(tally: Tally) -> str:

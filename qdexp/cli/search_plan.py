@@ -80,7 +80,9 @@ def _to_run(found: SearchOutlook, num_trials: int | None) -> str:
     """Returns what is to run of the search itself, or why nothing is and what goes on with it."""
     if not found.is_over:
         is_open = "trial that is" if found.num_open == 1 else "trials that are"
-        return f"to run: {found.num_open} {is_open} open, and up to {found.num_ahead} more"
+        ahead = found.num_ahead
+        more = "as many more as its hours allow" if ahead is None else f"up to {ahead} more"
+        return f"to run: {found.num_open} {is_open} open, and {more}"
     if found.why_exhausted:
         return f"nothing to run: {found.why_exhausted}"
     fewer = asked_for_fewer(found.spec, num_trials, found.records)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from qdexp.execution.spending import num_paid
+from qdexp.execution.spending import configurations_left, num_paid
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.results.suggestions import SuggestionRecord
 
@@ -30,9 +30,9 @@ def what_continues(search: SearchSpec, records: Sequence[SuggestionRecord]) -> s
         search: The search.
         records: All that it suggested.
     """
-    paid, seeds = num_paid(records), len(search.spec.seeds)
-    if paid < search.most_configurations:
+    if configurations_left(search, records) != 0:
         return "a larger budget in the file continues it"
+    paid, seeds = num_paid(records), len(search.spec.seeds)
     more = (paid + max(1, paid // 2)) * seeds
     command = f"`qdexp search {search.spec.file} --trials {more}`"
     return f"{command}, or a larger budget in the file, continues it"

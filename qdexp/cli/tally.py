@@ -177,16 +177,18 @@ class Tally:
     def seconds_left(self) -> float | None:
         """Returns the time left, that of a search's confirmation included, or None too early.
 
+        None, too, where a search has a budget of time alone.
+
         A trial takes as long as those that ended; before one has, as long as the furthest running
         one will take, with a fifth of it for the evaluation after its last step.
         """
-        whole = self._seconds_of_a_trial()
-        if whole is None:
+        whole, further = self._seconds_of_a_trial(), self.ahead.num_of_search
+        if whole is None or further is None:
             return None
         now = self._clock()
         left = sum(max(0.0, whole - (now - each.started)) for each in self.running.values())
-        ahead = self.ahead.num_of_search + self.ahead.num_to_confirm
-        waiting = self.num_to_run + ahead - self.num_ended - len(self.running)
+        ahead = self.num_to_run + further + self.ahead.num_to_confirm
+        waiting = ahead - self.num_ended - len(self.running)
         return (left + waiting * whole) / max(1, len(self.running), self.most_at_once)
 
     def _seconds_of_a_trial(self) -> float | None:

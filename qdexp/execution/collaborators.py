@@ -17,11 +17,11 @@ class FurtherTrials:
     """Trials that may follow those that are known, at most.
 
     Args:
-        num_of_search: Those that a search's budget has room for.
+        num_of_search: Those that a search's budget has room for, or None where time alone counts.
         num_to_confirm: Those that check its best.
     """
 
-    num_of_search: int
+    num_of_search: int | None
     num_to_confirm: int
 
 

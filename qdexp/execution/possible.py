@@ -25,15 +25,18 @@ class Possible:
         self._spec = spec
         self._candidates = candidates
 
-    def at_most(self, number: int, known: Container[str]) -> int:
+    def at_most(self, number: int | None, known: Container[str]) -> int | None:
         """Returns a number of configurations, or how many are left where these are fewer.
 
         Args:
-            number: As many as a budget has room for.
+            number: As many as a budget has room for, or None for any number.
             known: Ids of trials, at least of all that were suggested.
         """
         ids = self._trial_ids
-        return number if ids is None else min(number, sum(each not in known for each in set(ids)))
+        if ids is None:
+            return number
+        left = sum(each not in known for each in set(ids))
+        return left if number is None else min(number, left)
 
     def why_exhausted(self, known: Container[str]) -> str:
         """Returns why no configuration is left, in words, or nothing if one is or may be."""

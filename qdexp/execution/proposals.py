@@ -3,7 +3,7 @@
 from qdexp.execution.collaborators import FurtherTrials
 from qdexp.execution.possible import Possible
 from qdexp.execution.search_ports import Suggested, Suggester
-from qdexp.execution.spending import num_paid, why_spent
+from qdexp.execution.spending import configurations_left, why_spent
 from qdexp.execution.study import Candidates, Study
 from qdexp.experiment.search_spec import SearchSpec
 from qdexp.experiment.trial import Condition
@@ -52,11 +52,11 @@ class Proposals:
     @property
     def ahead(self) -> FurtherTrials:
         """Trials that the budget and the space have room for, and those that check the best."""
-        left = self._spec.most_configurations - num_paid(self._study.records)
+        left = configurations_left(self._spec, self._study.records)
         left = self._possible.at_most(left, self._study.number_of)
         confirm = self._spec.confirm
         return FurtherTrials(
-            num_of_search=max(0, left) * len(self._spec.spec.seeds),
+            num_of_search=None if left is None else left * len(self._spec.spec.seeds),
             num_to_confirm=(confirm.top + 1) * len(confirm.seeds) if confirm else 0,
         )
 

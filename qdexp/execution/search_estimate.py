@@ -23,12 +23,13 @@ class Ahead:
     """What is left to do.
 
     Args:
-        num_trials: Trials of the search that are open, or that its budget has room for.
+        num_trials: Trials of the search that are open, or that its budget has room for; infinite
+            where time alone counts.
         num_to_confirm: Trials of the check of its best.
         spent: What the search has spent of its budget.
     """
 
-    num_trials: int
+    num_trials: float
     num_to_confirm: int
     spent: TimeSpent
 
@@ -74,7 +75,8 @@ def search_estimate(
         return None
     trial = _of_trial(alike, [each.configuration.num_steps for each in tried])
     side_by_side = min(capacity.side_by_side, spec.workers or capacity.side_by_side)
-    search = trial.times(math.ceil(ahead.num_trials / side_by_side))
+    rounds = ahead.num_trials / side_by_side
+    search = trial.times(rounds if math.isinf(rounds) else math.ceil(rounds))
     num_gpus = capacity.gpus_per_trial * spec.spec.resources.processes
     left = seconds_left(spec, ahead.spent, num_gpus=num_gpus, side_by_side=side_by_side)
     # What was suggested is finished when the hours are spent.

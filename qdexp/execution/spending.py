@@ -15,10 +15,16 @@ def num_paid(records: Sequence[SuggestionRecord]) -> int:
     return sum(record.suggestion.origin != "ledger" for record in records)
 
 
+def configurations_left(spec: SearchSpec, records: Sequence[SuggestionRecord]) -> int | None:
+    """Returns how many more a budget of trials pays for, or None where time alone counts."""
+    most = spec.most_configurations
+    return None if most is None else max(0, most - num_paid(records))
+
+
 def why_spent(spec: SearchSpec, records: Sequence[SuggestionRecord], spent: TimeSpent) -> str:
     """Returns which part of the budget is spent, in words, or nothing while all have some left."""
     budget, seeds = spec.budget, len(spec.spec.seeds)
-    if num_paid(records) >= spec.most_configurations:
+    if budget.trials is not None and not configurations_left(spec, records):
         number = num_paid(records) * seeds
         if number > budget.trials:  # it was larger in another call
             return f"{counted(number, 'trial')} (of a budget of {budget.trials})"

@@ -11,6 +11,7 @@ from qdexp.errors import ConfigurationError
 from qdexp.experiment.document import Document
 from qdexp.experiment.search_spec import Confirm, SearchBudget
 from qdexp.experiment.seeds_reader import LEAST_JUDGED, MAX_SEEDS
+from qdexp.experiment.spec import Resources
 
 MAX_TRIALS = 1_000_000
 MAX_TOP = 100
@@ -21,30 +22,39 @@ SEARCH_BUDGET_KEYS = ("trials", "hours", "gpu_hours")
 CONFIRM_KEYS = ("top", "seeds")
 
 
-def read_search_budget(document: Document, num_trials: int | None, num_seeds: int) -> SearchBudget:
+def read_search_budget(
+    document: Document, num_trials: int | None, num_seeds: int, resources: Resources
+) -> SearchBudget:
     """Returns when a search ends.
 
     Args:
         document: The spec.
         num_trials: Trials instead of the spec's, or None.
         num_seeds: Seeds of each configuration.
+        resources: What each trial has: without GPUs it spends no GPU-hours.
 
     Raises:
-        SpecError: A value is not what it should be, or too small for one configuration.
+        SpecError: A value is not what it should be, too small for one configuration, or never
+            spent.
         ConfigurationError: `num_trials` is.
     """
     content = document.content.get("budget")
     content = content if isinstance(content, dict) else {}
-    return SearchBudget(
+    budget = SearchBudget(
         trials=_trials(document, content, num_trials, num_seeds),
         hours=_hours(document, content, "hours"),
         gpu_hours=_hours(document, content, "gpu_hours"),
     )
+    if budget.trials is None and budget.hours is None and not resources.gpus:
+        problem = "expected trials or hours beside gpu_hours, or a number above 0 as `gpus` of the "
+        problem += "resources: trials without a GPU spend no GPU-hours, and would never end"
+        raise document.error(f"budget: {problem}", ("budget", "gpu_hours"))
+    return budget
 
 
 def _trials(
     document: Document, content: dict[str, Any], num_trials: int | None, num_seeds: int
-) -> int:
+) -> int | None:
     least = f"at least the {num_seeds} of one configuration, a seed each"
     if num_trials is not None:
         if num_trials < num_seeds:
@@ -52,10 +62,14 @@ def _trials(
         return num_trials
     path = ("budget", "trials")
     trials = content.get("trials")
+    if "trials" not in content and content.keys() & {"hours", "gpu_hours"}:
+        return None
     if type(trials) is not int or not 1 <= trials <= MAX_TRIALS:
-        found = "none" if trials is None else repr(trials)
-        problem = f"budget: expected trials, a whole number from 1 to {MAX_TRIALS:,}, found {found}"
-        raise document.error(problem, path)
+        expected = f"trials, a whole number from 1 to {MAX_TRIALS:,}"
+        if "trials" not in content:
+            problem = f"budget: expected {expected}, or hours or gpu_hours, found none of them"
+            raise document.error(problem, path)
+        raise document.error(f"budget: expected {expected}, found {trials!r}", path)
     if trials < num_seeds:
         raise document.error(f"budget: expected {least}, found {trials}", path)
     return trials

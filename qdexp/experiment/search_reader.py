@@ -27,7 +27,7 @@ from qdexp.experiment.search_limits_reader import (
     read_search_budget,
     read_workers,
 )
-from qdexp.experiment.search_spec import SearchSpec
+from qdexp.experiment.search_spec import SearchBudget, SearchSpec
 from qdexp.experiment.seeds_reader import read_seeds
 from qdexp.experiment.space import Space
 from qdexp.experiment.space_effects import check_effects
@@ -88,15 +88,15 @@ class _Reader:
         objectives = ObjectivesReader(self._document, metrics, baseline)
         seeds = self._seeds()
         wanted = objectives.objectives()
-        budget = read_search_budget(self._document, self._overrides.num_trials, len(seeds))
         enqueue = read_enqueued(self._document, fields, space, baseline)
-        self._check_room(len(enqueue), budget.trials // len(seeds) - 1)
+        resources = read_resources(self._document, (baseline, *sampled), subject.trainable)
+        budget = self._budget(len(seeds), resources, num_enqueued=len(enqueue))
         return SearchSpec(
             spec=self._spec(
                 subject,
                 grid=_grid_of_baseline(self._content.get("preset"), changes, space, baseline),
                 metrics=metrics.beside(wanted[0].metric),
-                resources=read_resources(self._document, (baseline, *sampled), subject.trainable),
+                resources=resources,
             ),
             space=space,
             objectives=wanted,
@@ -139,11 +139,16 @@ class _Reader:
             problem += f"ablation: run it by {command_for(self._document, 'run')}"
         raise self._document.key_error(problem, (found,))
 
-    def _check_room(self, num_enqueued: int, room: int) -> None:
+    def _budget(self, num_seeds: int, resources: Resources, *, num_enqueued: int) -> SearchBudget:
+        """Returns a budget that ends, and not before what is to be tried in any case."""
+        asked = self._overrides.num_trials
+        budget = read_search_budget(self._document, asked, num_seeds, resources)
+        room = num_enqueued if budget.trials is None else budget.trials // num_seeds - 1
         if num_enqueued > room:
             problem = f"expected as many as the budget has trials for beside the baseline, {room}, "
             problem += f"found {num_enqueued}: raise budget.trials, or leave some out"
             self._fail(f"enqueue: {problem}", "enqueue", room)
+        return budget
 
     def _seeds(self) -> tuple[int, ...]:
         if isinstance(self._content.get("seeds"), dict):

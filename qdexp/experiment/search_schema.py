@@ -142,7 +142,8 @@ def _budget() -> Schema:
         **dict.fromkeys(limits_reader.BUDGET_KEYS, DURATION),
     }
     keys = (*search_limits.SEARCH_BUDGET_KEYS, *limits_reader.BUDGET_KEYS)
-    return {**mapping("When the search ends.", keys, parts), "required": ["trials"]}
+    ends: list[Schema] = [{"required": [key]} for key in search_limits.SEARCH_BUDGET_KEYS]
+    return {**mapping("When the search ends.", keys, parts), "anyOf": ends}
 
 
 def _pruning() -> Schema:

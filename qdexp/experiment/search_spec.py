@@ -45,7 +45,7 @@ class SamplerChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchBudget:
-    """When a search ends; the first that is spent ends it, and None is never spent.
+    """When a search ends: when the first of these is spent. One of them is not None.
 
     Args:
         trials: Trials, of all seeds together: ``trials // len(seeds)`` configurations. What was
@@ -54,7 +54,7 @@ class SearchBudget:
         gpu_hours: Hours of its trials times the GPUs of each, over all its runs.
     """
 
-    trials: int
+    trials: int | None = None
     hours: float | None = None
     gpu_hours: float | None = None
 
@@ -140,18 +140,22 @@ class SearchSpec:
         return tuple((each.metric, each.direction) for each in self.objectives)
 
     @property
-    def most_configurations(self) -> int:
-        """How many configurations its budget of trials is for."""
-        return self.budget.trials // len(self.spec.seeds)
+    def most_configurations(self) -> int | None:
+        """How many configurations its budget of trials is for, or None where time alone counts."""
+        trials = self.budget.trials
+        return None if trials is None else trials // len(self.spec.seeds)
 
     @property
     def size_in_words(self) -> str:
         """``a search of 4 fields by tpe, 10 configurations x 2 seeds = 20 trials``."""
         number, seeds = len(self.space.parameters), len(self.spec.seeds)
-        of_several = f"{counted(self.most_configurations, 'configuration')} x {seeds} seeds = "
-        trials = self.most_configurations * seeds
-        size = f"{of_several if seeds > 1 else ''}{counted(trials, 'trial')}"
-        return f"a search of {counted(number, 'field')} by {self.sampler.name}, {size}"
+        most, of_several = self.most_configurations, f"{seeds} seeds of each configuration"
+        if most is not None:
+            of_several = f"{counted(most, 'configuration')} x {seeds} seeds"
+        sizes = [of_several] if seeds > 1 else []
+        sizes += [] if most is None else [counted(most * seeds, "trial")]
+        size = f", {' = '.join(sizes)}" if sizes else ""
+        return f"a search of {counted(number, 'field')} by {self.sampler.name}{size}"
 
     def acting(self, values: Condition) -> Condition:
         """Returns those of a suggestion's values that a training reads."""

@@ -98,6 +98,21 @@ def test_exhausted_space_promises_nothing_and_says_why(spec: Path) -> None:
     assert (facts["num_ahead"], facts["why_spent"], facts["why_exhausted"]) == (0, "", why)
 
 
+def test_budget_of_hours_alone_is_planned_spent_and_continued(spec: Path) -> None:
+    spec.write_text(SPEC.replace("trials: 8", "hours: 0.0001"))
+    assert "to run: 0 trials that are open, and as many more as its hours allow" in told(
+        "plan", str(spec)
+    )
+    assert json.loads(told("plan", str(spec), "--json"))["num_ahead"] is None
+    said = told("search", str(spec), *OPTIONS)
+    assert " of 0.0001 hours" in said
+    plan = told("plan", str(spec))
+    assert " of 0.0001 hours are spent; a larger budget in the file continues it" in plan
+    page = told("report", "hill", "--format", "md")
+    assert "of 0.0001 hours in which trials ran" in page
+    assert "hill.yaml`" in page
+
+
 def test_field_without_effect_is_refused_or_told_of(spec: Path) -> None:
     cost = "model.commitment_cost: {choices: [0.1, 0.2]}"
     head, rest = "name: a\nquestion: b?\npreset: tiny\n", "budget: {trials: 3}\n"

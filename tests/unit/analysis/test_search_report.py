@@ -136,6 +136,8 @@ def test_spent_is_what_the_budget_counts_with_attempts_that_were_lost(tmp_path: 
     page = report(made(tmp_path, device="NVIDIA H200", budget=budget)).text("md", ())
     spent = "24 of 24 trials, 36 min 0 s of trials, 0.60 of 2 hours in which trials ran, "
     assert f"Spent: {spent}1.2 of 4 GPU-hours." in page
+    page = report(made(tmp_path / "hours", budget={"trials": None, "hours": 2})).text("md", ())
+    assert "Spent: trials: 24, 36 min 0 s of trials, 0.60 of 2 hours in which" in page
 
 
 def test_best_of_equal_ones_is_on_the_front(tmp_path: Path) -> None:

@@ -68,6 +68,8 @@ def test_time_left_of_a_search_includes_its_confirmation() -> None:
     assert tally.seconds_left() == (2 + 6 + 12) * 30.0
     assert left_in_words(tally) == "; about 10 min 00 s left, the confirmation included"
     assert head_of(tally).startswith("1/9 trials: ")
+    tally.ahead = FurtherTrials(num_of_search=None, num_to_confirm=12)
+    assert head_of(tally) == "1 trial: 1 completed, 2 waiting"
 
 
 def test_reports_that_arrive_together_give_no_speed() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import pytest
@@ -97,6 +98,12 @@ def test_a_budget_of_hours_ends_it_once_what_was_suggested_is_done(
     found = estimated(spec, TOOK, ahead=replace(SIX, spent=spent), capacity=capacity)
     assert found.search_seconds.expected == left + 210.0
     assert found.confirm_seconds.expected == 2 * 210.0, "the check has no such limit"
+
+
+def test_a_budget_of_hours_alone_takes_them_and_a_trial() -> None:
+    ahead = replace(SIX, num_trials=inf, spent=TimeSpent(seconds=600))
+    found = estimated(search(budget={"hours": 1}), TOOK, ahead=ahead)
+    assert found.search_seconds.expected == 3000 + 210.0
 
 
 def test_lengths_that_are_searched_widen_the_range() -> None:

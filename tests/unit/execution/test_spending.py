@@ -57,14 +57,16 @@ def test_each_part_of_a_budget_ends_a_search_and_says_so(tmp_path: Path) -> None
     assert why_spent(fewer, records, TimeSpent()) == "2 trials (of a budget of 1)"
 
 
+@pytest.mark.parametrize("trials", [{}, {"trials": 1_000}])
 def test_gpu_hours_are_of_the_gpus_that_the_executor_gave_whatever_the_driver_has(
-    tmp_path: Path,
+    tmp_path: Path, trials: dict[str, int]
 ) -> None:
     class Elsewhere(InlineExecutor):
         def gpus_of_trial(self) -> float:
             return 2.0
 
-    spec = spec_of(budget={"trials": 1_000, "gpu_hours": 0.01})  # 18 seconds of this clock
+    budget = {**trials, "gpu_hours": 0.01}  # 18 seconds of this clock
+    spec = spec_of(budget=budget, resources={"gpus": 2})
     done = searched(spec, tmp_path, executor=Elsewhere(), clock=Clock())
     assert done.why_ended.endswith("of 0.01 GPU-hours")
     with Ledger(tmp_path) as ledger:
@@ -72,11 +74,12 @@ def test_gpu_hours_are_of_the_gpus_that_the_executor_gave_whatever_the_driver_ha
     assert spent.gpu_seconds == 2 * spent.seconds
 
 
+@pytest.mark.parametrize("trials", [{}, {"trials": 1_000}])
 @pytest.mark.parametrize("is_cut", [False, True])
 def test_hours_are_counted_over_all_calls_and_what_is_begun_is_finished(
-    tmp_path: Path, *, is_cut: bool
+    tmp_path: Path, trials: dict[str, int], *, is_cut: bool
 ) -> None:
-    spec = spec_of(budget={"trials": 1_000, "hours": 0.01})  # 36 seconds of this clock
+    spec = spec_of(budget={**trials, "hours": 0.01})  # 36 seconds of this clock
     if is_cut:
         for _ in range(2):
             with pytest.raises(InterruptedRunError):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,9 @@ WRONG = {
     "objective twice": ("cost.step_seconds]", "eval.denoising_loss]", "14:35", "expected different metrics, found 'eval.denoising_loss' twice"),
     "no objectives": ("objectives: [eval.denoising_loss, cost.step_seconds]", "objectives: []", "14:13", "expected a list of metrics, found []"),
     "primary that is not the first objective": ("{secondary:", "{primary: eval.pixel_error, secondary:", "15:20", "expected the first of the objectives, eval.denoising_loss, as the primary metric, found eval.pixel_error"),
-    "budget without trials": ("trials: 20, ", "", "16:9", "budget: expected trials, a whole number from 1 to 1,000,000, found none"),
+    "budget of a trial alone": ("trials: 20, hours: 0.5, gpu_hours: 2, ", "", "16:9", "budget: expected trials, a whole number from 1 to 1,000,000, or hours or gpu_hours, found none of them"),
+    "budget of no trials": ("trials: 20", "trials: null", "16:10", "budget: expected trials, a whole number from 1 to 1,000,000, found None"),
+    "budget of GPU-hours that nothing spends": ("trials: 20, hours: 0.5, ", "", "16:21", "budget: expected trials or hours beside gpu_hours, or a number above 0 as `gpus` of the resources"),
     "no budget": (GOOD[GOOD.index("budget:"):GOOD.index("pruning:")], "", "1:1", "budget: expected trials"),
     "budget of a fraction": ("trials: 20", "trials: 2.5", "16:18", "found 2.5"),
     "fewer trials than seeds": ("trials: 20", "trials: 1", "16:18", "expected at least the 2 of one configuration, a seed each, found 1"),
@@ -169,6 +172,28 @@ def test_good_search_is_what_it_says(search: SearchSpec) -> None:
     assert search.most_configurations == 10
     assert search.confirm == Confirm(top=3, seeds=(2, 3, 4, 5))
     assert search.sampler.options == {"n_startup_trials": 8}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gpus", "budget"),
+    [
+        ("trials: 20, hours: 0.5, gpu_hours: 2", "hours: 3", 0, SearchBudget(hours=3.0)),
+        ("trials: 20, hours: 0.5, ", "", 0.5, SearchBudget(gpu_hours=2.0)),
+        ("trials: 20, ", "", 0, SearchBudget(hours=0.5, gpu_hours=2.0)),
+    ],
+)
+def test_budget_of_time_alone_has_room_for_any_number(
+    tmp_path: Path, old: str, new: str, gpus: float, budget: SearchBudget
+) -> None:
+    text = GOOD.replace(old, new).replace("{cpus: 1}", f"{{gpus: {gpus}}}")
+    search = read_search(written(tmp_path, text))
+    assert search.budget == budget
+    assert search.most_configurations is None
+    assert search.size_in_words == "a search of 4 fields by tpe, 2 seeds of each configuration"
+    fewer = read_search(written(tmp_path, text.replace("seeds: 2", "seeds: 1")))
+    assert fewer.size_in_words == "a search of 4 fields by tpe"
+    limited = read_search(written(tmp_path, text), parse_overrides((), None, num_trials=8))
+    assert limited.budget == replace(budget, trials=8)
 
 
 def test_baseline_is_the_only_condition_with_what_acts_in_it(search: SearchSpec) -> None:
