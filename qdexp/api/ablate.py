@@ -16,6 +16,7 @@ def ablate(
     subject: Path | str,
     *,
     baseline: Path | str | None = None,
+    suggestion: int | None = None,
     metric: str | None = None,
     set: Mapping[str, Any] | None = None,
     seeds: int | None = None,
@@ -31,10 +32,10 @@ def ablate(
     """Runs what is missing of the path from a baseline to a winner, change by change, and reports.
 
     What is explained is a search, by its name, or a configuration's file beside its `baseline`, a
-    preset or another file. `metric` is what changes are judged on, over the search's own; `set`
-    holds in the baseline and in the winner; `racing` drops candidates early that are clearly
-    worse, and `leave_one_out` also leaves each change out of the winner. The rest is as in
-    `qdexp.run`.
+    preset or another file; `suggestion` is the number of another one of the search than its winner.
+    `metric` is what changes are judged on, over the search's own; `set` holds in the baseline and
+    in the winner; `racing` drops candidates early that are clearly worse, and `leave_one_out` also
+    leaves each change out of the winner. The rest is as in `qdexp.run`.
 
     Raises:
         RequestError: The request was wrong; nothing was written.
@@ -43,6 +44,7 @@ def ablate(
     request = AblationRequest(
         subject=str(subject),
         baseline=None if baseline is None else str(baseline),
+        suggestion=suggestion,
         metric=metric,
         fields=set or {},
         num_seeds=seeds,

@@ -55,6 +55,7 @@ class AblationRequest:
     Args:
         subject: A search's name, or the file of a configuration.
         baseline: A preset's name or the file of a configuration; of a search it is the search's.
+        suggestion: The number of the one to explain of a search, or None for its winner.
         metric: What changes are judged on, over the search's own.
         settings: ``FIELD=VALUE`` texts, set in the baseline and in the winner.
         fields: The same as values, over `settings`.
@@ -65,6 +66,7 @@ class AblationRequest:
 
     subject: str
     baseline: str | None = None
+    suggestion: int | None = None
     metric: str | None = None
     settings: tuple[str, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -119,7 +121,7 @@ class AblationRequest:
             raise RequestError(f"--baseline: {problem}")
         with Ledger(self.runs_folder) as ledger:
             source = source_of(ledger, self.subject)
-            winner = winner_of(ledger, source)
+            winner = winner_of(ledger, source, self.suggestion)
         if winner.no_gain and self.metric is None:
             raise RequestError(
                 "expected a winner that is better than its baseline, found "
@@ -132,6 +134,9 @@ class AblationRequest:
         from qdexp.experiment.path_text import Winner
 
         path = Path(self.subject)
+        if self.suggestion is not None:
+            problem = f"expected none with a configuration's file, found {self.suggestion}"
+            raise RequestError(f"--suggestion: {problem}: it is one of a search's")
         if self.baseline is None:
             presets = ", ".join(PRESETS)
             problem = f"expected a preset ({presets}) or a configuration's file beside {path}"

@@ -25,6 +25,10 @@ _Baseline = Annotated[
     str | None,
     typer.Option(metavar="PRESET|FILE", help="What a configuration's file is compared with."),
 ]
+_Suggestion = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Which of a search's to explain [default: the best]."),
+]
 _Metric = Annotated[str | None, typer.Option(metavar="NAME", help="What changes are judged on.")]
 _Seeds = Annotated[
     int | None, typer.Option(metavar="N", help="Seeds [default: the confirmation's, or 5].")
@@ -73,6 +77,7 @@ def search(
 def ablate(
     subject: _Subject,
     baseline: _Baseline = None,
+    suggestion: _Suggestion = None,
     metric: _Metric = None,
     settings: Settings = None,
     seeds: _Seeds = None,
@@ -95,6 +100,7 @@ def ablate(
     request = AblationRequest(
         subject=subject,
         baseline=baseline,
+        suggestion=suggestion,
         metric=metric,
         settings=tuple(settings or ()),
         num_seeds=seeds,

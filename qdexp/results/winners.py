@@ -34,13 +34,34 @@ def source_of(ledger: Ledger, name: str) -> Source:
     )
 
 
-def winner_of(ledger: Ledger, source: Source) -> Winner:
-    """Returns the configuration that a search ends with.
+def winner_of(ledger: Ledger, source: Source, chosen: int | None = None) -> Winner:
+    """Returns the configuration that a search ends with, or the suggestion that was chosen.
 
     Raises:
-        RequestError: Nothing but the baseline is complete, or the check of the best is not over.
+        RequestError: Nothing but the baseline is complete, or the check of the best is not over;
+            or the chosen one is not complete, or is the baseline.
     """
+    if chosen is not None:
+        return _chosen(ledger, source, chosen)
     return _confirmed(ledger, source) or _suggested(ledger, source)
+
+
+def _chosen(ledger: Ledger, source: Source, number: int) -> Winner:
+    records = suggestions_of(ledger, source.name)
+    complete = {each.suggestion.number: each for each in records[1:] if each.objectives}
+    if number not in complete:
+        if number == records[0].suggestion.number:
+            found = "its baseline"
+        else:
+            known = {each.suggestion.number: each.told for each in records}
+            told = known.get(number)
+            found = f"one that is {told.ending if told else 'open'}" if number in known else "none"
+        raise RequestError(
+            f"--suggestion {number}: expected a complete suggestion of {source.name} beside its "
+            f"baseline, found {found}: `qdexp report {source.name} --format suggestions` lists them"
+        )
+    values = (complete[number].objectives[0], _baseline_value(records))
+    return _winner(complete[number], source, " of", values)
 
 
 def _baseline(ledger: Ledger, name: str) -> TrialRecord:
@@ -58,10 +79,13 @@ def _suggested(ledger: Ledger, source: Source) -> Winner:
             f"expected a complete suggestion of {source.name} beside the baseline, found none: "
             "`qdexp search` goes on with it"
         )
-    baseline = records[0].objectives[0] if records[0].objectives else math.nan
     so_far = " so far" if any(each.told is None for each in records) else ""
-    what = f"the best{so_far} of"
-    return _winner(best[0], source, what, (best[0].objectives[0], baseline))
+    what = f", the best{so_far} of"
+    return _winner(best[0], source, what, (best[0].objectives[0], _baseline_value(records)))
+
+
+def _baseline_value(records: Sequence[SuggestionRecord]) -> float:
+    return records[0].objectives[0] if records[0].objectives else math.nan
 
 
 def _confirmed(ledger: Ledger, source: Source) -> Winner | None:
@@ -98,7 +122,7 @@ def _confirmed(ledger: Ledger, source: Source) -> Winner | None:
     signed = 1 if direction == "lower" else -1
     best = min(found, key=lambda each: signed * means[each.suggestion.number])
     values = (means[best.suggestion.number], _mean(of_baseline, metric))
-    return _winner(best, source, "the best on fresh seeds of", values)
+    return _winner(best, source, ", the best on fresh seeds of", values)
 
 
 def _mean(records: Sequence[TrialRecord], metric: str) -> float:
@@ -121,11 +145,11 @@ def _winner(
     Args:
         record: The suggestion.
         source: The search.
-        what: What it is of the search.
+        what: What it is of the search: what follows its number.
         values: Its first objective and the baseline's, which may be nan.
     """
     number = record.suggestion.number
-    in_words = f"suggestion {number}, {what} the search {source.name}"
+    in_words = f"suggestion {number}{what} the search {source.name}"
     (metric, direction), (own, baseline) = _objectives(source)[0], values
     is_no_gain = own >= baseline if direction == "lower" else own <= baseline
     no_gain = f"{in_words}: {metric} {own:.6g}, the baseline's is {baseline:.6g}"

@@ -214,6 +214,17 @@ def test_other_seeds_decide_anew_and_run_only_what_is_missing(tmp_path: Path) ->
     assert order(more.rounds)[:2] == [("big",), ("small",)]
 
 
+def test_another_suggestion_is_explained_by_what_is_known(tmp_path: Path) -> None:
+    recorded(tmp_path, search(SPACE), [ALL, {"small": 1.0, "big": 0.5}])
+    best = explained(tmp_path, seeds=2)
+    other = explained(tmp_path, seeds=2, suggestion=2)
+    assert other.winner == "suggestion 2 of the search planted"
+    assert order(other.rounds) == [("big",), ("small",)]
+    assert (best.num_run, other.num_run) == (2 * 7, 2 * 2), "the baseline and small are known"
+    page = write_report("planted", tmp_path).html.read_text()
+    assert "From the baseline to number 2, one change after another" in page
+
+
 def test_what_another_driver_prevents_leaves_the_path_as_it_was(tmp_path: Path) -> None:
     recorded(tmp_path, search(SPACE), [ALL])
     explained(tmp_path)

@@ -1,6 +1,7 @@
 """A configuration's file is compared with a preset or with another file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,22 @@ def test_what_did_not_hold_up_on_fresh_seeds_has_no_gain_to_explain(tmp_path: Pa
 def test_a_search_that_goes_on_has_a_best_so_far(tmp_path: Path) -> None:
     recorded(tmp_path, search(SPACE), [{"big": 0.5}, {"big": 1.0}], endings={2: "open"})
     assert winner_of(tmp_path) == "suggestion 1, the best so far of the search planted"
+
+
+def test_another_suggestion_may_be_explained(tmp_path: Path) -> None:
+    recorded(
+        tmp_path, search(SPACE), [{"big": 0.5}, {"big": 1.0}, {"key": 1.0}], endings={3: "failed"}
+    )
+    request = AblationRequest(subject="planted", runs=tmp_path, suggestion=1)
+    assert request.read().draft.winner.in_words == "suggestion 1 of the search planted"
+    assert request.read().draft.winner.values["big"] == 0.5
+    for number, found in ((0, "its baseline"), (3, "one that is failed"), (9, "none")):
+        problem = f"^--suggestion {number}: expected a complete suggestion of planted beside its "
+        with pytest.raises(RequestError, match=f"{problem}baseline, found {found}: `qdexp report"):
+            replace(request, suggestion=number).read()
+    of_file = written(tmp_path / "w.json", "tiny", training__max_steps=7)
+    with pytest.raises(RequestError, match=r"^--suggestion: expected none with a conf"):
+        replace(request, subject=of_file, baseline="tiny").read()
 
 
 def test_a_search_without_any_complete_suggestion_says_how_to_go_on(tmp_path: Path) -> None:
