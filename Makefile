@@ -33,9 +33,10 @@ install: $(BIN)/.installed
 demo: install
 	$(BIN)/qdexp run $(SPEC)
 
-# Many tests wait for Ray and for servers; the tests of one file stay in one process.
+# Many tests wait for Ray and for servers; the tests of one file stay in one process. Files in their
+# own order: by their numbers of tests, long files of one test would be the last, and wait alone.
 test: install
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 faults: install
 	QDEXP_FAULT_KILLS=$(FAULTS) $(BIN)/python -m pytest tests/faults

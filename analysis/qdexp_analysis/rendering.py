@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import jinja2
@@ -33,8 +34,9 @@ def by_section(
     return found
 
 
+@cache
 def environment(format_: str) -> jinja2.Environment:
-    """Returns an environment for a page, or for Markdown."""
+    """Returns the environment for a page, or for Markdown; it keeps what it compiled."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qdexp_analysis"),
         autoescape=lambda name: name is not None and name.endswith(".html.j2"),
@@ -49,8 +51,9 @@ def environment(format_: str) -> jinja2.Environment:
     return environment
 
 
+@cache
 def latex_environment() -> jinja2.Environment:
-    """Returns an environment in which everything that a template inserts is text."""
+    """Returns the environment in which everything that a template inserts is text."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qdexp_analysis"),
         variable_start_string="<<",

@@ -31,11 +31,10 @@ def ablate(
 ) -> Ablated:
     """Runs what is missing of the path from a baseline to a winner, change by change, and reports.
 
-    What is explained is a search, by its name, or a configuration's file beside its `baseline`, a
-    preset or another file; `suggestion` is the number of another one of the search than its winner.
-    `metric` is what changes are judged on, over the search's own; `set` holds in the baseline and
-    in the winner; `racing` drops candidates early that are clearly worse, and `leave_one_out` also
-    leaves each change out of the winner. The rest is as in `qdexp.run`.
+    What is explained is a search, by its name, or its `suggestion` of that number; or a file of a
+    configuration beside its `baseline`, a preset or another file. `metric` is what changes are
+    judged on; `set` holds in the baseline and in the winner; `racing` drops candidates early that
+    are worse; `leave_one_out` also leaves each change out. The rest is as in `qdexp.run`.
 
     Raises:
         RequestError: The request was wrong; nothing was written.

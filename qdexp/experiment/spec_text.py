@@ -10,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from qdexp.experiment.document import plain_data
 
@@ -69,6 +70,8 @@ def _rows(content: Any) -> CommentedMap | CommentedSeq:  # noqa: ANN401 - a dict
 
 def _line(content: Any) -> Any:  # noqa: ANN401 - plain data of any kind
     """Returns what stands in one line."""
+    if isinstance(content, str) and content.startswith(("?", ":")):
+        return DoubleQuotedScalarString(content)  # plain, ruamel would read it as a key or value
     if not isinstance(content, dict | list):
         return content
     found = _rows(content)

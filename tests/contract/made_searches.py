@@ -1,5 +1,6 @@
 """Searches in a ledger, written as the engine of searches writes them, without running anything."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,6 +118,7 @@ def write_search(runs: Path, made: MadeSearch) -> Path:
     """Writes a search with its suggestions, trials, outcomes and endings."""
     definition = made.definition()
     text = f"name: {made.name}\nquestion: {made.question}\npreset: tiny\nspace: ...\n"
+    text += f"budget: {json.dumps(dict(made.budget))}\n"
     with Recorder(runs) as recorder:
         recorder.record_plan((f"experiments/{made.name}.yaml", text, definition), [])
         for number, values in enumerate(made.configurations()):

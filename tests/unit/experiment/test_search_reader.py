@@ -2,7 +2,6 @@
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,28 +171,6 @@ def test_good_search_is_what_it_says(search: SearchSpec) -> None:
     assert search.most_configurations == 10
     assert search.confirm == Confirm(top=3, seeds=(2, 3, 4, 5))
     assert search.sampler.options == {"n_startup_trials": 8}
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "gpus", "budget"),
-    [
-        ("trials: 20, hours: 0.5, gpu_hours: 2", "hours: 3", 0, SearchBudget(hours=3.0)),
-        ("trials: 20, hours: 0.5, ", "", 0.5, SearchBudget(gpu_hours=2.0)),
-        ("trials: 20, ", "", 0, SearchBudget(hours=0.5, gpu_hours=2.0)),
-    ],
-)
-def test_budget_of_time_alone_has_room_for_any_number(
-    tmp_path: Path, old: str, new: str, gpus: float, budget: SearchBudget
-) -> None:
-    text = GOOD.replace(old, new).replace("{cpus: 1}", f"{{gpus: {gpus}}}")
-    search = read_search(written(tmp_path, text))
-    assert search.budget == budget
-    assert search.most_configurations is None
-    assert search.size_in_words == "a search of 4 fields by tpe, 2 seeds of each configuration"
-    fewer = read_search(written(tmp_path, text.replace("seeds: 2", "seeds: 1")))
-    assert fewer.size_in_words == "a search of 4 fields by tpe"
-    limited = read_search(written(tmp_path, text), parse_overrides((), None, num_trials=8))
-    assert limited.budget == replace(budget, trials=8)
 
 
 def test_baseline_is_the_only_condition_with_what_acts_in_it(search: SearchSpec) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -173,6 +173,7 @@ PLAIN = st.recursive(
 
 
 @settings(deadline=None)
+@example("?", ["?0", {"a": ":0"}], {"a": "? 0"})
 @given(PLAIN, st.lists(PLAIN, max_size=3), PLAIN)
 def test_what_is_written_is_read_again(value: Any, row: list[Any], other: Any) -> None:  # noqa: ANN401
     content = {
