@@ -48,20 +48,19 @@ def winner_of(ledger: Ledger, source: Source, chosen: int | None = None) -> Winn
 
 def _chosen(ledger: Ledger, source: Source, number: int) -> Winner:
     records = suggestions_of(ledger, source.name)
-    complete = {each.suggestion.number: each for each in records[1:] if each.objectives}
-    if number not in complete:
-        if number == records[0].suggestion.number:
-            found = "its baseline"
-        else:
-            known = {each.suggestion.number: each.told for each in records}
-            told = known.get(number)
-            found = f"one that is {told.ending if told else 'open'}" if number in known else "none"
-        raise RequestError(
-            f"--suggestion {number}: expected a complete suggestion of {source.name} beside its "
-            f"baseline, found {found}: `qdexp report {source.name} --format suggestions` lists them"
-        )
-    values = (complete[number].objectives[0], _baseline_value(records))
-    return _winner(complete[number], source, " of", values)
+    record = next((each for each in records if each.suggestion.number == number), None)
+    if record is None:
+        found = "none"
+    elif record is records[0]:
+        found = "its baseline"
+    elif not record.objectives:
+        found = f"one that is {record.told.ending if record.told else 'open'}"
+    else:
+        return _winner(record, source, " of", (record.objectives[0], _baseline_value(records)))
+    raise RequestError(
+        f"--suggestion {number}: expected a complete suggestion of {source.name} beside its "
+        f"baseline, found {found}: `qdexp report {source.name} --format suggestions` lists them"
+    )
 
 
 def _baseline(ledger: Ledger, name: str) -> TrialRecord:
