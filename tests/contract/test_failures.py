@@ -89,13 +89,12 @@ class TestRayTune(FailuresContract):
         assert "Timeout" in log
         assert "in never_reports" in log
 
+    @pytest.mark.parametrize("toy", ["loses_every_worker", "is_told_to_end"])
     def test_lost_worker_is_an_outcome_at_once(
-        self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+        self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str], toy: str
     ) -> None:
         lost, other = executed(
-            executor,
-            assignment(tmp_path, "loses_every_worker"),
-            assignment(tmp_path, "completes"),
+            executor, assignment(tmp_path, toy), assignment(tmp_path, "completes")
         )
         assert failure(lost)[:2] == ("failed", "worker_lost")
         assert other.status == "completed"

@@ -160,3 +160,20 @@ def test_any_part_of_a_cluster_may_be_killed(
             folder = tmp_path / str(len(waiting))
             folder.mkdir(exist_ok=True)
     assert num_kills >= len(VICTIMS)
+
+
+def test_cluster_that_dies_while_a_trial_waits_to_be_tried_again_interrupts_the_run(
+    faults: Faults, tmp_path: Path
+) -> None:
+    with running(tmp_path, faults) as run:
+        while "preparing attempt 2" not in run.said():
+            assert run.kill("a worker", signal.SIGKILL, 0.05), run.said()
+        assert run.kill("the raylet", signal.SIGKILL, 0.05)
+        code = run.process.wait(timeout=SECONDS)
+        said = run.said()
+    assert code == 130, said
+    assert "expected a Ray cluster with a machine that is alive, found none" in " ".join(
+        said.split()
+    )
+    assert "Traceback" not in said
+    assert faults.left_processes() == {}

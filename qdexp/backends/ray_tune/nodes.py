@@ -3,7 +3,7 @@
 
 import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -50,7 +50,7 @@ def versions_here() -> dict[str, str]:
     return found
 
 
-def asked(able: Sequence[dict[str, Any]], mark: Path, scratch: str | None) -> list[NodeReport]:
+def asked(able: Sequence[Mapping[str, Any]], mark: Path, scratch: str | None) -> list[NodeReport]:
     """Returns what each node says of itself.
 
     Args:
@@ -117,7 +117,7 @@ def judged(reports: Sequence[NodeReport], folder: Path, *, is_shared: bool) -> l
     return sorted(set(notes))
 
 
-def clean(nodes: Sequence[dict[str, Any]], uri: str) -> None:
+def clean(nodes: Sequence[Mapping[str, Any]], uri: str) -> None:
     """Removes the scratch folders of a storage from nodes, as far as they answer."""
     remove = ray.remote(num_cpus=0, max_retries=0)(_remove_scratch)
     removing = [

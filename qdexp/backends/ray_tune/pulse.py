@@ -1,6 +1,7 @@
 # pyright: basic
-"""Whether a cluster still has a machine: without one, Tune waits for ever, and says nothing."""
+"""What is alive of a cluster, and what becomes of a worker that is told to end."""
 
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,14 +14,46 @@ _SECONDS = 2.0
 """Between two looks, each of which asks Ray's head."""
 
 
+def end_at_sigterm() -> None:
+    """Lets a SIGTERM end this worker at once, as SIGKILL does: its trial is tried again.
+
+    A machine that is shut down sends it to all its processes. Ray would raise SystemExit in the
+    trainable, and the trial would have failed.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+Nodes = Callable[[], Sequence[Mapping[str, Any]]]
+"""Tells of the machines of a cluster, as Ray does."""
+
+
+def living(nodes: Nodes = ray.nodes) -> list[Mapping[str, Any]]:
+    """Returns the machines of the cluster that are alive."""
+    return [node for node in nodes() if node["Alive"]]
+
+
+def check_alive(nodes: Nodes = ray.nodes) -> None:
+    """Does nothing while a machine of the cluster is alive.
+
+    Raises:
+        InterruptedRunError: None is: Ray's process on each of them died.
+    """
+    if not living(nodes):
+        raise InterruptedRunError(
+            "stopped: expected a Ray cluster with a machine that is alive, found none (its "
+            "process `raylet` ended, killed for want of memory perhaps): what is finished is "
+            "kept, and the same command starts a cluster and goes on from there"
+        )
+
+
 class Pulse:
-    """Looks now and then whether any machine of the cluster is alive.
+    """Looks now and then whether any machine is alive: without one, Tune waits for ever.
 
     Args:
         nodes: Tells of the machines, as Ray does.
     """
 
-    def __init__(self, nodes: Callable[[], Sequence[Mapping[str, Any]]] = ray.nodes) -> None:
+    def __init__(self, nodes: Nodes = ray.nodes) -> None:
         self._nodes = nodes
         self._due = 0.0
 
@@ -33,9 +66,4 @@ class Pulse:
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS
-        if not any(node["Alive"] for node in self._nodes()):
-            raise InterruptedRunError(
-                "stopped: expected a Ray cluster with a machine that is alive, found none (its "
-                "process `raylet` ended, killed for want of memory perhaps): what is finished is "
-                "kept, and the same command starts a cluster and goes on from there"
-            )
+        check_alive(self._nodes)

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from qdexp.backends.ray_tune.arrival import arrived_reports
+from qdexp.backends.ray_tune.pulse import end_at_sigterm
 from qdexp.errors import TrialTimeoutError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment
@@ -20,6 +21,7 @@ class Rank:
     """An actor that iterates a trial's attempt in step with the others of its group."""
 
     def __init__(self) -> None:
+        end_at_sigterm()
         self._membership = ExitStack()
 
     def address(self) -> tuple[str, int]:

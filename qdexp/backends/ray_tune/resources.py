@@ -5,9 +5,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import ray
 from ray import tune
 
+from qdexp.backends.ray_tune.pulse import check_alive, living
 from qdexp.errors import RequestError
 from qdexp.execution.ports import Assignment
 from qdexp.experiment.spec import Resources
@@ -42,11 +42,12 @@ def placement_of(
 
     Raises:
         RequestError: No machine has so much: Ray would wait for ever.
+        InterruptedRunError: No machine is alive.
     """
+    check_alive()
     machines = [
         Machine(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0))
-        for node in ray.nodes()
-        if node["Alive"]
+        for node in living()
     ]
     refuse_infeasible(resources, machines)
     gpus = resources.gpus
@@ -64,7 +65,7 @@ def num_fitting(placement: tune.PlacementGroupFactory) -> int:
     """Returns how many trials of a placement the cluster has room for at once, at least one."""
     bundle = placement.bundles[-1]
     fitting = 0
-    for node in (each for each in ray.nodes() if each["Alive"]):
+    for node in living():
         here = Machine(cpus=node["Resources"].get("CPU", 0), gpus=node["Resources"].get("GPU", 0))
         fitting += here.num_fitting(bundle.get("CPU", 1), bundle.get("GPU", 0))
     return max(1, fitting // len(placement.bundles))

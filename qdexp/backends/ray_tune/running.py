@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 
 from qdexp.backends.ray_tune import greeting, nodes
 from qdexp.backends.ray_tune.cluster import Opened, connected
+from qdexp.backends.ray_tune.pulse import living
 from qdexp.backends.ray_tune.resources import placement_of
 from qdexp.backends.ray_tune.shipment import packed
 from qdexp.errors import RequestError
@@ -76,7 +77,7 @@ class RunningCluster:
                 finally:
                     if self._storage is not None:
                         with suppress(RayError):  # the cluster may be what was lost
-                            nodes.clean(alive(), self._storage)
+                            nodes.clean(living(), self._storage)
 
     def check(self, resources: Resources, opened: Opened) -> None:
         """Accepts a cluster that can run trials with such resources.
@@ -96,18 +97,13 @@ class RunningCluster:
         bundle = placement_of(resources, []).bundles[-1]
         able = [
             node
-            for node in alive()
+            for node in living()
             if all(node["Resources"].get(kind, 0) >= wanted for kind, wanted in bundle.items())
         ]
         with _mark(self._runs) as mark:
             reports = nodes.asked(able, mark, self._storage)
         for note in nodes.judged(reports, self._runs, is_shared=self._storage is None):
             self._say(note)
-
-
-def alive() -> list[dict]:
-    """Returns the cluster's living nodes, as Ray describes them."""
-    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def greeted(address: str) -> str:

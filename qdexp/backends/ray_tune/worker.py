@@ -9,6 +9,7 @@ import ray
 from ray import tune
 
 from qdexp.backends.ray_tune.arrival import arrived_reports, settled
+from qdexp.backends.ray_tune.pulse import end_at_sigterm
 from qdexp.backends.ray_tune.rank_group import RankGroup
 from qdexp.backends.ray_tune.relay import WORKER
 from qdexp.backends.ray_tune.resources import cap_memory
@@ -29,6 +30,7 @@ class Worker(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Takes a trial up."""
+        end_at_sigterm()
         placement = self.trial_resources
         assert placement is not None, "Tune tells every worker"
         self._watchdog = Watchdog()
