@@ -89,13 +89,12 @@ class TestRayTune(FailuresContract):
         assert "Timeout" in log
         assert "in never_reports" in log
 
-    @pytest.mark.parametrize("toy", ["loses_every_worker", "is_told_to_end"])
+    @pytest.mark.parametrize("seed", [0, 1], ids=["SIGKILL", "SIGTERM"])
     def test_lost_worker_is_an_outcome_at_once(
-        self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str], toy: str
+        self, executor: Executor, tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int
     ) -> None:
-        lost, other = executed(
-            executor, assignment(tmp_path, toy), assignment(tmp_path, "completes")
-        )
+        losing = assignment(tmp_path, "loses_every_worker", seed=seed)
+        lost, other = executed(executor, losing, assignment(tmp_path, "completes"))
         assert failure(lost)[:2] == ("failed", "worker_lost")
         assert other.status == "completed"
         assert capfd.readouterr() == ("", "")

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -157,14 +156,8 @@ def loses_its_worker_once(trial: Trial, workspace: Workspace) -> Iterator[Progre
 
 
 def loses_every_worker(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
-    yield from _steps(trial, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def is_told_to_end(trial: Trial, _workspace: Workspace) -> Iterator[Progress | Outcome]:
-    yield from _steps(trial, 1)
-    os.kill(os.getpid(), signal.SIGTERM)  # as a machine that is shut down tells all of its
-    time.sleep(60)
+    yield from _steps(trial, 1)  # SIGTERM is what a machine that shuts down tells all of its
+    os.kill(os.getpid(), signal.SIGTERM if trial.seed else signal.SIGKILL)
 
 
 def asks_its_driver_to_stop(trial: Trial, workspace: Workspace) -> Iterator[Progress | Outcome]:
