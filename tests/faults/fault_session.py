@@ -25,11 +25,11 @@ class Faults:
     def __init__(self) -> None:
         self.seed = int(os.environ["QDEXP_FAULT_SEED"])
         self.mark = uuid.uuid4().hex
-        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 50)
+        num_kills = int(os.environ.get("QDEXP_FAULT_KILLS") or 56)
         self.num_kills_of_ray = max(6, num_kills // 16)
         self.num_kills_of_searching = max(3, num_kills // 20)
         num_kills -= self.num_kills_of_ray
-        self.num_kills_at_moments = num_kills // 8
+        self.num_kills_at_moments = num_kills // 4
         self.num_kills_at_writes = num_kills - self.num_kills_at_moments
         self.notes: list[str] = []
         self.server_pids: set[int] = set()

@@ -1,7 +1,6 @@
 """Whatever kills the driver of Ray's workers, a search, its check and its path go on the same."""
 
 import json
-import os
 import random
 import shutil
 from collections.abc import Iterator, Sequence
@@ -120,9 +119,6 @@ def test_driver_of_four_workers_that_is_killed_tries_nothing_twice(
     assert_all_is_told(folder / "runs")
 
 
-@pytest.mark.skipif(
-    "QDEXP_FAULT_KILLS" not in os.environ, reason="a longer proof: `make faults` runs it"
-)
 def test_check_and_path_whose_driver_is_killed_say_what_they_would_have_said(
     ray_server: ForkServer, faults: Faults, tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 # pyright: basic
-"""What is alive of a cluster, and what becomes of a worker that is told to end."""
+"""Which machines of a cluster are alive, and whether any is."""
 
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,15 +11,6 @@ from qdexp.errors import InterruptedRunError
 
 _SECONDS = 2.0
 """Between two looks, each of which asks Ray's head."""
-
-
-def end_at_sigterm() -> None:
-    """Lets a SIGTERM end this worker at once, as SIGKILL does: its trial is tried again.
-
-    A machine that is shut down sends it to all its processes. Ray would raise SystemExit in the
-    trainable, and the trial would have failed.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 Nodes = Callable[[], Sequence[Mapping[str, Any]]]

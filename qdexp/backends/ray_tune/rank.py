@@ -10,7 +10,7 @@ from typing import Any
 import ray
 
 from qdexp.backends.ray_tune.arrival import arrived_reports
-from qdexp.backends.ray_tune.pulse import end_at_sigterm
+from qdexp.backends.ray_tune.watchdog import end_at_sigterm
 from qdexp.errors import TrialTimeoutError
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment

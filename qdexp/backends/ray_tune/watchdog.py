@@ -1,6 +1,7 @@
-"""Ends a worker whose trial does not report any more, once it should have stopped long ago."""
+"""How a worker ends: at a SIGTERM, or when its trial does not report any more."""
 
 import faulthandler
+import signal
 from typing import IO
 
 from qdexp.execution.limits import grace_seconds
@@ -8,6 +9,15 @@ from qdexp.execution.ports import Assignment
 from qdexp.execution.trial_log import LOG_FILE
 
 _STDERR = 2
+
+
+def end_at_sigterm() -> None:
+    """Lets a SIGTERM end this worker at once, as SIGKILL does: its trial is tried again.
+
+    A machine that is shut down sends it to all its processes. Ray would raise SystemExit in the
+    trainable, and the trial would have failed.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 class Watchdog:

@@ -9,11 +9,10 @@ import ray
 from ray import tune
 
 from qdexp.backends.ray_tune.arrival import arrived_reports, settled
-from qdexp.backends.ray_tune.pulse import end_at_sigterm
 from qdexp.backends.ray_tune.rank_group import RankGroup
 from qdexp.backends.ray_tune.relay import WORKER
 from qdexp.backends.ray_tune.resources import cap_memory
-from qdexp.backends.ray_tune.watchdog import Watchdog
+from qdexp.backends.ray_tune.watchdog import Watchdog, end_at_sigterm
 from qdexp.execution.attempt import attempt
 from qdexp.execution.ports import Assignment
 from qdexp.results.outcome import Outcome

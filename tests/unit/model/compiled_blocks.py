@@ -3,6 +3,7 @@
 It runs apart from the tests, whose checks of annotations would break the graphs.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 
@@ -11,13 +12,11 @@ import torch
 from qdexp.config.model_config import ModelConfig
 from qdexp.model.predictor import QuantizedDiffusionPredictor
 
-KINDS = (
-    {"attention": "full", "positions": "learned", "conditioning": "adaln_zero"},
-    {"attention": "full", "positions": "rope", "conditioning": "additive"},
-    {"attention": "factorised", "positions": "learned", "conditioning": "additive"},
-    {"attention": "factorised", "positions": "rope", "conditioning": "adaln_zero"},
-)
-"""Every two choices meet in one of them."""
+CHOICES = {
+    "attention": ("full", "factorised"),
+    "positions": ("learned", "rope"),
+    "conditioning": ("adaln_zero", "additive"),
+}
 
 
 def network(**choices: object) -> QuantizedDiffusionPredictor:
@@ -77,8 +76,9 @@ def main() -> None:
         "default": difference(network(), QuantizedDiffusionPredictor.compile_blocks),
         "checkpointed": difference(checkpointed, QuantizedDiffusionPredictor.compile_blocks),
     }
-    for choices in KINDS:
-        found[", ".join(choices.values())] = difference(network(**choices), as_graphs)
+    for values in itertools.product(*CHOICES.values()):
+        choices = dict(zip(CHOICES, values, strict=True))
+        found[", ".join(values)] = difference(network(**choices), as_graphs)
     print(json.dumps(found))  # noqa: T201 - what the test reads
 
 

@@ -18,7 +18,7 @@ def test_blocks_of_all_kinds_compile_as_one_graph_and_compute_the_same() -> None
     assert done.returncode == 0, done.stderr[-3000:]
     differences = json.loads(done.stdout)
 
-    assert len(differences) == 6
+    assert len(differences) == 10
     assert {kind: value for kind, value in differences.items() if value > 1e-5} == {}
     # What was compiled sums in another order: not a bit of difference would mean it was not.
     assert differences["default"] > 0
