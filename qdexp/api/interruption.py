@@ -55,6 +55,32 @@ def signals_interrupt(
 
 
 @contextmanager
+def interruptions_wait() -> Generator[None]:
+    """Lets the first signal wait until what is inside is done; a second one does not wait.
+
+    For compiled code that makes another error of an interruption, where that error is no end.
+    """
+    waiting: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        waiting.append(number)
+        restore()
+
+    def restore() -> None:
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    former = {each: signal.signal(each, remember) for each in (STOPPING if is_main else ())}
+    try:
+        yield
+    finally:
+        restore()
+        for number in waiting:
+            signal.raise_signal(number)
+
+
+@contextmanager
 def _handled(by: "_Insistent", signals: Sequence[signal.Signals]) -> Generator[None]:
     if not signals:
         yield

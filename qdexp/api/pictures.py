@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qdexp.api.interruption import interruptions_wait
 from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS
 
 if TYPE_CHECKING:
@@ -18,4 +19,5 @@ def draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
         return clips
     from qdexp_analysis.code_histogram import save_code_histogram
 
-    return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
+    with interruptions_wait():  # of one in its renderer, matplotlib makes a ValueError
+        return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
