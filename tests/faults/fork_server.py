@@ -28,12 +28,14 @@ def warm_up() -> None:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import qdexp_analysis
     import qdexp_analysis.code_histogram
+    import torch._dynamo  # which the first optimizer imports
 
     import qdexp.backends.mlflow_tracker.store
     import qdexp.cli.run_command
     import qdexp.data.preparation
     import qdexp.training.run_trial
 
+    assert torch._dynamo
     assert qdexp.cli.run_command
     assert qdexp_analysis.code_histogram
     if WITH_RAY in os.environ:
