@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdexp.api.interruption import interruptions_wait
-from qdexp.results.folders import REAL_CLIPS, SAMPLED_CLIPS
+from qdexp.results.folders import CODE_HISTOGRAM, REAL_CLIPS, SAMPLED_CLIPS
 
 if TYPE_CHECKING:
     from qdexp.results.outcome import Outcome
@@ -20,4 +20,4 @@ def draw(outcome: "Outcome", folder: Path) -> Sequence[Path]:
     from qdexp_analysis.code_histogram import save_code_histogram
 
     with interruptions_wait():  # of one in its renderer, matplotlib makes a ValueError
-        return [save_code_histogram(counts.values, folder / "code_histogram.png"), *clips]
+        return [save_code_histogram(counts.values, folder / CODE_HISTOGRAM), *clips]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qdexp.execution.mirroring import Draw, begun_of, drawn, entry_of, whole
 from qdexp.execution.ports import Checked, Mirror, Reported
-from qdexp.results.folders import FINAL_CHECKPOINT, numbered_checkpoints
+from qdexp.results.folders import FINAL_CHECKPOINT, PICTURES, numbered_checkpoints, trial_folder
 from qdexp.results.ledger import Ledger, TrialRecord
 from qdexp.results.outcome import Outcome
 from qdexp.results.recorder import Recorder
@@ -139,7 +139,9 @@ def _experiment(name: str, mirror: Mirror, ledger: Ledger, instruments: Instrume
         outcome = whole(member.outcome, ledger) if member.outcome else None
         files = partial(_pictures, outcome, ledger, instruments.draw)
         begun = begun_of(member, member.condition, {}, numbers.get(member.trial_id))
-        found += mirror.check_trial(begun, outcome, files)
+        folder = trial_folder(ledger.runs, member.trial_id)
+        pictures = [picture for picture in PICTURES if (folder / picture).is_file()]
+        found += mirror.check_trial(begun, outcome, files, pictures)
     return found
 
 

@@ -268,9 +268,16 @@ class Mirror(Protocol):
         ...
 
     def check_trial(
-        self, begun: Begun, outcome: Outcome | None, files: Callable[[], Sequence[Path]]
+        self,
+        begun: Begun,
+        outcome: Outcome | None,
+        files: Callable[[], Sequence[Path]],
+        pictures: Sequence[str],
     ) -> Checked:
-        """Compares one trial; `files` draws what belongs to its outcome, if it has one."""
+        """Compares one trial; `files` draws what belongs to its outcome, if it has one.
+
+        Its folder has `pictures`, by name, already.
+        """
         ...
 
 

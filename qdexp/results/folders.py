@@ -14,6 +14,12 @@ PROGRESS_FILE = "progress.json"
 SAMPLED_CLIPS, REAL_CLIPS = "samples.gif", "real.gif"
 """Clips to look at, in a trial's folder: what it samples, and held-out ones to compare with."""
 
+CODE_HISTOGRAM = "code_histogram.png"
+"""How often its codes are used, drawn when it ended."""
+
+PICTURES = (CODE_HISTOGRAM, SAMPLED_CLIPS, REAL_CLIPS)
+"""What a mirror shows of a trial's folder."""
+
 _NUMBERED = re.compile(r"checkpoint_step_(\d+)\.(pt|ckpt)")
 
 

@@ -48,8 +48,8 @@ def measured(assignment: Assignment) -> Outcome:
 
 
 def picture(_: Outcome, folder: Path) -> Sequence[Path]:
-    (folder / "codes.png").write_bytes(b"picture")
-    return [folder / "codes.png"]
+    (folder / "code_histogram.png").write_bytes(b"picture")
+    return [folder / "code_histogram.png"]
 
 
 def report(runs: Path) -> Reported:
@@ -144,7 +144,7 @@ def test_missing_run_is_made_again_with_all_that_belongs_to_it(
     assert made.data.metrics == lost.data.metrics
     assert made.info.start_time == lost.info.start_time
     assert reader.history(made, "train.toy") == [(0, 4.0), (10, 3.0), (20, 2.0)]
-    assert reader.files(made) == reader.files(lost) == {"configuration.json", "codes.png"}
+    assert reader.files(made) == reader.files(lost) == {"configuration.json", "code_histogram.png"}
 
 
 def test_wrong_status_is_put_right(doctor: Doctor, reader: Reader) -> None:
@@ -162,6 +162,16 @@ def test_run_of_a_trial_without_an_outcome_is_killed(
     (killed,) = [each for each in reader.runs("trial") if each.info.status == "KILLED"]
     reader.client.update_run(killed.info.run_id, status="RUNNING")
     Doctor(fresh, capsys).mends("its run was RUNNING, and nothing runs: now KILLED")
+
+
+def test_picture_of_the_folder_that_mlflow_does_not_show_is_added(
+    doctor: Doctor, reader: Reader, runs: Path
+) -> None:
+    (file, _) = sorted((runs / "mlartifacts").glob("*/*/artifacts/code_histogram.png"))
+    file.unlink()
+    doctor.mends("code_histogram.png was missing: written from the ledger")
+    assert file.exists()
+    assert "code_histogram.png" in reader.files(one(reader))
 
 
 def test_missing_and_contradicting_numbers_are_written_anew(doctor: Doctor, reader: Reader) -> None:

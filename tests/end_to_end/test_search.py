@@ -1,6 +1,7 @@
 """`qdexp search` as people use it: plan, search, look, go on, confirm."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -190,9 +191,12 @@ class Looking:
         self._last = f"{entry.command} {entry.name}"
         return Checked()
 
-    def check_trial(self, begun: Begun, outcome: object, files: object) -> Checked:
+    def check_trial(
+        self, begun: Begun, outcome: object, files: object, pictures: Sequence[str]
+    ) -> Checked:
         assert outcome
         assert callable(files)
+        assert not pictures
         self.numbers.setdefault(self._last, []).append(begun.number)
         return Checked()
 

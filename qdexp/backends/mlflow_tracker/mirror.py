@@ -57,11 +57,15 @@ class MlflowMirror:
             return self._failed(f"experiment {entry.name}", problem)
 
     def check_trial(
-        self, begun: Begun, outcome: Outcome | None, files: Callable[[], Sequence[Path]]
+        self,
+        begun: Begun,
+        outcome: Outcome | None,
+        files: Callable[[], Sequence[Path]],
+        pictures: Sequence[str],
     ) -> Checked:
         """Compares a trial's run with its last outcome, or with its having none."""
         try:
-            return Checked(mended=tuple(self._mend_trial(begun, outcome, files)))
+            return Checked(mended=tuple(self._mend_trial(begun, outcome, files, pictures)))
         except PROBLEMS as problem:
             return self._failed(f"trial {begun.trial.trial_id}", problem)
 
@@ -97,7 +101,11 @@ class MlflowMirror:
                 yield f"{name}: its run was {parent.info.status}: finished"
 
     def _mend_trial(
-        self, begun: Begun, outcome: Outcome | None, files: Callable[[], Sequence[Path]]
+        self,
+        begun: Begun,
+        outcome: Outcome | None,
+        files: Callable[[], Sequence[Path]],
+        pictures: Sequence[str],
     ) -> Iterator[str]:
         store, name = self._opened, f"trial {begun.trial.trial_id}"
         run = store.book.trial(begun.trial.trial_id)
@@ -107,13 +115,17 @@ class MlflowMirror:
                 store.client.set_terminated(run.info.run_id, "KILLED")
                 yield f"{name}: its run was RUNNING, and nothing runs: now KILLED"
             return
-        wrong = list(self._differences(run, outcome, begun)) if run else ["MLflow had no run of it"]
+        wrong = ["MLflow had no run of it"]
+        if run:
+            wrong = list(self._differences(run, outcome, begun, pictures))
         if wrong:
             store.start_trial(begun)
             store.end_trial(outcome, files())
             yield f"{name}: {', '.join(wrong)}: written from the ledger"
 
-    def _differences(self, run: Run, outcome: Outcome, begun: Begun) -> Iterator[str]:
+    def _differences(
+        self, run: Run, outcome: Outcome, begun: Begun, pictures: Sequence[str]
+    ) -> Iterator[str]:
         """Yields what a run says otherwise than the ledger."""
         status = entries.MLFLOW_STATUS[outcome.status]
         if run.info.status != status:
@@ -135,7 +147,7 @@ class MlflowMirror:
             yield "it was not nested under its experiment"
         if self._name not in entries.experiments_of(run.data.tags):
             yield f"it was not tagged with {self._name}"
-        files = {"configuration.json"}
+        files = {"configuration.json", *pictures}
         if outcome.failure and outcome.failure.traceback:
             files.add("traceback.txt")
         if absent := files - self._files(run):
