@@ -34,7 +34,7 @@ VICTIMS = [
 ]
 IDLE = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")
 SECONDS = 180.0
-"""After this long something hangs."""
+"""After this long without a word something hangs."""
 
 
 class Running:
@@ -48,6 +48,17 @@ class Running:
 
     def said(self) -> str:
         return self._said.read_text(errors="replace")
+
+    def ended(self) -> int:
+        """Waits for its exit code as long as it says how it goes on."""
+        heard = ""
+        while True:
+            try:
+                return self.process.wait(timeout=SECONDS)
+            except subprocess.TimeoutExpired:
+                said = self.said()
+                assert said != heard, f"nothing more was said:\n{said}"
+                heard = said
 
     def find(self, victim: str) -> int | None:
         """Waits for a process that is to be killed; returns None if the run ends before."""
@@ -134,7 +145,7 @@ def kill_in_turn(
             faults.note(f"{number.name} to {victim} of a Ray cluster")
             if victim != "a worker":
                 break
-        code = run.process.wait(timeout=SECONDS)
+        code = run.ended()
         said = run.said()
     assert code in (0, 130, -number), f"{victim}, {number.name}:\n{said}"
     assert "Traceback" not in said
@@ -169,7 +180,7 @@ def test_cluster_that_dies_while_a_trial_waits_to_be_tried_again_interrupts_the_
         while "preparing attempt 2" not in run.said():
             assert run.kill("a worker", signal.SIGKILL, 0.05), run.said()
         assert run.kill("the raylet", signal.SIGKILL, 0.05)
-        code = run.process.wait(timeout=SECONDS)
+        code = run.ended()
         said = run.said()
     assert code == 130, said
     assert "expected a Ray cluster with a machine that is alive, found none" in " ".join(

@@ -29,7 +29,7 @@ STRANGE = {
     "one dot": ".",
     "a parent": "..",
     "a path out": "../x",
-    "an absolute path": "/tmp/x",
+    "an absolute path": "/of no folder/x",
     "a path inside": "a/b",
     "an option": "-x",
     "nothing": "",
