@@ -72,13 +72,20 @@ def ending(name: str, runs: Path, *, num_run: int, seconds: float) -> Iterator[s
 
 
 def _groups(found: dict[str, Standing]) -> list[_Group]:
-    """Returns the trials that did not complete, together with those of the same reason."""
+    """Returns the trials that did not complete, together with those of the same reason.
+
+    Pruned ones, whose reasons all differ, are together, and last: nothing is wrong.
+    """
     groups: dict[tuple[str, str], _Group] = {}
     for trial_id, standing in found.items():
         if standing.status not in (None, "completed"):
-            key = (str(standing.status), standing.reason)
+            reason = "" if standing.status == "pruned" else standing.reason
+            key = (str(standing.status), reason)
             groups.setdefault(key, _Group(standing=standing)).trial_ids.append(trial_id)
-    return sorted(groups.values(), key=lambda group: -len(group.trial_ids))
+    return sorted(
+        groups.values(),
+        key=lambda group: (group.standing.status == "pruned", -len(group.trial_ids)),
+    )
 
 
 def _told(group: _Group, label: str, to_do: str) -> str:

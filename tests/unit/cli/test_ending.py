@@ -54,6 +54,15 @@ def test_each_reason_is_told_once_with_what_to_do(tmp_path: Path) -> None:
     assert "a result" in third
 
 
+def test_pruned_trials_are_told_together_after_what_is_wrong(tmp_path: Path) -> None:
+    pruned = [("pruned", f"error {n} at step 5 is number {n} of 9", None) for n in range(7, 9)]
+    lost = ("failed", "its worker died", "worker_lost")
+    head, first, second = ended(tmp_path, *pruned, lost)  # pyright: ignore[reportArgumentType]
+    assert head.startswith("sizes: 3 trials: 2 pruned, 1 failed")
+    assert first.startswith("failed: num_embeddings=66")
+    assert second.startswith("pruned: 2 trials, the first num_embeddings=64, seed 0: error 7 at")
+
+
 def test_many_reasons_are_counted(tmp_path: Path) -> None:
     ends = [("failed", f"ValueError: {n}", "exception") for n in range(MOST_GROUPS + 3)]
     lines = ended(tmp_path, *ends)  # pyright: ignore[reportArgumentType]
