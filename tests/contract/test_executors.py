@@ -146,7 +146,7 @@ def test_signal_to_the_driver_closes_trials_and_leaves_nothing_of_tune(
         start_new_session=True,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=100,
         check=False,
     )
     assert "InterruptedRunError: stopped by SIGTERM" in done.stderr

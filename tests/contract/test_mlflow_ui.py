@@ -63,7 +63,7 @@ def test_ui_is_served_over_http_until_it_is_told_to_stop(runs: Path) -> None:
         assert names == {"codebook_size", "num_embeddings=4096, seed 0"}
     finally:
         server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=300)
+        server.communicate(timeout=60)
     assert server.returncode == 0
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0

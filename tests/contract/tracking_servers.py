@@ -97,7 +97,7 @@ class Postgres:
         with contextlib.suppress(OSError, ValueError):
             first_line = (self._data / "postmaster.pid").read_text().splitlines()[0]
             os.kill(int(first_line), signal.SIGINT)
-        self._process.wait(timeout=300)
+        self._process.wait(timeout=60)
         self._process = None
 
 
@@ -155,7 +155,7 @@ class MlflowServer:
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(timeout=300)
+            self._process.wait(timeout=60)
             self._process = None
 
 

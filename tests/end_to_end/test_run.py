@@ -117,7 +117,7 @@ def test_ui_serves_the_runs_over_http(finished: Finished) -> None:
         assert "sizes" in names
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=30)
     assert process.returncode in (0, 130), errors
 
 

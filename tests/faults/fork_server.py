@@ -19,7 +19,7 @@ import traceback
 from typing import Any, NoReturn
 
 WITH_RAY = "QDEXP_FAULT_RAY"
-SECONDS_TO_HANG = 600.0 if WITH_RAY in os.environ else 300.0
+SECONDS_TO_HANG = 600.0 if WITH_RAY in os.environ else 120.0
 """After this long a run is taken to hang, and its process group is killed."""
 
 

@@ -130,7 +130,7 @@ def node(
         yield process
     finally:
         process.terminate()
-        process.communicate(timeout=300)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

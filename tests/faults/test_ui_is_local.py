@@ -72,7 +72,7 @@ def test_ui_listens_on_loopback_only(
         found = listening(set(faults.processes()))
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=300)
+        process.wait(timeout=60)
     assert {port for _, port in found} == {unused_port}
     assert {address for address, _ in found} <= LOOPBACK
     assert faults.left_processes() == {}

@@ -88,7 +88,7 @@ class Job:
         self._process.send_signal(number)
 
     def ended(self) -> tuple[int, list[str]]:
-        _, problems = self._process.communicate(timeout=300)
+        _, problems = self._process.communicate(timeout=60)
         assert problems == ""
         return self._process.returncode, self.said.read_text().splitlines()
 
